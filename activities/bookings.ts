@@ -1,0 +1,103 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ApplicationFailure } from '@temporalio/common';
+import {
+  completeStays,
+  lockBooking,
+  moveBooking,
+  readBookingState,
+  type BookingState,
+} from '../db/bookings.ts';
+import { rows } from '../db/knex.ts';
+import { insertRefund } from '../db/refunds.ts';
+import { judgeCancel } from '../domain/booking.ts';
+import { settleBoundMs } from '../domain/limits.ts';
+import type { CancelRequest, CancelResult } from '../workflows/messages.ts';
+import type { ActivityDeps } from './deps.ts';
+import { settleHold } from './settle-hold.ts';
+
+interface OfBooking {
+  bookingRef: string;
+}
+
+/** A wait shorter than this is waited in the activity: the server's own timers are coarser than a second. */
+const shortWaitMs = 2_000;
+/** How often to look again while somebody else settles the hold. */
+const leasedPollMs = 300;
+
+export function createBookingActivities(deps: ActivityDeps) {
+  const { db } = deps;
+
+  /** @throws BookingNotFound, final: no retry brings the row back */
+  async function loadBooking({ bookingRef }: OfBooking): Promise<BookingState> {
+    const booking = await readBookingState(db, bookingRef);
+    if (!booking) throw ApplicationFailure.nonRetryable(`no booking ${bookingRef}`, 'BookingNotFound');
+    return booking;
+  }
+
+  return {
+    loadBooking,
+
+    /** Settles the hold if it is due, waiting for a deadline that is a moment away and for another who settles it. */
+    async settleHold({ bookingRef, actor }: OfBooking & { actor: string }): Promise<BookingState> {
+      const giveUpAt = Date.now() + settleBoundMs;
+      let booking = await loadBooking({ bookingRef });
+      while (booking.status === 'pending' && booking.settleInMs <= shortWaitMs && Date.now() < giveUpAt) {
+        await sleep(booking.settleInMs);
+        booking = (await settleHold(deps, { bookingRef, actor, waitMs: settleBoundMs })) ?? booking;
+        if (booking.status === 'pending' && booking.settleInMs === 0) await sleep(leasedPollMs);
+      }
+      return booking;
+    },
+
+    /**
+     * Cancels a booking, and decides its refund, in one transaction. Cancelling what is cancelled answers the same;
+     * PaymentIntents are closed afterwards by the workflow.
+     */
+    async cancelBooking(
+      request: OfBooking & CancelRequest,
+    ): Promise<{ result: CancelResult; state: BookingState }> {
+      const result = await db.transaction(async (trx): Promise<CancelResult> => {
+        const booking = await lockBooking(trx, request.bookingRef);
+        if (!booking)
+          throw ApplicationFailure.nonRetryable(`no booking ${request.bookingRef}`, 'BookingNotFound');
+        if (booking.status === 'cancelled') return { cancelled: true, refund: false };
+        const verdict = judgeCancel({
+          status: booking.status,
+          startsAt: booking.startsAt,
+          now: booking.now,
+          freeCancelHours: deps.freeCancelHours,
+          byStaff: request.byStaff,
+          refundAsked: request.refund,
+        });
+        if (!verdict.allowed) return { cancelled: false, reason: verdict.reason, status: booking.status };
+        const cause = verdict.refund ? 'cancelled' : 'cancelled_without_refund';
+        await moveBooking(trx, { bookingId: booking.id, to: 'cancelled', actor: request.actor, cause });
+        if (verdict.refund) await refundWhatCame(trx, booking.id);
+        return { cancelled: true, refund: verdict.refund };
+      });
+      return { result, state: await loadBooking(request) };
+    },
+
+    /** Completes a confirmed booking whose end has passed; waits for an end that is a moment away. */
+    async completeStay({ bookingRef, actor }: OfBooking & { actor: string }): Promise<BookingState> {
+      const before = await loadBooking({ bookingRef });
+      if (before.status !== 'confirmed' || before.endsInMs > shortWaitMs) return before;
+      await sleep(before.endsInMs);
+      await completeStays(db, { bookingRef, actor, limit: 1 });
+      return loadBooking({ bookingRef });
+    },
+  };
+}
+
+async function refundWhatCame(trx: ActivityDeps['db'], bookingId: number): Promise<void> {
+  const paid = await rows<{ id: number; received: number; currency: string }>(
+    trx,
+    `select id, amount_received_minor as received, currency from payments
+      where booking_id = ? and status = 'succeeded'`,
+    [bookingId],
+  );
+  for (const payment of paid) {
+    const { id: paymentId, received: amountMinor, currency } = payment;
+    await insertRefund(trx, { paymentId, purpose: 'cancelled', amountMinor, currency });
+  }
+}

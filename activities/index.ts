@@ -1,0 +1,18 @@
+import { createBookingActivities } from './bookings.ts';
+import type { ActivityDeps } from './deps.ts';
+import { createPaymentActivities } from './payments.ts';
+import { createRefundActivities } from './refunds.ts';
+
+export type { BookingState } from '../db/bookings.ts';
+export type { ActivityDeps } from './deps.ts';
+
+/** Every side effect of a workflow. Each may run twice, at once or hours later, with one effect. */
+export function createActivities(deps: ActivityDeps) {
+  return {
+    ...createBookingActivities(deps),
+    ...createPaymentActivities(deps),
+    ...createRefundActivities(deps),
+  };
+}
+
+export type Activities = ReturnType<typeof createActivities>;

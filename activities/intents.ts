@@ -1,0 +1,100 @@
+import Stripe from 'stripe';
+import type { Db } from '../db/knex.ts';
+import type { IntentStatus } from '../db/models.ts';
+import { type IntentFact, type PaymentRow, findOpenPayments, recordIntent } from '../db/payments.ts';
+import { isFinalRefusal } from './stripe-client.ts';
+
+interface Deps {
+  db: Db;
+  stripe: Stripe;
+}
+
+/** What a PaymentIntent of Stripe's means to a payment row. */
+export function factOf(intent: Stripe.PaymentIntent): IntentFact {
+  return {
+    intentId: intent.id,
+    status: intent.status as IntentStatus,
+    amountReceivedMinor: intent.amount_received,
+    lastAttemptFailed: Boolean(intent.last_payment_error),
+  };
+}
+
+/**
+ * Creates the PaymentIntent of a payment row, or gets the one that an earlier try has made: its key comes from the
+ * booking's ref and the attempt, so Stripe makes it once
+ * (https://docs.stripe.com/api/idempotent_requests). A replayed answer may be out of date.
+ * @throws StripeError
+ */
+export async function createIntent(stripe: Stripe, payment: PaymentRow): Promise<Stripe.PaymentIntent> {
+  const created = await stripe.paymentIntents.create(
+    {
+      amount: payment.amountMinor,
+      currency: payment.currency,
+      automatic_payment_methods: { enabled: true, allow_redirects: 'never' },
+      metadata: {
+        booking_ref: payment.bookingRef,
+        booking_id: String(payment.bookingId),
+        payment_ref: payment.ref,
+      },
+    },
+    { idempotencyKey: `intent:${payment.bookingRef}:${payment.attempt}` },
+  );
+  const replayed = created.lastResponse.headers['idempotent-replayed'] === 'true';
+  return replayed ? stripe.paymentIntents.retrieve(created.id) : created;
+}
+
+/** Final word on a PaymentIntent that must not be paid any more; `unknown` when Stripe gives none. */
+export type CloseVerdict = 'canceled' | 'succeeded' | 'processing' | 'unknown';
+
+/**
+ * Cancels a payment's PaymentIntent at Stripe and records Stripe's answer. Stripe settles the race with a payment
+ * under way: after `canceled` no money can follow.
+ */
+export async function closePayment({ db, stripe }: Deps, payment: PaymentRow): Promise<CloseVerdict> {
+  try {
+    const intent = payment.intentId ?? (await createIntent(stripe, payment)).id;
+    const fact = factOf(await cancelIntent(stripe, intent));
+    await recordIntent(db, payment, fact);
+    return fact.status === 'canceled' || fact.status === 'succeeded' || fact.status === 'processing'
+      ? fact.status
+      : 'unknown';
+  } catch (error) {
+    if (!(error instanceof Stripe.errors.StripeError)) throw error;
+    if (payment.intentId === null && isFinalRefusal(error)) {
+      // Stripe refused to make it: there is nothing that anybody could pay.
+      await recordIntent(db, payment, {
+        intentId: null,
+        status: 'canceled',
+        amountReceivedMinor: 0,
+        lastAttemptFailed: false,
+      });
+      return 'canceled';
+    }
+    return 'unknown';
+  }
+}
+
+/** Without an idempotency key on purpose: Stripe would replay a saved refusal, and cancelling twice is harmless. */
+async function cancelIntent(stripe: Stripe, intentId: string): Promise<Stripe.PaymentIntent> {
+  try {
+    return await stripe.paymentIntents.cancel(intentId, { cancellation_reason: 'abandoned' });
+  } catch (error) {
+    if (!isFinalRefusal(error)) throw error;
+    // Already canceled, succeeded or processing: the intent itself says which.
+    return stripe.paymentIntents.retrieve(intentId);
+  }
+}
+
+/** Closes all open payments of a booking. The worst verdict first: money, then doubt. */
+export async function closeAllPayments(
+  deps: Deps,
+  bookingRef: string,
+): Promise<{ verdict: CloseVerdict; paid: PaymentRow[] }> {
+  const payments = await findOpenPayments(deps.db, bookingRef);
+  const verdicts = await Promise.all(payments.map((payment) => closePayment(deps, payment)));
+  const paid = payments.filter((_, index) => verdicts[index] === 'succeeded');
+  for (const verdict of ['succeeded', 'unknown', 'processing'] as const) {
+    if (verdicts.includes(verdict)) return { verdict, paid };
+  }
+  return { verdict: 'canceled', paid };
+}

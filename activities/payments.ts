@@ -1,0 +1,76 @@
+import { randomUUID } from 'node:crypto';
+import { ApplicationFailure } from '@temporalio/common';
+import type Stripe from 'stripe';
+import { readBookingState, type BookingState } from '../db/bookings.ts';
+import { decideMoney } from '../db/money.ts';
+import { adoptPaidIntent, findPayment, recordIntent, type PaymentRow } from '../db/payments.ts';
+import type { PaymentNews } from '../workflows/messages.ts';
+import type { ActivityDeps } from './deps.ts';
+import { closeAllPayments, factOf } from './intents.ts';
+
+/** Who decides: `workflowId` owns the booking if the money confirms it. */
+interface Decider {
+  actor: string;
+  workflowId: string;
+}
+
+export function createPaymentActivities(deps: ActivityDeps) {
+  const { db, stripe } = deps;
+
+  async function stateOf(bookingRef: string): Promise<BookingState> {
+    const booking = await readBookingState(db, bookingRef);
+    if (!booking) throw ApplicationFailure.nonRetryable(`no booking ${bookingRef}`, 'BookingNotFound');
+    return booking;
+  }
+
+  /** Confirm or refund, on what is on record. The booking is the payment's own, whatever the news says. */
+  async function decidePayment(news: PaymentNews & Decider): Promise<BookingState> {
+    const payment = await findPayment(db, news);
+    if (payment) {
+      const { ref: paymentRef, bookingRef } = payment;
+      await decideMoney(db, { paymentRef, bookingRef, actor: news.actor, workflowId: news.workflowId });
+    }
+    return stateOf(news.bookingRef);
+  }
+
+  return {
+    decidePayment,
+
+    /** Asks Stripe for the PaymentIntent, records its answer, and decides on that. */
+    async verifyPayment(news: PaymentNews & Decider): Promise<BookingState> {
+      const intent = await stripe.paymentIntents.retrieve(news.intentId);
+      const payment = (await findPayment(db, news)) ?? (await adopt(deps, intent, news.bookingRef));
+      if (payment) await recordIntent(db, payment, factOf(intent));
+      return decidePayment(news);
+    },
+
+    /** Cancels what could still be paid of a booking that is over, and decides on what was paid meanwhile. */
+    async closeIntents(owner: Decider & { bookingRef: string }): Promise<BookingState> {
+      const { verdict, paid } = await closeAllPayments(deps, owner.bookingRef);
+      for (const payment of paid) {
+        await decideMoney(db, { ...owner, paymentRef: payment.ref });
+      }
+      if (verdict === 'unknown' || verdict === 'processing') {
+        throw ApplicationFailure.retryable(`Stripe's answer is ${verdict}`, 'IntentStillOpen');
+      }
+      return stateOf(owner.bookingRef);
+    },
+  };
+}
+
+/** A paid intent that names our booking but that no row knows: taken in, so that its money is accounted for. */
+async function adopt(
+  deps: ActivityDeps,
+  intent: Stripe.PaymentIntent,
+  bookingRef: string,
+): Promise<PaymentRow | undefined> {
+  if (intent.status !== 'succeeded' || intent.metadata['booking_ref'] !== bookingRef) return undefined;
+  return adoptPaidIntent(deps.db, {
+    bookingRef,
+    paymentRef: randomUUID(),
+    intentId: intent.id,
+    amountMinor: intent.amount,
+    receivedMinor: intent.amount_received,
+    currency: intent.currency,
+  });
+}

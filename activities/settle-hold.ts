@@ -1,0 +1,85 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  leaseOverdueHold,
+  readBookingState,
+  releaseHoldLease,
+  type BookingState,
+  type SettleLease,
+} from '../db/bookings.ts';
+import { decideMoney, expireHold } from '../db/money.ts';
+import { rows } from '../db/knex.ts';
+import { processingGraceMs, processingPollMs, settleBoundMs, settleLeaseMs } from '../domain/limits.ts';
+import type { ActivityDeps } from './deps.ts';
+import { closeAllPayments } from './intents.ts';
+
+export interface SettleRequest {
+  bookingRef: string;
+  /** For the audit: who settles. */
+  actor: string;
+  /** How long the caller can wait for Stripe; it is asked at least once. */
+  waitMs: number;
+}
+
+/**
+ * Settles an overdue hold, the only decision that is also taken outside the workflow. The PaymentIntent is
+ * cancelled before the slot is given back: `canceled` means that no money can follow, `succeeded` means confirm.
+ * Without a final answer for 10 s the hold expires all the same, and its workflow goes on cancelling; while Stripe
+ * says `processing` the hold is kept up to 10 minutes longer.
+ *
+ * Safe to call at any time, by anybody, at once: one caller holds the lease, and what is not due stays.
+ * @returns the booking as its row stands afterwards; undefined if there is none
+ */
+export async function settleHold(
+  deps: ActivityDeps,
+  request: SettleRequest,
+): Promise<BookingState | undefined> {
+  const lease = await leaseOverdueHold(deps.db, request.bookingRef, settleLeaseMs);
+  if (lease) await settleLeased(deps, request, lease);
+  return readBookingState(deps.db, request.bookingRef);
+}
+
+async function settleLeased(deps: ActivityDeps, request: SettleRequest, lease: SettleLease): Promise<void> {
+  const begun = Date.now();
+  const waitMs = Math.min(request.waitMs, settleBoundMs);
+  for (let pauseMs = 200; ; pauseMs *= 2) {
+    const { verdict } = await closeAllPayments(deps, request.bookingRef);
+    const passedMs = Date.now() - begun;
+    const overdueMs = lease.overdueMs + passedMs;
+    if (verdict === 'processing' && overdueMs < processingGraceMs) {
+      return releaseHoldLease(
+        deps.db,
+        lease.bookingId,
+        Math.min(processingPollMs, processingGraceMs - overdueMs),
+      );
+    }
+    if (verdict !== 'unknown') return concludeHold(deps, request, 'unpaid');
+    if (overdueMs >= settleBoundMs) {
+      deps.log.warn(
+        { bookingRef: request.bookingRef },
+        'Stripe gives no final answer; the hold expires all the same',
+      );
+      return concludeHold(deps, request, 'unpaid_stripe_silent');
+    }
+    if (passedMs + pauseMs > waitMs) return releaseHoldLease(deps.db, lease.bookingId, 0);
+    await sleep(pauseMs);
+  }
+}
+
+/** Confirms with the money that is on record by now, or expires the hold. Both decide in one transaction each. */
+async function concludeHold(deps: ActivityDeps, request: SettleRequest, cause: string): Promise<void> {
+  const paid = await rows<{ ref: string }>(
+    deps.db,
+    `select p.ref from payments p join bookings b on b.id = p.booking_id
+      where b.ref = ? and p.status = 'succeeded' and not exists (select 1 from refunds f where f.payment_id = p.id)`,
+    [request.bookingRef],
+  );
+  for (const payment of paid) {
+    await decideMoney(deps.db, {
+      paymentRef: payment.ref,
+      bookingRef: request.bookingRef,
+      actor: request.actor,
+    });
+  }
+  // Does nothing to a booking that the money has just confirmed.
+  await expireHold(deps.db, request.bookingRef, request.actor, cause);
+}

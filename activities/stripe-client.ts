@@ -1,0 +1,32 @@
+import Stripe from 'stripe';
+import { stripeTimeoutMs } from '../domain/limits.ts';
+
+/** The API version that the code was written against: an upgrade at Stripe changes nothing by itself. */
+const apiVersion = '2026-10-28.endive';
+
+/**
+ * The real client, also against the emulator (`apiBase`). No automatic retries: the callers know whether and how
+ * to repeat, with keys of their own.
+ */
+export function createStripe(settings: { secretKey: string; apiBase?: string | undefined }): Stripe {
+  const base = settings.apiBase ? new URL(settings.apiBase) : undefined;
+  return new Stripe(settings.secretKey, {
+    apiVersion,
+    timeout: stripeTimeoutMs,
+    maxNetworkRetries: 0,
+    telemetry: false,
+    appInfo: { name: 'booking-service' },
+    ...(base && {
+      host: base.hostname,
+      port: base.port || (base.protocol === 'https:' ? 443 : 80),
+      protocol: base.protocol === 'https:' ? 'https' : 'http',
+    }),
+  });
+}
+
+/** Did Stripe refuse for good (a 4xx of ours), rather than fail or not answer? 409 and 429 pass. */
+export function isFinalRefusal(error: unknown): error is Stripe.errors.StripeError {
+  if (!(error instanceof Stripe.errors.StripeError)) return false;
+  const status = error.statusCode ?? 0;
+  return status >= 400 && status < 500 && status !== 409 && status !== 429;
+}

@@ -1,0 +1,68 @@
+import cors from '@koa/cors';
+import Koa from 'koa';
+import helmet from 'koa-helmet';
+import { Problem } from '../domain/problems.ts';
+import type { Deps } from './deps.ts';
+import { accessLog } from './http/access-log.ts';
+import { mount } from './http/mount.ts';
+import { printOpenApi } from './http/openapi.ts';
+import { problemMiddleware } from './http/problems.ts';
+import { limitRequests } from './http/rate-limit.ts';
+import { listRoutes } from './routes.ts';
+
+/** The Koa application: the whole chain that a request passes, in order. */
+export function createApp(deps: Deps): Koa {
+  const { config, log } = deps;
+  const app = new Koa();
+  app.proxy = config.http.trustProxyHops > 0;
+  app.maxIpsCount = config.http.trustProxyHops;
+  app.on('error', (error) => log.error({ err: error }, 'koa'));
+
+  const routes = listRoutes(deps);
+  app.use(accessLog(log, deps.traffic));
+  app.use(securityHeaders());
+  app.use(allowOrigins(config.http.corsOrigins));
+  app.use(problemMiddleware());
+  app.use(limitRequests(deps.limiters));
+  app.use(serveDocument(printOpenApi(routes)));
+  app.use(mount(routes, deps));
+  app.use(() => {
+    throw new Problem('not_found');
+  });
+  return app;
+}
+
+/** For JSON: nothing may be loaded, framed or sniffed. Pages bring a policy of their own. */
+function securityHeaders(): Koa.Middleware {
+  return helmet({
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] },
+    },
+    crossOriginResourcePolicy: { policy: 'same-origin' },
+    strictTransportSecurity: { maxAge: 31_536_000, includeSubDomains: true },
+    referrerPolicy: { policy: 'no-referrer' },
+  });
+}
+
+/** An exact list, never a reflection: other origins get no CORS header at all. */
+function allowOrigins(origins: readonly string[]): Koa.Middleware {
+  return cors({
+    origin: (ctx) => (origins.includes(ctx.get('Origin')) ? ctx.get('Origin') : ''),
+    credentials: true,
+    allowMethods: ['GET', 'POST'],
+    allowHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key'],
+    exposeHeaders: ['Retry-After', 'X-Request-Id', 'Idempotent-Replayed'],
+    maxAge: 600,
+  });
+}
+
+function serveDocument(document: unknown): Koa.Middleware {
+  const text = JSON.stringify(document);
+  return async (ctx, next) => {
+    if (ctx.path !== '/openapi.json' || ctx.method !== 'GET') return next();
+    ctx.state['route'] = '/openapi.json';
+    ctx.type = 'application/json';
+    ctx.body = text;
+  };
+}

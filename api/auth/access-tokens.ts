@@ -1,0 +1,91 @@
+import jwt from 'jsonwebtoken';
+import type { Context } from 'koa';
+import { z } from 'zod';
+import { accessTokenSeconds, clockToleranceSeconds } from '../../domain/limits.ts';
+import { Problem } from '../../domain/problems.ts';
+import type { Caller } from '../http/route.ts';
+
+const algorithm = 'HS256';
+const issuer = 'booking-service';
+const audience = 'booking-api';
+/** RFC 9068 §2.1: what an access token calls itself, so that no other token is taken for one. */
+const type = 'at+jwt';
+
+const claims = z.object({
+  sub: z.string().regex(/^[1-9]\d{0,9}$/),
+  sid: z.uuid(),
+  iat: z.number(),
+  exp: z.number(),
+});
+
+/**
+ * Access tokens: JWT, HS256 and nothing else, 30 minutes (RFC 8725). The first key signs; all of them verify, so
+ * that a new key can be put in front without logging anybody out.
+ */
+export function createAccessTokens(secretKeys: readonly string[]) {
+  const [signingKey] = secretKeys;
+  if (!signingKey) throw new Error('at least one key is needed');
+  return {
+    /** A token for one session of one user. */
+    sign({ userId, sessionId }: Caller): string {
+      return jwt.sign({ sid: sessionId }, signingKey, {
+        algorithm,
+        issuer,
+        audience,
+        subject: String(userId),
+        expiresIn: accessTokenSeconds,
+        header: { alg: algorithm, typ: type },
+      });
+    },
+    /** Who the token speaks for; undefined if it is not one of ours, or too old. */
+    verify(token: string): Caller | undefined {
+      for (const key of secretKeys) {
+        const caller = verifyWith(key, token);
+        if (caller) return caller;
+      }
+      return undefined;
+    },
+  };
+}
+
+function verifyWith(key: string, token: string): Caller | undefined {
+  try {
+    const { header, payload } = jwt.verify(token, key, {
+      algorithms: [algorithm],
+      issuer,
+      audience,
+      clockTolerance: clockToleranceSeconds,
+      complete: true,
+    });
+    const parsed = claims.safeParse(payload);
+    if (header.typ !== type || !parsed.success) return undefined;
+    if (parsed.data.exp - parsed.data.iat > accessTokenSeconds) return undefined;
+    return { userId: Number(parsed.data.sub), sessionId: parsed.data.sid };
+  } catch {
+    return undefined;
+  }
+}
+
+export type AccessTokens = ReturnType<typeof createAccessTokens>;
+
+/**
+ * The caller of a request (RFC 6750).
+ * @throws Problem unauthenticated, invalid_token
+ */
+export function authenticate(ctx: Context, tokens: AccessTokens): Caller {
+  const header = ctx.get('Authorization');
+  const token = /^Bearer ([\w.~+/=-]{1,4096})$/i.exec(header)?.[1];
+  if (!token) {
+    const detail = 'Send the header "Authorization: Bearer <access token>"; POST /api/login/ gives one.';
+    throw new Problem('unauthenticated', { detail, headers: { 'WWW-Authenticate': 'Bearer' } });
+  }
+  const caller = tokens.verify(token);
+  if (!caller) {
+    const detail = 'The token is not valid or has expired; POST /api/token/refresh-cookie/ gives a new one.';
+    throw new Problem('invalid_token', {
+      detail,
+      headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' },
+    });
+  }
+  return caller;
+}

@@ -1,0 +1,31 @@
+import type { Logger } from 'pino';
+import type Stripe from 'stripe';
+import type { ActivityDeps } from '../activities/index.ts';
+import type { Config } from '../config.ts';
+import type { Db } from '../db/knex.ts';
+import type { Passwords } from '../db/passwords.ts';
+import type { RoomCache } from '../db/rooms.ts';
+import type { AccessTokens } from './auth/access-tokens.ts';
+import type { Sessions } from './auth/sessions.ts';
+import type { Limiters } from './http/rate-limit.ts';
+import type { Relay } from './relay.ts';
+import type { WorkflowClient } from './workflow-client.ts';
+
+/** What the API works with. Only `createDeps` (real ones) and tests build it. */
+export interface Deps {
+  config: Config;
+  db: Db;
+  stripe: Stripe;
+  log: Logger;
+  rooms: RoomCache;
+  passwords: Passwords;
+  accessTokens: AccessTokens;
+  sessions: Sessions;
+  limiters: Limiters;
+  workflows: WorkflowClient;
+  relay: Relay;
+  /** For settling a hold here, through the same function as the worker. */
+  settling: ActivityDeps;
+  /** Requests under way: the relay yields to them, a stopping process waits for them. */
+  traffic: { inFlight: number; stopping: boolean };
+}

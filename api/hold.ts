@@ -1,0 +1,193 @@
+import { randomUUID } from 'node:crypto';
+import { settleHold } from '../activities/settle-hold.ts';
+import { type BookingDetailRow, holdSlot, type HoldOutcome } from '../db/bookings.ts';
+import { retryTransient, violatedConstraint } from '../db/errors.ts';
+import type { BookableRoom } from '../db/rooms.ts';
+import { collisionWaitMs } from '../domain/limits.ts';
+import { fieldProblem, Problem } from '../domain/problems.ts';
+import { formatTimeOfDay, type Quote, quote, type SlotRequest } from '../domain/slots.ts';
+import type { Deps } from './deps.ts';
+
+export interface BookingRequest extends SlotRequest {
+  roomId: number;
+  userId: number;
+  /** For the audit: `user:7`, `staff:1`. */
+  actor: string;
+  specialRequests: string | null;
+  idempotencyLease: string | null;
+}
+
+/** A collision with an overdue hold, or with a room that was edited, is tried again this often. */
+const attemptsMax = 4;
+
+/**
+ * Holds a slot for a user: priced from the remembered room, taken in one statement, its workflow started by the
+ * relay after the answer. The database decides who is first.
+ * @throws Problem room_not_found, slot_taken, too_many_holds, and those of `quote`
+ */
+export async function holdBooking(deps: Deps, request: BookingRequest): Promise<BookingDetailRow> {
+  for (let attempt = 1; ; attempt++) {
+    const room = await deps.rooms.find(request.roomId);
+    if (!room?.isAvailable) throw new Problem('room_not_found');
+    const price = quote(room, request);
+    const ref = randomUUID();
+    const summary = summaryOf(room, request);
+    const held = await tryToHold(deps, { ...request, ref, room, price, summary });
+    if (held?.outcome === 'held') {
+      deps.relay.accept({
+        id: held.outbox_id,
+        topic: 'start_booking',
+        payload: { bookingRef: ref, summary },
+      });
+      return rowOf(request, room, price, ref, held);
+    }
+    if (held) await answerRefusal(deps, request, held);
+    if (attempt >= attemptsMax) throw new Problem('slot_taken', { headers: { 'Retry-After': '1' } });
+  }
+}
+
+interface Attempt extends BookingRequest {
+  ref: string;
+  room: BookableRoom;
+  price: Quote;
+  summary: string;
+}
+
+/** One attempt. Undefined: another request took the slot in this moment; the next attempt will see whose it is. */
+async function tryToHold({ db, config }: Deps, attempt: Attempt): Promise<HoldOutcome | undefined> {
+  const { room, price, summary, ref } = attempt;
+  try {
+    return await retryTransient(() =>
+      holdSlot(db, {
+        ref,
+        summary,
+        userId: attempt.userId,
+        actor: attempt.actor,
+        roomId: room.id,
+        roomVersion: room.version,
+        startsAt: price.startsAt,
+        endsAt: price.endsAt,
+        bookingDate: attempt.date,
+        startTime: formatTimeOfDay(attempt.startMinute),
+        endTime: formatTimeOfDay(attempt.endMinute),
+        numberOfSlots: price.numberOfSlots,
+        guestCount: attempt.guestCount,
+        specialRequests: attempt.specialRequests,
+        amountMinor: price.amountMinor,
+        currency: price.currency,
+        holdMs: config.holdMs,
+        horizonDays: config.horizonDays,
+        openHoldsMax: config.limits.openHolds,
+        idempotencyLease: attempt.idempotencyLease,
+      }),
+    );
+  } catch (error) {
+    if (violatedConstraint(error) === 'bookings_slot_taken') return undefined;
+    throw error;
+  }
+}
+
+/** Throws what the refusal means to the client, or clears the way and returns for another attempt. */
+async function answerRefusal(deps: Deps, request: BookingRequest, refusal: HoldOutcome): Promise<void> {
+  switch (refusal.outcome) {
+    case 'held':
+      return;
+    case 'room_changed':
+      return deps.rooms.forget(request.roomId);
+    case 'overdue':
+      return settleInTheWay(deps, refusal);
+    case 'slot_taken':
+      throw slotTaken(refusal);
+    case 'in_the_past':
+      throw fieldProblem('in_the_past', 'start_time', 'Choose a start in the future.');
+    case 'too_far_ahead':
+      throw fieldProblem(
+        'too_far_ahead',
+        'booking_date',
+        `Choose a date within ${deps.config.horizonDays} days.`,
+      );
+    case 'user_unknown':
+      throw fieldProblem('invalid_request', 'user_id', 'There is no active user with this id.');
+    case 'too_many_holds':
+      throw new Problem('too_many_holds', {
+        detail: `A user has at most ${deps.config.limits.openHolds} unpaid holds; pay or cancel one first.`,
+        headers: { 'Retry-After': '60' },
+      });
+    case 'room_unavailable':
+      deps.rooms.forget(request.roomId);
+      throw new Problem('room_not_found');
+  }
+}
+
+/** Settles the overdue hold that is in the way. Who cannot wait for that gets 409 now, and may ask again. */
+async function settleInTheWay({ settling, log }: Deps, refusal: HoldOutcome): Promise<void> {
+  const bookingRef = refusal.conflict_ref;
+  const settled = settleHold(settling, { bookingRef, actor: 'collision', waitMs: collisionWaitMs });
+  // It goes on behind when it takes longer than this request waits.
+  settled.catch((error) => log.warn({ err: error, bookingRef }, 'an overdue hold could not be settled'));
+  let timer: NodeJS.Timeout | undefined;
+  const waited = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, collisionWaitMs, undefined);
+  });
+  const state = await Promise.race([settled, waited]);
+  clearTimeout(timer);
+  if (!state || state.status === 'pending') throw slotTaken(refusal, { 'Retry-After': '1' });
+}
+
+function slotTaken(refusal: HoldOutcome, headers: Record<string, string> = {}): Problem {
+  const { conflict_start: start_time, conflict_end: end_time } = refusal;
+  return new Problem('slot_taken', {
+    detail: `The room is taken from ${start_time} to ${end_time}.`,
+    headers,
+    members: { conflicting_booking: { start_time, end_time } },
+  });
+}
+
+/** For the operator in Temporal's UI: the room and the time, no person. */
+function summaryOf(room: BookableRoom, request: BookingRequest): string {
+  const [from, to] = [request.startMinute, request.endMinute].map((minute) =>
+    formatTimeOfDay(minute).slice(0, 5),
+  );
+  return `Room ${room.id}, ${request.date} ${from}–${to} ${room.timeZone}`;
+}
+
+/** The row as it was written: reading it again would cost a round trip. */
+function rowOf(
+  request: BookingRequest,
+  room: BookableRoom,
+  price: Quote,
+  ref: string,
+  held: HoldOutcome,
+): BookingDetailRow {
+  return {
+    id: held.booking_id,
+    ref,
+    user_id: request.userId,
+    user_email: held.user_email,
+    room_id: room.id,
+    room_name: room.name,
+    booking_date: request.date,
+    start_time: formatTimeOfDay(request.startMinute),
+    end_time: formatTimeOfDay(request.endMinute),
+    starts_at: price.startsAt,
+    ends_at: price.endsAt,
+    time_zone: room.timeZone,
+    number_of_slots: price.numberOfSlots,
+    guest_count: request.guestCount,
+    special_requests: request.specialRequests,
+    amount_minor: price.amountMinor,
+    currency: price.currency,
+    status: 'pending',
+    payment_status: 'pending',
+    hold_expires_at: held.hold_expires_at,
+    hold_seconds_left: (held.hold_expires_at.getTime() - held.created_at.getTime()) / 1000,
+    workflow_id: '',
+    created_at: held.created_at,
+    payment_intent_id: null,
+    payment_intent_status: null,
+    payment_ref: null,
+    refund_status: null,
+    refund_amount_minor: null,
+    refund_created_at: null,
+  };
+}

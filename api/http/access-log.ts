@@ -1,0 +1,34 @@
+import { randomUUID } from 'node:crypto';
+import type { Middleware } from 'koa';
+import type { Logger } from 'pino';
+
+/**
+ * One line a request, with its id, its route (never the raw path or query, which may carry anything) and who asked.
+ * Counts the requests under way, which the relay yields to.
+ */
+export function accessLog(log: Logger, traffic: { inFlight: number }): Middleware {
+  return async (ctx, next) => {
+    const begun = performance.now();
+    const given = ctx.get('X-Request-Id');
+    const requestId = /^[A-Za-z0-9-]{8,64}$/.test(given) ? given : randomUUID();
+    ctx.state['requestId'] = requestId;
+    ctx.set('X-Request-Id', requestId);
+    traffic.inFlight++;
+    try {
+      await next();
+    } finally {
+      traffic.inFlight--;
+      const failure: unknown = ctx.state['failure'];
+      const line = {
+        requestId,
+        method: ctx.method,
+        route: ctx.state['route'] ?? 'none',
+        status: ctx.status,
+        ms: Math.round((performance.now() - begun) * 10) / 10,
+        userId: ctx.state['userId'],
+      };
+      if (failure) log.error({ ...line, err: failure }, 'request failed');
+      else log.info(line, 'request');
+    }
+  };
+}

@@ -1,0 +1,93 @@
+import type { Context } from 'koa';
+import type { z } from 'zod';
+import type { ProblemCode } from '../../domain/problems.ts';
+
+/** Who may call: the caller's name is on the token; `staff` is asked of the database at every request. */
+export type Access = 'anyone' | 'user' | 'staff';
+
+export interface Caller {
+  userId: number;
+  sessionId: string;
+}
+
+export interface Call<A extends Access, P, Q, B> {
+  caller: A extends 'anyone' ? undefined : Caller;
+  params: P;
+  query: Q;
+  body: B;
+  ctx: Context;
+}
+
+interface RouteSpec<
+  A extends Access,
+  P extends z.ZodType,
+  Q extends z.ZodType,
+  B extends z.ZodType,
+  R extends z.ZodType,
+> {
+  method: 'GET' | 'POST';
+  /** With its trailing slash and `{name}` for a parameter, as OpenAPI writes it. Served with and without the slash. */
+  path: string;
+  access: A;
+  summary: string;
+  tag: string;
+  params?: P;
+  query?: Q;
+  body?: B;
+  /** No body at all stands for `{}`. */
+  bodyOptional?: boolean;
+  /** The status of success, and the shape of its body: what is not in the shape cannot be served. */
+  status: number;
+  response: R;
+  /** The refusals of its own, beside those that every route has. */
+  problems: readonly ProblemCode[];
+  /** Answer 503 after this long, outcome unknown (default `requestMs`). */
+  deadlineMs?: number;
+  /** An example of the body for the documentation; it works on the seeded data. */
+  example?: z.input<B>;
+  /** Takes the `Idempotency-Key` header. */
+  idempotent?: boolean;
+}
+
+export interface Route {
+  method: 'GET' | 'POST';
+  path: string;
+  access: Access;
+  summary: string;
+  tag: string;
+  params: z.ZodType | undefined;
+  query: z.ZodType | undefined;
+  body: z.ZodType | undefined;
+  bodyOptional: boolean;
+  status: number;
+  response: z.ZodType;
+  problems: readonly ProblemCode[];
+  deadlineMs: number | undefined;
+  example: unknown;
+  idempotent: boolean;
+  handle(call: Call<Access, unknown, unknown, unknown>): Promise<unknown>;
+}
+
+/**
+ * An endpoint as data: one description that is served (mount.ts), documented (openapi.ts) and tested. The handler
+ * gets input that has been checked and returns the body of its one success; refusals are thrown Problems.
+ */
+export function route<
+  A extends Access,
+  R extends z.ZodType,
+  P extends z.ZodType = z.ZodUndefined,
+  Q extends z.ZodType = z.ZodUndefined,
+  B extends z.ZodType = z.ZodUndefined,
+>(spec: RouteSpec<A, P, Q, B, R>) {
+  return (handle: (call: Call<A, z.output<P>, z.output<Q>, z.output<B>>) => Promise<z.input<R>>): Route => ({
+    ...spec,
+    params: spec.params,
+    query: spec.query,
+    body: spec.body,
+    bodyOptional: spec.bodyOptional ?? false,
+    deadlineMs: spec.deadlineMs,
+    example: spec.example,
+    idempotent: spec.idempotent ?? false,
+    handle: handle,
+  });
+}

@@ -1,0 +1,37 @@
+import { pino } from 'pino';
+import { ConfigError, loadConfig } from '../config.ts';
+import { startServer } from './server.ts';
+
+/** The API process. SIGINT and SIGTERM drain it; what nobody has foreseen ends it, and the supervisor starts it anew. */
+async function main(): Promise<void> {
+  const config = loadConfig(process.env);
+  const log = pino({ level: config.logLevel, base: { service: 'api' } });
+  const server = await startServer(config, log);
+  log.info({ port: server.port }, 'api ready');
+
+  let stopping = false;
+  const stop = async (code: number) => {
+    if (stopping) return;
+    stopping = true;
+    await server.stop().catch((error) => log.error({ err: error }, 'could not stop in order'));
+    log.info('api stopped');
+    process.exitCode = code;
+    // Whatever is still open after the drain must not keep a dead process alive.
+    setTimeout(() => process.exit(code), 1_000).unref();
+  };
+  process.on('SIGINT', () => void stop(0));
+  process.on('SIGTERM', () => void stop(0));
+  for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
+    process.on(event, (error: unknown) => {
+      log.fatal({ err: error }, event);
+      void stop(1);
+    });
+  }
+}
+
+main().catch((error: NodeJS.ErrnoException) => {
+  const taken =
+    error.code === 'EADDRINUSE' && `The address is in use: ${error.message}. Set PORT to a free one.`;
+  console.error(error instanceof ConfigError ? error.message : taken || error);
+  process.exit(1);
+});

@@ -1,0 +1,103 @@
+import { randomUUID } from 'node:crypto';
+import Stripe from 'stripe';
+import { createIntent, factOf } from '../activities/intents.ts';
+import { isFinalRefusal } from '../activities/stripe-client.ts';
+import type { BookingDetailRow } from '../db/bookings.ts';
+import type { Db } from '../db/knex.ts';
+import { findPayment, openPayment, type PaymentRow, recordIntent } from '../db/payments.ts';
+import { Problem } from '../domain/problems.ts';
+
+interface Deps {
+  db: Db;
+  stripe: Stripe;
+}
+
+export interface OpenIntent {
+  payment: PaymentRow;
+  intent: Stripe.PaymentIntent;
+}
+
+/** A PaymentIntent that was canceled or could not be made is followed by another attempt, so often. */
+const attemptsMax = 4;
+
+/**
+ * The live PaymentIntent of a booking: the one it has, or a new one. The row comes first and no connection is held
+ * while Stripe is asked. The client secret is Stripe's to give: it is never stored.
+ * @throws Problem already_paid, hold_expired, stripe_unavailable, payment_provider_refused
+ */
+export async function openIntent(deps: Deps, booking: BookingDetailRow): Promise<OpenIntent> {
+  for (let attempt = 1; ; attempt++) {
+    const { outcome, payment } = await openPayment(deps.db, booking.id, randomUUID());
+    if (outcome === 'already_paid') throw new Problem('already_paid');
+    if (outcome === 'hold_expired') throw holdExpired();
+    const intent = await askStripe(deps, payment);
+    if (intent) {
+      await recordIntent(deps.db, payment, factOf(intent));
+      if (intent.status === 'succeeded') throw new Problem('already_paid');
+      if (intent.status !== 'canceled') return stillWanted(deps, payment, intent);
+    }
+    if (attempt >= attemptsMax) throw stripeUnavailable();
+  }
+}
+
+/** The hold may have been settled while Stripe was asked: then this intent was closed with it, and is of no use. */
+async function stillWanted(
+  { db }: Deps,
+  payment: PaymentRow,
+  intent: Stripe.PaymentIntent,
+): Promise<OpenIntent> {
+  const now = await findPayment(db, { paymentRef: payment.ref });
+  if (now?.status === 'canceled') throw holdExpired();
+  return { payment, intent };
+}
+
+/** The payment's PaymentIntent, made if need be; undefined when it certainly was not made and a new attempt may be. */
+async function askStripe(deps: Deps, payment: PaymentRow): Promise<Stripe.PaymentIntent | undefined> {
+  const { stripe } = deps;
+  try {
+    if (payment.intentId) return await stripe.paymentIntents.retrieve(payment.intentId);
+    return await createIntent(stripe, payment);
+  } catch (error) {
+    if (!(error instanceof Stripe.errors.StripeError)) throw error;
+    if (isFinalRefusal(error)) {
+      throw new Problem('payment_provider_refused', { detail: `Stripe says: ${error.code ?? error.type}.` });
+    }
+    if (!isReplayedFailure(error)) throw stripeUnavailable();
+    return recoverFromReplay(deps, payment);
+  }
+}
+
+/** Stripe keeps even a 500 under its key and would replay it for a day (https://docs.stripe.com/error-low-level). */
+function isReplayedFailure(error: Stripe.errors.StripeError): boolean {
+  return (error.statusCode ?? 0) >= 500 && error.headers?.['idempotent-replayed'] === 'true';
+}
+
+/** Looks for the intent that the failed request may have made; if there is none, makes way for another attempt. */
+async function recoverFromReplay(
+  { db, stripe }: Deps,
+  payment: PaymentRow,
+): Promise<Stripe.PaymentIntent | undefined> {
+  const since = Math.floor(payment.createdAt.getTime() / 1000) - 60;
+  try {
+    for await (const intent of stripe.paymentIntents.list({ created: { gte: since }, limit: 100 })) {
+      if (intent.metadata['payment_ref'] === payment.ref) return intent;
+    }
+  } catch {
+    throw stripeUnavailable();
+  }
+  await recordIntent(db, payment, {
+    intentId: null,
+    status: 'canceled',
+    amountReceivedMinor: 0,
+    lastAttemptFailed: false,
+  });
+  return undefined;
+}
+
+const holdExpired = () => new Problem('hold_expired', { detail: 'The hold has ended; book the slot again.' });
+
+const stripeUnavailable = () =>
+  new Problem('stripe_unavailable', {
+    detail: 'No payment was taken. Ask again in a moment; the hold goes on.',
+    headers: { 'Retry-After': '2' },
+  });

@@ -1,0 +1,189 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import type { Db } from '../db/knex.ts';
+import { claimMessages, deleteMessages, type Message, type OutboxRow, putBack } from '../db/outbox.ts';
+import { rows } from '../db/knex.ts';
+import {
+  outboxLeaseMs,
+  relayAttemptsMax,
+  relayBatchMax,
+  relayMemoryMax,
+  relayPollMs,
+} from '../domain/limits.ts';
+import { isPoison, OrphanError, type WorkflowClient } from './workflow-client.ts';
+
+interface RelayDeps {
+  db: Db;
+  log: Logger;
+  workflows: WorkflowClient;
+  /** Requests that the API is answering now: while there are any, starts get few lanes. */
+  traffic: { inFlight: number };
+}
+
+/** Messages under way at once: few while requests are answered, more while the process is idle. */
+const lanesBusy = 3;
+const lanesIdle = 12;
+const backoffMaxMs = 5_000;
+const deleteDelayMs = 50;
+
+type Carried = Message & { id: string; attempts: number };
+
+/**
+ * Carries messages from the outbox to Temporal, at least once, in every API process. What this process has just
+ * committed it carries from memory; what others left, or what did not fit, it finds in the table when the lease
+ * ends. Payments go before starts. While Temporal is away it probes with one message, and loses none.
+ */
+// eslint-disable-next-line max-lines-per-function -- a closure of small functions over one state
+export function createRelay({ db, log, workflows, traffic }: RelayDeps) {
+  const payments: Carried[] = [];
+  const starts: Carried[] = [];
+  const held = new Set<string>();
+  let delivered: string[] = [];
+  let underWay = 0;
+  let failures = 0;
+  let running = false;
+  let pausedUntil = 0;
+  let pollTimer: NodeJS.Timeout | undefined;
+  let deleteTimer: NodeJS.Timeout | undefined;
+  const stats = { delivered: 0, outages: 0, dead: 0 };
+
+  function lanes(): number {
+    if (failures > 0) return 1;
+    return traffic.inFlight > 1 ? lanesBusy : lanesIdle;
+  }
+
+  function take(): Carried | undefined {
+    return payments.shift() ?? starts.shift();
+  }
+
+  function hold(message: Carried): void {
+    if (held.has(message.id)) return;
+    held.add(message.id);
+    (message.topic === 'start_booking' ? starts : payments).push(message);
+  }
+
+  function pump(): void {
+    while (running && Date.now() >= pausedUntil && underWay < lanes()) {
+      const message = take();
+      if (!message) return;
+      underWay++;
+      void carry(message).finally(() => {
+        underWay--;
+        pump();
+      });
+    }
+  }
+
+  async function carry(message: Carried): Promise<void> {
+    try {
+      await deliver(message);
+      failures = 0;
+      stats.delivered++;
+      delivered.push(message.id);
+      deleteTimer ??= setTimeout(() => void flush(), deleteDelayMs);
+    } catch (error) {
+      held.delete(message.id);
+      if (isPoison(error)) await setAside(message, error);
+      else noteOutage(error);
+    }
+  }
+
+  async function deliver(message: Carried): Promise<void> {
+    switch (message.topic) {
+      case 'start_booking':
+        return workflows.startBooking(message.payload.bookingRef, message.payload.summary);
+      case 'payment':
+        return workflows.tellPayment(message.payload, message.id);
+      case 'refund':
+        return workflows.startRefund(message.payload);
+      case 'orphan_payment': {
+        const found = await rows(db, 'select 1 from bookings where ref = ?', [message.payload.bookingRef]);
+        if (found.length === 0) throw new OrphanError(`no booking ${message.payload.bookingRef}`);
+        return workflows.tellPayment(message.payload, message.id);
+      }
+    }
+  }
+
+  /** Everything goes back to the table, where it is safe, and waits; the leases run out by themselves. */
+  function noteOutage(error: unknown): void {
+    if (failures === 0) log.warn({ err: error }, 'Temporal does not take messages; they wait in the outbox');
+    failures++;
+    stats.outages++;
+    pausedUntil = Date.now() + Math.min(backoffMaxMs, 250 * 2 ** failures) * (0.5 + Math.random());
+    for (const message of [...payments, ...starts]) held.delete(message.id);
+    payments.length = 0;
+    starts.length = 0;
+  }
+
+  async function setAside(message: Carried, error: unknown): Promise<void> {
+    const dead = message.attempts + 1 >= relayAttemptsMax;
+    const retryInMs = Math.min(10 * 60_000, 1_000 * 2 ** message.attempts);
+    log.error(
+      { err: error, outboxId: message.id, topic: message.topic, dead },
+      'a message cannot be delivered',
+    );
+    if (dead) stats.dead++;
+    const why = error instanceof Error ? error.message : String(error);
+    await putBack(db, message.id, { error: why, retryInMs, dead }).catch((trouble) =>
+      log.error({ err: trouble }),
+    );
+  }
+
+  async function flush(): Promise<void> {
+    deleteTimer = undefined;
+    const ids = delivered;
+    delivered = [];
+    if (ids.length === 0) return;
+    try {
+      await deleteMessages(db, ids);
+    } catch (error) {
+      // They will be delivered once more, to no effect.
+      log.warn({ err: error, messages: ids.length }, 'delivered messages could not be deleted');
+    }
+    for (const id of ids) held.delete(id);
+  }
+
+  async function poll(): Promise<void> {
+    let more = false;
+    try {
+      const room = failures > 0 ? 1 : relayBatchMax - starts.length - payments.length;
+      if (Date.now() >= pausedUntil && room > 0) {
+        const claimed: OutboxRow[] = await claimMessages(db, room, outboxLeaseMs * 2);
+        for (const message of claimed) hold(message);
+        more = claimed.length === relayBatchMax;
+        pump();
+      }
+    } catch (error) {
+      log.warn({ err: error }, 'the outbox could not be read');
+    }
+    if (running)
+      pollTimer = setTimeout(
+        () => void poll(),
+        more ? relayPollMs / 4 : relayPollMs * (0.8 + Math.random() * 0.4),
+      );
+  }
+
+  return {
+    stats,
+    /** Takes a message that this process has just committed. Never waits, never fails: the table has it. */
+    accept(message: (Message & { id: string }) | undefined): void {
+      if (!message || !running || failures > 0 || held.size >= relayMemoryMax) return;
+      hold({ ...message, attempts: 0 });
+      setImmediate(pump);
+    },
+    start(): void {
+      running = true;
+      void poll();
+    },
+    /** Stops taking messages and waits, for a moment, for those under way. */
+    async stop(): Promise<void> {
+      running = false;
+      clearTimeout(pollTimer);
+      for (let waited = 0; underWay > 0 && waited < 2_500; waited += 20) await sleep(20);
+      clearTimeout(deleteTimer);
+      await flush();
+    },
+  };
+}
+
+export type Relay = ReturnType<typeof createRelay>;

@@ -1,0 +1,20 @@
+import type { Deps } from './deps.ts';
+import type { Route } from './http/route.ts';
+import { authRoutes } from './routes/auth.ts';
+import { bookingRoutes } from './routes/bookings.ts';
+import { operationRoutes } from './routes/operations.ts';
+import { paymentRoutes } from './routes/payments.ts';
+import { roomRoutes } from './routes/rooms.ts';
+import { webhookRoutes } from './routes/stripe-webhook.ts';
+
+/** Every endpoint there is. What is not in this list is not served and not documented. */
+export function listRoutes(deps: Deps): Route[] {
+  return [
+    ...authRoutes(deps),
+    ...roomRoutes(deps),
+    ...bookingRoutes(deps),
+    ...paymentRoutes(deps),
+    ...webhookRoutes(deps),
+    ...operationRoutes(deps),
+  ];
+}

@@ -1,0 +1,156 @@
+import { z } from 'zod';
+import { violatedConstraint } from '../../db/errors.ts';
+import { findLogin, insertUser, updatePasswordHash } from '../../db/users.ts';
+import { canonicalEmail } from '../../domain/email.ts';
+import { passwordBytesMax, passwordCharsMin } from '../../domain/limits.ts';
+import { fieldProblem, Problem } from '../../domain/problems.ts';
+import { refuseCrossSite } from '../auth/sessions.ts';
+import type { Deps } from '../deps.ts';
+import { countAgainst, limiterKey, refuseIfLimited } from '../http/rate-limit.ts';
+import { route, type Route } from '../http/route.ts';
+import { id, text } from '../http/schemas.ts';
+
+const email = text(254).meta({
+  description: 'An e-mail address; case and surrounding spaces do not matter.',
+});
+const password = z
+  .string()
+  .max(passwordBytesMax)
+  .refine((value) => Buffer.byteLength(value) <= passwordBytesMax, {
+    error: `At most ${passwordBytesMax} bytes.`,
+  });
+
+/** The passwords that every guessing list begins with, and what people make of their own address. */
+const commonPasswords = new Set(
+  '12345678 123456789 1234567890 password password1 passw0rd qwertyui qwerty123 iloveyou 11111111 00000000 abcd1234 abc12345 admin123 letmein1 welcome1 sunshine football'.split(
+    ' ',
+  ),
+);
+
+function refuseWeakPassword(value: string, address: string): void {
+  const plain = value.toLowerCase();
+  const name = address.slice(0, address.indexOf('@'));
+  const weak =
+    [...value].length < passwordCharsMin
+      ? `Use at least ${passwordCharsMin} characters.`
+      : commonPasswords.has(plain) || new Set(plain).size < 4
+        ? 'This password is among the first that anybody guesses.'
+        : plain === name || plain === address
+          ? 'Do not use your e-mail address as the password.'
+          : undefined;
+  if (weak) throw fieldProblem('password_too_weak', 'password', weak);
+}
+
+export function authRoutes(deps: Deps): Route[] {
+  const { db, passwords, sessions, accessTokens, limiters, config } = deps;
+
+  const register = route({
+    method: 'POST',
+    path: '/api/register/',
+    access: 'anyone',
+    tag: 'Accounts',
+    summary: 'Make an account',
+    body: z.strictObject({ email, password, confirm_password: password }),
+    example: { email: 'guest@example.com', password: 'correct horse', confirm_password: 'correct horse' },
+    status: 201,
+    response: z.strictObject({ message: z.string(), user_id: id }),
+    problems: ['passwords_differ', 'password_too_weak', 'email_taken'],
+  })(async ({ body, ctx }) => {
+    const address = canonicalEmail(body.email);
+    if (!address) throw fieldProblem('invalid_request', 'email', 'This is not an e-mail address.');
+    if (body.password !== body.confirm_password) {
+      throw fieldProblem('passwords_differ', 'confirm_password', 'Type the same password twice.');
+    }
+    refuseWeakPassword(body.password, address);
+    await countAgainst(limiters.registrations, ctx.ip);
+    try {
+      const passwordHash = await passwords.hash(body.password);
+      return {
+        message: 'Registration successful',
+        user_id: await insertUser(db, { email: address, passwordHash }),
+      };
+    } catch (error) {
+      if (violatedConstraint(error) === 'users_email_taken') throw new Problem('email_taken');
+      throw error;
+    }
+  });
+
+  const login = route({
+    method: 'POST',
+    path: '/api/login/',
+    access: 'anyone',
+    tag: 'Accounts',
+    summary: 'Log in; the refresh token comes as an HTTP-only cookie',
+    body: z.strictObject({ email, password }),
+    example: { email: 'longtran20014@gmail.com', password: '123456Long' },
+    status: 200,
+    response: z.strictObject({
+      message: z.string(),
+      user_id: id,
+      email: z.string(),
+      is_staff: z.boolean(),
+      is_superuser: z.boolean(),
+      access: z.string(),
+    }),
+    problems: ['invalid_credentials'],
+  })(async ({ body, ctx }) => {
+    // What is no address has no account; it is checked like any other, so that it takes as long.
+    const address = canonicalEmail(body.email) ?? '';
+    const account = limiterKey(address);
+    await refuseIfLimited(limiters.accountFailures, account);
+    await refuseIfLimited(limiters.addressFailures, ctx.ip);
+    const user = await findLogin(db, address);
+    const matches = await passwords.verify(user?.passwordHash, body.password);
+    if (!user || !matches || !user.isActive) {
+      await Promise.all([
+        countAgainst(limiters.accountFailures, account),
+        countAgainst(limiters.addressFailures, ctx.ip),
+      ]);
+      throw new Problem('invalid_credentials');
+    }
+    await limiters.accountFailures?.delete(account);
+    if (passwords.isOutdated(user.passwordHash)) {
+      await updatePasswordHash(db, user.id, await passwords.hash(body.password));
+    }
+    const caller = await sessions.begin(ctx, user.id);
+    return {
+      message: 'Login successful',
+      user_id: user.id,
+      email: user.email,
+      is_staff: user.isStaff,
+      is_superuser: user.isSuperuser,
+      access: accessTokens.sign(caller),
+    };
+  });
+
+  const refresh = route({
+    method: 'POST',
+    path: '/api/token/refresh-cookie/',
+    access: 'anyone',
+    tag: 'Accounts',
+    summary: 'A new access token for the refresh cookie, which is rotated',
+    status: 200,
+    response: z.strictObject({ access: z.string(), message: z.string() }),
+    problems: ['invalid_refresh_token', 'refresh_in_progress', 'cross_site'],
+  })(async ({ ctx }) => {
+    refuseCrossSite(ctx, config.http.corsOrigins);
+    const caller = await sessions.refresh(ctx);
+    return { access: accessTokens.sign(caller), message: 'Token refreshed successfully' };
+  });
+
+  const logout = route({
+    method: 'POST',
+    path: '/api/logout/',
+    access: 'user',
+    tag: 'Accounts',
+    summary: 'End the session and clear its cookie',
+    status: 200,
+    response: z.strictObject({ message: z.string() }),
+    problems: [],
+  })(async ({ caller, ctx }) => {
+    await sessions.end(ctx, caller);
+    return { message: 'Logout successful' };
+  });
+
+  return [register, login, refresh, logout];
+}

@@ -1,0 +1,118 @@
+import { timingSafeEqual, createHash } from 'node:crypto';
+import type { Context } from 'koa';
+import { z } from 'zod';
+import { completeStays, findOverdueHolds } from '../../db/bookings.ts';
+import { outboxDepth } from '../../db/outbox.ts';
+import { settleHold } from '../../activities/settle-hold.ts';
+import { cleanupBatchMax } from '../../domain/limits.ts';
+import { Problem } from '../../domain/problems.ts';
+import type { Deps } from '../deps.ts';
+import { route, type Route } from '../http/route.ts';
+
+const health = z.enum(['ok', 'degraded']);
+
+/** How long the cleanup call waits for Stripe in all; what is not done then is done by the next call. */
+const cleanupMs = 2_000;
+
+/** A message that waits longer than this means that workflows lag behind the bookings. */
+const laggingMs = 30_000;
+
+export function operationRoutes(deps: Deps): Route[] {
+  const livez = route({
+    method: 'GET',
+    path: '/livez',
+    access: 'anyone',
+    tag: 'Operations',
+    summary: 'Is the process alive? Asks nothing else',
+    status: 200,
+    response: z.strictObject({ status: z.literal('ok') }),
+    problems: [],
+  })(async () => ({ status: 'ok' as const }));
+
+  const readyz = route({
+    method: 'GET',
+    path: '/readyz',
+    access: 'anyone',
+    tag: 'Operations',
+    summary: 'Can it serve? Postgres must answer; without Temporal it is degraded',
+    status: 200,
+    response: z.strictObject({
+      status: health,
+      postgres: z.literal('ok'),
+      temporal: health,
+      outbox: z.strictObject({ waiting: z.number(), dead: z.number(), oldest_seconds: z.number() }),
+    }),
+    problems: ['database_unavailable'],
+  })(async () => {
+    if (deps.traffic.stopping) throw new Problem('overloaded', { detail: 'This process is stopping.' });
+    const [outbox, temporal] = await Promise.all([
+      outboxDepth(deps.db),
+      deps.workflows.ping().then(
+        () => 'ok' as const,
+        () => 'degraded' as const,
+      ),
+    ]);
+    const lagging = outbox.oldestMs > laggingMs;
+    return {
+      status: temporal === 'ok' && !lagging ? ('ok' as const) : ('degraded' as const),
+      postgres: 'ok' as const,
+      temporal,
+      outbox: {
+        waiting: outbox.waiting,
+        dead: outbox.dead,
+        oldest_seconds: Math.round(outbox.oldestMs / 1000),
+      },
+    };
+  });
+
+  const cleanup = route({
+    method: 'POST',
+    path: '/api/cleanup-expired-bookings/',
+    access: 'anyone',
+    tag: 'Operations',
+    summary: 'Settle the holds that are overdue; safe at any time',
+    status: 200,
+    response: z.strictObject({
+      expired: z.number().int(),
+      confirmed: z.number().int(),
+      completed: z.number().int(),
+      left: z
+        .number()
+        .int()
+        .meta({ description: 'Overdue holds that still wait for Stripe or for another caller.' }),
+    }),
+    problems: ['unauthenticated'],
+  })(async ({ ctx }) => {
+    requireCleanupToken(ctx, deps.config.cleanupToken);
+    const overdue = await findOverdueHolds(deps.db, 0, cleanupBatchMax);
+    const settled = await Promise.all(overdue.map((bookingRef) => settleWithin(deps, bookingRef)));
+    const completed = await completeStays(deps.db, { actor: 'cleanup', limit: cleanupBatchMax });
+    const number = (status: string) => settled.filter((one) => one === status).length;
+    return { expired: number('expired'), confirmed: number('confirmed'), completed, left: number('pending') };
+  });
+
+  return [livez, readyz, cleanup];
+}
+
+async function settleWithin({ settling, log }: Deps, bookingRef: string): Promise<string> {
+  const settled = settleHold(settling, { bookingRef, actor: 'cleanup', waitMs: cleanupMs }).then(
+    (state) => state?.status ?? 'gone',
+    (error: unknown) => {
+      log.warn({ err: error, bookingRef }, 'an overdue hold could not be settled');
+      return 'pending';
+    },
+  );
+  const late = new Promise<string>((resolve) => setTimeout(resolve, cleanupMs, 'pending').unref());
+  return Promise.race([settled, late]);
+}
+
+/** Outside debug the caller must know the token. Compared by hash, so that the time tells nothing. */
+function requireCleanupToken(ctx: Context, token: string | undefined): void {
+  if (token === undefined) return;
+  const sent = /^Bearer (.{1,512})$/.exec(ctx.get('Authorization'))?.[1] ?? '';
+  const hash = (text: string) => createHash('sha256').update(text).digest();
+  if (!timingSafeEqual(hash(sent), hash(token))) {
+    const detail = 'Send the header "Authorization: Bearer <CLEANUP_TOKEN>".';
+    throw new Problem('unauthenticated', { detail, headers: { 'WWW-Authenticate': 'Bearer' } });
+  }
+}

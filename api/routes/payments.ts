@@ -1,0 +1,90 @@
+import { z } from 'zod';
+import { toMajor, toMinor } from '../../domain/money.ts';
+import { stripeRequestMs } from '../../domain/limits.ts';
+import { fieldProblem } from '../../domain/problems.ts';
+import { loadBookingFor } from '../booking-answers.ts';
+import type { Deps } from '../deps.ts';
+import { answerOnce } from '../http/idempotency.ts';
+import { route, type Route } from '../http/route.ts';
+import { id } from '../http/schemas.ts';
+import { openIntent } from '../open-intent.ts';
+import { Problem } from '../../domain/problems.ts';
+import type { BookingDetailRow } from '../../db/bookings.ts';
+
+const intentView = z
+  .strictObject({
+    payment_intent_id: z.string(),
+    client_secret: z.string(),
+    amount: z.number(),
+    currency: z.string(),
+    status: z.string(),
+    booking_id: id,
+  })
+  .meta({ id: 'PaymentIntent' });
+
+const request = z.strictObject({
+  booking_id: id,
+  amount: z.number().min(0).max(100_000_000).optional(),
+  currency: z.string().min(3).max(3).optional(),
+});
+
+/** Old clients send what they believe the price to be: a different belief is refused, never charged. */
+function refuseOtherAmount(booking: BookingDetailRow, sent: z.output<typeof request>): void {
+  const expected = `${toMajor(booking.amount_minor, booking.currency)} ${booking.currency}`;
+  if (sent.currency !== undefined && sent.currency.toLowerCase() !== booking.currency) {
+    throw fieldProblem('amount_mismatch', 'currency', `The booking costs ${expected}.`);
+  }
+  if (sent.amount !== undefined && toMinor(sent.amount, booking.currency) !== booking.amount_minor) {
+    throw fieldProblem('amount_mismatch', 'amount', `The booking costs ${expected}.`);
+  }
+}
+
+export function paymentRoutes(deps: Deps): Route[] {
+  const open = route({
+    method: 'POST',
+    path: '/api/payment-intent/',
+    access: 'user',
+    tag: 'Payment',
+    summary: 'The one live PaymentIntent of a booking; asking again returns the same',
+    body: request,
+    example: { booking_id: 1 },
+    idempotent: true,
+    deadlineMs: stripeRequestMs,
+    status: 201,
+    response: intentView,
+    problems: [
+      'booking_not_found',
+      'already_paid',
+      'amount_mismatch',
+      'hold_expired',
+      'stripe_unavailable',
+      'payment_provider_refused',
+    ],
+  })(async ({ body, caller, ctx }) => {
+    const answer = async (): Promise<z.input<typeof intentView>> => {
+      const booking = await loadBookingFor(deps, caller, body.booking_id);
+      // The secret lets its holder pay: it is the owner's alone, not even staff's.
+      if (booking.user_id !== caller.userId) throw new Problem('booking_not_found');
+      refuseOtherAmount(booking, body);
+      const { payment, intent } = await openIntent(deps, booking);
+      return {
+        payment_intent_id: intent.id,
+        client_secret: intent.client_secret ?? '',
+        amount: toMajor(payment.amountMinor, payment.currency),
+        currency: payment.currency,
+        status: intent.status,
+        booking_id: booking.id,
+      };
+    };
+    return answerOnce(deps.db, {
+      ctx,
+      caller,
+      operation: 'create_payment_intent',
+      body,
+      run: async () => ({ madeId: body.booking_id, answer: await answer() }),
+      rebuild: answer,
+    });
+  });
+
+  return [open];
+}

@@ -1,0 +1,141 @@
+import { z } from 'zod';
+import {
+  findBookableRoom,
+  findTakenRanges,
+  listRooms,
+  type BookableRoom,
+  type TakenRange,
+} from '../../db/rooms.ts';
+import { availabilityDaysMax } from '../../domain/limits.ts';
+import { fieldProblem, Problem } from '../../domain/problems.ts';
+import {
+  datesBetween,
+  formatTimeOfDay,
+  localDate,
+  type Slot,
+  type SlotStatus,
+  slotsOf,
+} from '../../domain/slots.ts';
+import type { Deps } from '../deps.ts';
+import { route, type Route } from '../http/route.ts';
+import { date, id, idParams, instant } from '../http/schemas.ts';
+import { roomView, viewRoom } from '../views.ts';
+
+const slotView = z
+  .strictObject({
+    date: z.iso.date(),
+    start: z.string(),
+    end: z.string(),
+    start_time: z.string(),
+    end_time: z.string(),
+    starts_at: instant.nullable(),
+    ends_at: instant.nullable(),
+    status: z.enum(['free', 'held', 'booked', 'past', 'closed']),
+    frees_at: instant.nullable().meta({ description: 'When a held slot frees if it is not paid for.' }),
+  })
+  .meta({ id: 'Slot' });
+
+export function roomRoutes({ db }: Deps): Route[] {
+  const list = route({
+    method: 'GET',
+    path: '/api/rooms/',
+    access: 'anyone',
+    tag: 'Rooms',
+    summary: 'The rooms that can be booked',
+    status: 200,
+    response: z.strictObject({ count: z.number().int(), rooms: z.array(roomView) }),
+    problems: [],
+  })(async () => {
+    const rooms = await listRooms(db);
+    return { count: rooms.length, rooms: rooms.map(viewRoom) };
+  });
+
+  const availability = route({
+    method: 'GET',
+    path: '/api/rooms/{id}/availability/',
+    access: 'anyone',
+    tag: 'Rooms',
+    summary: `The slots of a day, or of up to ${availabilityDaysMax} days`,
+    params: idParams,
+    query: z.strictObject({ date: date.optional(), from: date.optional(), to: date.optional() }),
+    status: 200,
+    response: z.strictObject({
+      room_id: id,
+      time_zone: z.string(),
+      from: z.iso.date(),
+      to: z.iso.date(),
+      slots: z.array(slotView),
+    }),
+    problems: ['room_not_found'],
+  })(async ({ params, query }) => {
+    const room = await findBookableRoom(db, params.id);
+    if (!room) throw new Problem('room_not_found');
+    const days = datesOf(query, room.timeZone);
+    const slots = days.flatMap((day) => slotsOf(room, day));
+    const { now, taken } = await findTakenRanges(db, room.id, ...spanOf(slots));
+    return {
+      room_id: room.id,
+      time_zone: room.timeZone,
+      from: days[0] as string,
+      to: days.at(-1) as string,
+      slots: slots.map((slot) => viewSlot(room, slot, now, taken)),
+    };
+  });
+
+  return [list, availability];
+}
+
+/** The days asked for: one `date`, or `from` and `to`; without any, today on the room's calendar. */
+function datesOf(
+  query: { date?: string | undefined; from?: string | undefined; to?: string | undefined },
+  timeZone: string,
+): string[] {
+  if (query.date && (query.from || query.to)) {
+    throw fieldProblem('invalid_request', 'date', 'Send either date, or from and to.');
+  }
+  const from = query.date ?? query.from ?? localDate(new Date(), timeZone);
+  const to = query.date ?? query.to ?? from;
+  if (to < from) throw fieldProblem('invalid_request', 'to', 'to must not be before from.');
+  const days = Math.round((Date.parse(to) - Date.parse(from)) / 86_400_000) + 1;
+  if (days > availabilityDaysMax) {
+    throw fieldProblem('invalid_request', 'to', `Ask for at most ${availabilityDaysMax} days.`);
+  }
+  return datesBetween(from, to);
+}
+
+function spanOf(slots: readonly Slot[]): [Date, Date] {
+  const ranges = slots.flatMap((slot) => slot.range ?? []);
+  return [ranges[0]?.startsAt ?? new Date(0), ranges.at(-1)?.endsAt ?? new Date(0)];
+}
+
+function viewSlot(
+  room: BookableRoom,
+  slot: Slot,
+  now: Date,
+  taken: readonly TakenRange[],
+): z.input<typeof slotView> {
+  const { range } = slot;
+  const holder =
+    range && taken.find((other) => other.startsAt < range.endsAt && other.endsAt > range.startsAt);
+  const status = statusOf(room, slot, now, holder);
+  const start_time = formatTimeOfDay(slot.startMinute);
+  const end_time = formatTimeOfDay(slot.endMinute);
+  return {
+    date: slot.date,
+    start: `${slot.date}T${start_time}`,
+    end: slot.endMinute === 1440 ? `${slot.date}T24:00:00` : `${slot.date}T${end_time}`,
+    start_time,
+    end_time,
+    starts_at: range?.startsAt.toISOString() ?? null,
+    ends_at: range?.endsAt.toISOString() ?? null,
+    status,
+    frees_at: status === 'held' && holder ? holder.holdExpiresAt.toISOString() : null,
+  };
+}
+
+function statusOf(room: BookableRoom, slot: Slot, now: Date, holder: TakenRange | undefined): SlotStatus {
+  if (!slot.range || !room.isAvailable) return 'closed';
+  if (slot.range.startsAt <= now) return 'past';
+  if (!holder) return 'free';
+  return holder.status === 'pending' ? 'held' : 'booked';
+}

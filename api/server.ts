@@ -1,0 +1,84 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createHttpTerminator } from 'http-terminator';
+import type { Logger } from 'pino';
+import { createStripe } from '../activities/stripe-client.ts';
+import type { Config } from '../config.ts';
+import { connectDatabase } from '../db/knex.ts';
+import { createPasswords } from '../db/passwords.ts';
+import { createRoomCache } from '../db/rooms.ts';
+import { createApp } from './app.ts';
+import { createAccessTokens } from './auth/access-tokens.ts';
+import { createSessions } from './auth/sessions.ts';
+import type { Deps } from './deps.ts';
+import { createLimiters } from './http/rate-limit.ts';
+import { createRelay } from './relay.ts';
+import { createSweeper } from './sweeper.ts';
+import { createWorkflowClient } from './workflow-client.ts';
+
+/** Real dependencies from settings. Nothing is connected yet: the API starts while Postgres or Temporal is away. */
+function createDeps(config: Config, log: Logger): Deps {
+  const db = connectDatabase(config.database.url, {
+    poolMax: config.database.poolMax,
+    applicationName: 'booking-api',
+  });
+  const stripe = createStripe(config.stripe);
+  const traffic = { inFlight: 0, stopping: false };
+  const workflows = createWorkflowClient(config.temporal);
+  return {
+    config,
+    db,
+    stripe,
+    log,
+    traffic,
+    workflows,
+    rooms: createRoomCache(db),
+    passwords: createPasswords(),
+    accessTokens: createAccessTokens(config.auth.secretKeys),
+    sessions: createSessions({ db, log, debug: config.debug }),
+    limiters: createLimiters(db, config.limits),
+    relay: createRelay({ db, log, workflows, traffic }),
+    settling: { db, stripe, log, freeCancelHours: config.freeCancelHours },
+  };
+}
+
+/** Slow clients are cut off; idle connections live longer than a load balancer's minute. */
+const serverOptions = {
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  keepAliveTimeout: 65_000,
+  connectionsCheckingInterval: 2_000,
+  maxHeaderSize: 16 * 1024,
+};
+const connectionsMax = 10_000;
+const drainMs = 10_000;
+
+/** The API: HTTP server, relay and sweeper in one process. `stop` drains what is under way, then lets go of all. */
+export async function startServer(config: Config, log: Logger) {
+  const deps = createDeps(config, log);
+  const sweeper = createSweeper(deps.settling);
+  const server = createServer(serverOptions, createApp(deps).callback());
+  server.maxConnections = connectionsMax;
+  const terminator = createHttpTerminator({ server, gracefulTerminationTimeout: drainMs });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(config.http.port, config.http.host, resolve);
+  });
+  deps.relay.start();
+  sweeper.start();
+
+  return {
+    deps,
+    port: (server.address() as AddressInfo).port,
+    async stop(): Promise<void> {
+      deps.traffic.stopping = true;
+      await terminator.terminate();
+      await sweeper.stop();
+      await deps.relay.stop();
+      await deps.db.destroy();
+      await deps.workflows.close();
+    },
+  };
+}
+
+export type RunningServer = Awaited<ReturnType<typeof startServer>>;

@@ -1,0 +1,46 @@
+import { settleHold } from '../activities/settle-hold.ts';
+import type { ActivityDeps } from '../activities/index.ts';
+import { findOverdueHolds } from '../db/bookings.ts';
+import { settleBoundMs, sweepBatchMax, sweepDelayMs, sweepEveryMs } from '../domain/limits.ts';
+
+/**
+ * Settles holds that their workflow has not settled in time, so that the promise of a free slot holds while
+ * Temporal or the worker is down. Several may run: each hold has one lease.
+ */
+export function createSweeper(deps: ActivityDeps) {
+  let timer: NodeJS.Timeout | undefined;
+  let running = false;
+  let round: Promise<void> = Promise.resolve();
+
+  async function sweep(): Promise<void> {
+    try {
+      const overdue = await findOverdueHolds(deps.db, sweepDelayMs, sweepBatchMax);
+      const settle = (bookingRef: string) =>
+        settleHold(deps, { bookingRef, actor: 'sweeper', waitMs: settleBoundMs });
+      const settled = await Promise.allSettled(overdue.map(settle));
+      const failed = settled.filter((result) => result.status === 'rejected');
+      if (failed.length > 0)
+        deps.log.warn(
+          { err: failed[0]?.reason, failed: failed.length },
+          'some overdue holds could not be settled',
+        );
+    } catch (error) {
+      deps.log.warn({ err: error }, 'overdue holds could not be looked for');
+    }
+    if (running) timer = setTimeout(() => (round = sweep()), sweepEveryMs);
+  }
+
+  return {
+    start(): void {
+      running = true;
+      timer = setTimeout(() => (round = sweep()), sweepEveryMs * Math.random());
+    },
+    async stop(): Promise<void> {
+      running = false;
+      clearTimeout(timer);
+      await round;
+    },
+  };
+}
+
+export type Sweeper = ReturnType<typeof createSweeper>;

@@ -1,0 +1,190 @@
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+
+/** The only reader of the environment. Every other module is handed what it needs. */
+
+const list = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((part) => part.trim())
+    .filter(Boolean),
+);
+const flag = z.stringbool();
+const file = z.string().transform((path, ctx) => {
+  try {
+    return readFileSync(path);
+  } catch {
+    ctx.addIssue({ code: 'custom', message: `cannot read the file ${path}` });
+    return z.NEVER;
+  }
+});
+const limit = (fallback: number) => z.coerce.number().int().min(0).max(1_000_000).default(fallback);
+
+const shape = z.object({
+  PORT: z.coerce.number().int().min(0).max(65_535).default(8000),
+  HOST: z.string().default('127.0.0.1'),
+  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }),
+  DATABASE_POOL: z.coerce.number().int().min(1).max(200).default(12),
+  TEMPORAL_ADDRESS: z.string(),
+  TEMPORAL_NAMESPACE: z.string().default('default'),
+  TEMPORAL_API_KEY: z.string().optional(),
+  TEMPORAL_TLS: flag.optional(),
+  TEMPORAL_TLS_SERVER_CA_CERT_PATH: file.optional(),
+  TEMPORAL_TLS_CLIENT_CERT_PATH: file.optional(),
+  TEMPORAL_TLS_CLIENT_KEY_PATH: file.optional(),
+  TEMPORAL_TLS_SERVER_NAME: z.string().optional(),
+  TEMPORAL_ALLOW_PLAINTEXT: flag.default(false),
+  TEMPORAL_TASK_QUEUE: z.string().default('bookings'),
+  TEMPORAL_UI_URL: z.url({ protocol: /^https?$/ }).optional(),
+  STRIPE_SECRET_KEY: z.string().regex(/^(sk|rk)_/, 'must begin with sk_ or rk_'),
+  STRIPE_PUBLISHABLE_KEY: z.string().regex(/^pk_/, 'must begin with pk_').optional(),
+  STRIPE_WEBHOOK_SECRET: list.pipe(z.array(z.string().regex(/^whsec_/, 'must begin with whsec_')).min(1)),
+  STRIPE_API_BASE: z.url({ protocol: /^https?$/ }).optional(),
+  STRIPE_CALLBACK_SUCCESS_URL: z.url({ protocol: /^https?$/ }).optional(),
+  STRIPE_CALLBACK_CANCEL_URL: z.url({ protocol: /^https?$/ }).optional(),
+  SECRET_KEY: list.optional(),
+  DEBUG: flag.default(false),
+  HOLD_MINUTES: z.coerce.number().min(0.01).max(1_440).default(30),
+  FREE_CANCEL_HOURS: z.coerce.number().min(0).max(8_760).default(24),
+  BOOKING_HORIZON_DAYS: z.coerce.number().int().min(1).max(3_650).default(365),
+  LIMIT_OPEN_HOLDS: limit(5),
+  LIMIT_LOGIN_FAILURES: limit(10),
+  LIMIT_REGISTRATIONS: limit(20),
+  LIMIT_REQUESTS: limit(600),
+  CORS_ORIGINS: list.default([]),
+  TRUST_PROXY_HOPS: z.coerce.number().int().min(0).max(10).default(0),
+  CLEANUP_TOKEN: z.string().min(16).optional(),
+  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  METRICS_ADDRESS: z.string().optional(),
+  WORKFLOW_BUNDLE: z.string().optional(),
+});
+
+type Settings = z.infer<typeof shape>;
+
+const debugSecret = 'debug-only-secret-key-that-signs-nothing-real';
+
+/** Rules between settings; each fault names the setting, never its value. */
+function crossFaults(env: Settings): string[] {
+  const faults: string[] = [];
+  const keys = env.SECRET_KEY ?? [];
+  if (keys.length === 0 && !env.DEBUG)
+    faults.push('SECRET_KEY: required (random, at least 32 bytes) unless DEBUG=true');
+  if (keys.some((key) => Buffer.byteLength(key) < 32))
+    faults.push('SECRET_KEY: each key needs at least 32 bytes');
+  if (keys.some((key) => new Set(key).size < 8)) faults.push('SECRET_KEY: not random enough');
+  if (!env.DEBUG) {
+    if (keys.includes(debugSecret)) faults.push('SECRET_KEY: the debug key is public');
+    if (!env.CLEANUP_TOKEN) faults.push('CLEANUP_TOKEN: required (at least 16 characters) unless DEBUG=true');
+    if (keys.some((key) => key === env.CLEANUP_TOKEN))
+      faults.push('CLEANUP_TOKEN: must differ from SECRET_KEY');
+    const secure = env.TEMPORAL_TLS || env.TEMPORAL_API_KEY || env.TEMPORAL_TLS_CLIENT_CERT_PATH;
+    if (!isLoopback(env.TEMPORAL_ADDRESS) && !secure && !env.TEMPORAL_ALLOW_PLAINTEXT) {
+      const cure =
+        'set TEMPORAL_TLS, TEMPORAL_API_KEY or, on a private network, TEMPORAL_ALLOW_PLAINTEXT=true';
+      faults.push(`TEMPORAL_ADDRESS: a remote server without TLS; ${cure}`);
+    }
+  }
+  if (Boolean(env.TEMPORAL_TLS_CLIENT_CERT_PATH) !== Boolean(env.TEMPORAL_TLS_CLIENT_KEY_PATH)) {
+    faults.push('TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH: set both or none');
+  }
+  return faults;
+}
+
+function isLoopback(address: string): boolean {
+  const host = address.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
+  return host === 'localhost' || host === '::1' || host.startsWith('127.');
+}
+
+function temporalTls(env: Settings) {
+  const asked = env.TEMPORAL_TLS ?? Boolean(env.TEMPORAL_API_KEY || env.TEMPORAL_TLS_CLIENT_CERT_PATH);
+  if (!asked) return undefined;
+  const crt = env.TEMPORAL_TLS_CLIENT_CERT_PATH;
+  const key = env.TEMPORAL_TLS_CLIENT_KEY_PATH;
+  return {
+    ...(env.TEMPORAL_TLS_SERVER_CA_CERT_PATH && {
+      serverRootCACertificate: env.TEMPORAL_TLS_SERVER_CA_CERT_PATH,
+    }),
+    ...(env.TEMPORAL_TLS_SERVER_NAME && { serverNameOverride: env.TEMPORAL_TLS_SERVER_NAME }),
+    ...(crt && key && { clientCertPair: { crt, key } }),
+  };
+}
+
+/**
+ * Reads the settings of API and worker (contract.md lists them).
+ * @throws ConfigError that names every faulty setting at once, and no value
+ */
+export function loadConfig(env: NodeJS.ProcessEnv) {
+  // An empty value in a .env file means "not set".
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const parsed = shape.safeParse(given);
+  if (!parsed.success) {
+    throw new ConfigError(
+      parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${faultOf(issue, given)}`),
+    );
+  }
+  const settings = parsed.data;
+  const faults = crossFaults(settings);
+  if (faults.length > 0) throw new ConfigError(faults);
+  return buildConfig(settings);
+}
+
+function faultOf(issue: z.core.$ZodIssue, given: Record<string, unknown>): string {
+  return given[String(issue.path[0])] === undefined ? 'required, but not set' : issue.message;
+}
+
+function buildConfig(env: Settings) {
+  const base = `http://localhost:${env.PORT}`;
+  return {
+    debug: env.DEBUG,
+    logLevel: env.LOG_LEVEL,
+    http: {
+      host: env.HOST,
+      port: env.PORT,
+      trustProxyHops: env.TRUST_PROXY_HOPS,
+      corsOrigins: env.CORS_ORIGINS,
+    },
+    database: { url: env.DATABASE_URL, poolMax: env.DATABASE_POOL },
+    temporal: {
+      address: env.TEMPORAL_ADDRESS,
+      namespace: env.TEMPORAL_NAMESPACE,
+      taskQueue: env.TEMPORAL_TASK_QUEUE,
+      apiKey: env.TEMPORAL_API_KEY,
+      tls: temporalTls(env),
+      uiUrl: env.TEMPORAL_UI_URL,
+    },
+    stripe: {
+      secretKey: env.STRIPE_SECRET_KEY,
+      publishableKey: env.STRIPE_PUBLISHABLE_KEY,
+      webhookSecrets: env.STRIPE_WEBHOOK_SECRET,
+      apiBase: env.STRIPE_API_BASE,
+      livemode: env.STRIPE_SECRET_KEY.includes('_live_'),
+      successUrl: env.STRIPE_CALLBACK_SUCCESS_URL ?? `${base}/payment/success`,
+      cancelUrl: env.STRIPE_CALLBACK_CANCEL_URL ?? `${base}/payment/cancel`,
+    },
+    auth: { secretKeys: env.SECRET_KEY ?? [debugSecret] },
+    cleanupToken: env.CLEANUP_TOKEN,
+    holdMs: Math.round(env.HOLD_MINUTES * 60_000),
+    freeCancelHours: env.FREE_CANCEL_HOURS,
+    horizonDays: env.BOOKING_HORIZON_DAYS,
+    limits: {
+      openHolds: env.LIMIT_OPEN_HOLDS,
+      loginFailures: env.LIMIT_LOGIN_FAILURES,
+      registrations: env.LIMIT_REGISTRATIONS,
+      requests: env.LIMIT_REQUESTS,
+    },
+    metricsAddress: env.METRICS_ADDRESS,
+    workflowBundle: env.WORKFLOW_BUNDLE,
+  };
+}
+
+export type Config = ReturnType<typeof loadConfig>;
+
+/** The settings are not usable. The message is for the operator: one line a fault. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  constructor(faults: string[]) {
+    super(
+      `These settings need attention (see .env.example):\n${faults.map((fault) => `  ${fault}`).join('\n')}`,
+    );
+  }
+}

@@ -1,0 +1,357 @@
+import type { BookingStatus, PaymentStatus } from '../domain/booking.ts';
+import { statusesBefore } from '../domain/booking.ts';
+import { outboxLeaseMs } from '../domain/limits.ts';
+import { type Db, prepared, rows } from './knex.ts';
+import type { IntentStatus, RefundStatus } from './models.ts';
+
+/** A booking with the names that people know it by. */
+export interface BookingRow {
+  id: number;
+  ref: string;
+  user_id: number;
+  user_email: string;
+  room_id: number;
+  room_name: string;
+  booking_date: string;
+  start_time: string;
+  end_time: string;
+  starts_at: Date;
+  ends_at: Date;
+  time_zone: string;
+  number_of_slots: number;
+  guest_count: number;
+  special_requests: string | null;
+  amount_minor: number;
+  currency: string;
+  status: BookingStatus;
+  payment_status: PaymentStatus;
+  hold_expires_at: Date;
+  /** By the database's clock; negative once it has lapsed. */
+  hold_seconds_left: number;
+  workflow_id: string;
+  created_at: Date;
+}
+
+export const bookingColumns = `
+  b.id, b.ref, b.user_id, u.email as user_email, b.room_id, r.name as room_name, b.booking_date, b.start_time,
+  b.end_time, lower(b.during) as starts_at, upper(b.during) as ends_at, r.time_zone, b.number_of_slots,
+  b.guest_count, b.special_requests, b.amount_minor, b.currency, b.status, b.payment_status, b.hold_expires_at,
+  extract(epoch from b.hold_expires_at - clock_timestamp())::float8 as hold_seconds_left, b.workflow_id,
+  b.created_at`;
+
+export const bookingTables = 'bookings b join users u on u.id = b.user_id join rooms r on r.id = b.room_id';
+
+/** A booking with the payment that counts: the one that confirmed it, else the newest. */
+export interface BookingDetailRow extends BookingRow {
+  payment_intent_id: string | null;
+  payment_intent_status: IntentStatus | null;
+  payment_ref: string | null;
+  refund_status: RefundStatus | null;
+  refund_amount_minor: number | null;
+  refund_created_at: Date | null;
+}
+
+/** One booking, by its public id. */
+export async function findBooking(db: Db, id: number): Promise<BookingDetailRow | undefined> {
+  const found = await prepared<BookingDetailRow>(
+    db,
+    'find_booking',
+    `select ${bookingColumns}, p.stripe_payment_intent_id as payment_intent_id, p.status as payment_intent_status,
+            p.ref as payment_ref, f.status as refund_status, f.amount_minor as refund_amount_minor,
+            f.created_at as refund_created_at
+       from ${bookingTables}
+       left join lateral (
+         select * from payments p where p.booking_id = b.id
+          order by (p.id = b.confirmed_payment_id) desc nulls last, p.id desc limit 1
+       ) p on true
+       left join refunds f on f.payment_id = p.id
+      where b.id = ?`,
+    [id],
+  );
+  return found[0];
+}
+
+export interface HoldRequest {
+  ref: string;
+  userId: number;
+  actor: string;
+  roomId: number;
+  roomVersion: number;
+  startsAt: Date;
+  endsAt: Date;
+  bookingDate: string;
+  startTime: string;
+  endTime: string;
+  numberOfSlots: number;
+  guestCount: number;
+  specialRequests: string | null;
+  amountMinor: number;
+  currency: string;
+  holdMs: number;
+  horizonDays: number;
+  /** 0: no limit. */
+  openHoldsMax: number;
+  /** For the operator's eyes in Temporal's UI: no name, no e-mail. */
+  summary: string;
+  idempotencyLease: string | null;
+}
+
+export interface HoldOutcome {
+  outcome:
+    | 'held'
+    | 'slot_taken'
+    | 'overdue'
+    | 'in_the_past'
+    | 'too_far_ahead'
+    | 'user_unknown'
+    | 'too_many_holds'
+    | 'room_unavailable'
+    | 'room_changed';
+  booking_id: number;
+  user_email: string;
+  created_at: Date;
+  hold_expires_at: Date;
+  outbox_id: string;
+  conflict_ref: string;
+  conflict_start: string;
+  conflict_end: string;
+}
+
+/**
+ * Takes the slot, and leaves the message that starts its workflow, in one statement (migration 0002).
+ * @throws the violation of `bookings_slot_taken` when another request was faster by a moment
+ */
+export async function holdSlot(db: Db, request: HoldRequest): Promise<HoldOutcome> {
+  const during = `[${request.startsAt.toISOString()},${request.endsAt.toISOString()})`;
+  const [outcome] = await prepared<HoldOutcome>(
+    db,
+    'hold_slot',
+    'select * from hold_slot(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)',
+    [
+      request.ref,
+      request.userId,
+      request.actor,
+      request.roomId,
+      request.roomVersion,
+      during,
+      request.bookingDate,
+      request.startTime,
+      request.endTime,
+      request.numberOfSlots,
+      request.guestCount,
+      request.specialRequests,
+      request.amountMinor,
+      request.currency,
+      request.holdMs,
+      request.horizonDays,
+      request.openHoldsMax,
+      request.summary,
+      outboxLeaseMs,
+      request.idempotencyLease,
+    ],
+  );
+  return outcome as HoldOutcome;
+}
+
+export interface Move {
+  bookingId: number;
+  to: BookingStatus;
+  actor: string;
+  cause: string;
+  /** The payment that a confirmation rests on. */
+  confirmedPaymentId?: number;
+  /** The workflow that owns the booking from now on. */
+  workflowId?: string;
+}
+
+/**
+ * Moves a booking along the table of legal moves and notes who, whence, where and why: a compare-and-set.
+ * @returns false when somebody else has moved it first
+ */
+export async function moveBooking(db: Db, move: Move): Promise<boolean> {
+  const moved = await rows(
+    db,
+    `with found as (
+       select id, status from bookings where id = ? and status = any(?) for no key update
+     ), moved as (
+       update bookings b
+          set status = ?, updated_at = clock_timestamp(), settle_lease_until = null,
+              confirmed_payment_id = coalesce(?::integer, b.confirmed_payment_id),
+              workflow_id = coalesce(?, b.workflow_id),
+              payment_status = case when ?::integer is null then b.payment_status else 'succeeded' end
+         from found where b.id = found.id
+       returning b.id, found.status as from_status
+     )
+     insert into booking_events (booking_id, actor, from_status, to_status, cause)
+     select id, ?, from_status, ?, ? from moved returning id`,
+    [
+      move.bookingId,
+      statusesBefore(move.to),
+      move.to,
+      move.confirmedPaymentId ?? null,
+      move.workflowId ?? null,
+      move.confirmedPaymentId ?? null,
+      move.actor,
+      move.to,
+      move.cause,
+    ],
+  );
+  return moved.length > 0;
+}
+
+/** What a workflow needs to know of its booking: no person's data. Instants are ISO 8601 in UTC. */
+export interface BookingState {
+  bookingRef: string;
+  status: BookingStatus;
+  /** When the hold is to be settled: its deadline, or later while Stripe says `processing`. */
+  settleAt: string;
+  /** By the database's clock; 0 when it is due. */
+  settleInMs: number;
+  endsAt: string;
+  endsInMs: number;
+  workflowId: string;
+  /** A PaymentIntent that could still be paid. */
+  hasOpenIntent: boolean;
+}
+
+const stateColumns = `
+  b.id, b.ref as "bookingRef", b.status, b.workflow_id as "workflowId", upper(b.during) as ends,
+  greatest(b.hold_expires_at, b.settle_after) as settle,
+  extract(epoch from greatest(b.hold_expires_at, b.settle_after)
+          - clock_timestamp())::float8 * 1000 as "settleInMs",
+  extract(epoch from upper(b.during) - clock_timestamp())::float8 * 1000 as "endsInMs",
+  exists (select 1 from payments p where p.booking_id = b.id and p.status not in ('succeeded', 'canceled'))
+    as "hasOpenIntent"`;
+
+type StateRow = Omit<BookingState, 'settleAt' | 'endsAt'> & { id: number; settle: Date; ends: Date };
+
+function stateOf({ id: _, settle, ends, ...state }: StateRow): BookingState {
+  return {
+    ...state,
+    settleAt: settle.toISOString(),
+    settleInMs: Math.max(0, Math.ceil(state.settleInMs)),
+    endsAt: ends.toISOString(),
+    endsInMs: Math.max(0, Math.ceil(state.endsInMs)),
+  };
+}
+
+/** The state of a booking, by its ref. */
+export async function readBookingState(db: Db, bookingRef: string): Promise<BookingState | undefined> {
+  const [row] = await prepared<StateRow>(
+    db,
+    'booking_state',
+    `select ${stateColumns} from bookings b where b.ref = ?`,
+    [bookingRef],
+  );
+  return row && stateOf(row);
+}
+
+export interface SettleLease {
+  bookingId: number;
+  /** How long the hold has been overdue. */
+  overdueMs: number;
+  holdExpiresAt: Date;
+}
+
+/**
+ * Takes the lease on an overdue hold: one at a time talks to Stripe about it.
+ * @returns undefined when the hold is not due, is settled already, or somebody else holds the lease
+ */
+export async function leaseOverdueHold(
+  db: Db,
+  bookingRef: string,
+  leaseMs: number,
+): Promise<SettleLease | undefined> {
+  const [lease] = await rows<SettleLease>(
+    db,
+    `update bookings b
+        set settle_lease_until = clock_timestamp() + ? * interval '1 millisecond'
+      where b.ref = ? and b.status = 'pending'
+        and greatest(b.hold_expires_at, b.settle_after) <= clock_timestamp()
+        and coalesce(b.settle_lease_until, '-infinity') < clock_timestamp()
+      returning b.id as "bookingId", b.hold_expires_at as "holdExpiresAt",
+        extract(epoch from clock_timestamp() - b.hold_expires_at)::float8 * 1000 as "overdueMs"`,
+    [leaseMs, bookingRef],
+  );
+  return lease;
+}
+
+/** Gives the lease back without a decision; `retryInMs` > 0 keeps everybody from asking again too soon. */
+export async function releaseHoldLease(db: Db, bookingId: number, retryInMs: number): Promise<void> {
+  await rows(
+    db,
+    `update bookings set settle_lease_until = null,
+            settle_after = case when ? > 0 then clock_timestamp() + ? * interval '1 millisecond' else settle_after end
+      where id = ? and status = 'pending'`,
+    [retryInMs, retryInMs, bookingId],
+  );
+}
+
+/** Refs of holds that are overdue by `lateMs` and that nobody is settling: the most overdue first. */
+export async function findOverdueHolds(db: Db, lateMs: number, limit: number): Promise<string[]> {
+  const found = await rows<{ ref: string }>(
+    db,
+    `select ref from bookings
+      where status = 'pending' and hold_expires_at < clock_timestamp() - ? * interval '1 millisecond'
+        and coalesce(settle_after, '-infinity') <= clock_timestamp()
+        and coalesce(settle_lease_until, '-infinity') < clock_timestamp()
+      order by hold_expires_at limit ?`,
+    [lateMs, limit],
+  );
+  return found.map((row) => row.ref);
+}
+
+/** Locks a booking, in the order room, booking, and returns what decisions rest on. */
+export async function lockBooking(trx: Db, bookingRef: string): Promise<LockedBooking | undefined> {
+  await rows(
+    trx,
+    'select 1 from rooms where id = (select room_id from bookings where ref = ?) for no key update',
+    [bookingRef],
+  );
+  const [booking] = await rows<LockedBooking>(
+    trx,
+    `select b.id, b.status, b.amount_minor as "amountMinor", b.currency, lower(b.during) as "startsAt",
+            upper(b.during) as "endsAt", b.confirmed_payment_id as "confirmedPaymentId", b.user_id as "userId",
+            r.is_available as "roomAvailable", clock_timestamp() as now
+       from bookings b join rooms r on r.id = b.room_id
+      where b.ref = ? for no key update of b`,
+    [bookingRef],
+  );
+  return booking;
+}
+
+export interface LockedBooking {
+  id: number;
+  status: BookingStatus;
+  amountMinor: number;
+  currency: string;
+  startsAt: Date;
+  endsAt: Date;
+  confirmedPaymentId: number | null;
+  userId: number;
+  roomAvailable: boolean;
+  /** The database's clock. */
+  now: Date;
+}
+
+/** Moves the confirmed bookings whose end has passed to `completed`, at most `limit`; all of them if `ref` is absent. */
+export async function completeStays(
+  db: Db,
+  options: { bookingRef?: string; actor: string; limit: number },
+): Promise<number> {
+  const done = await rows(
+    db,
+    `with due as (
+       select id from bookings
+        where status = 'confirmed' and upper(during) <= clock_timestamp() and (?::uuid is null or ref = ?)
+        order by upper(during) limit ? for no key update skip locked
+     ), moved as (
+       update bookings b set status = 'completed', updated_at = clock_timestamp() from due where b.id = due.id
+       returning b.id
+     )
+     insert into booking_events (booking_id, actor, from_status, to_status, cause)
+     select id, ?, 'confirmed', 'completed', 'stay_ended' from moved returning id`,
+    [options.bookingRef ?? null, options.bookingRef ?? null, options.limit, options.actor],
+  );
+  return done.length;
+}

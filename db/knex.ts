@@ -1,0 +1,97 @@
+import knex, { type Knex } from 'knex';
+import pg from 'pg';
+import { DatabaseUnavailable } from './errors.ts';
+
+export type Db = Knex;
+
+export interface DatabaseOptions {
+  poolMax: number;
+  /** A query without an answer for this long gives its connection up: the server may be frozen. */
+  queryMs?: number;
+  /** No connection free, or no new one made, for this long: refuse instead of queueing. */
+  acquireMs?: number;
+  applicationName: string;
+}
+
+const dateOid = 1082;
+const types = {
+  // A date has no instant: pg would make it local midnight.
+  getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
+    oid === dateOid
+      ? (text: string) => text
+      : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
+};
+
+/**
+ * A pool of connections that fails fast: the server's own limits on statements, locks and idle transactions, and
+ * ours on a server that does not answer at all.
+ */
+export function connectDatabase(url: string, options: DatabaseOptions): Db {
+  const { poolMax, applicationName, queryMs = 2_200, acquireMs = 1_500 } = options;
+  return knex({
+    client: 'pg',
+    connection: {
+      connectionString: url,
+      types,
+      application_name: applicationName,
+      connectionTimeoutMillis: 1_000,
+      statement_timeout: 2_000,
+      lock_timeout: 1_500,
+      idle_in_transaction_session_timeout: 10_000,
+      keepAlive: true,
+    } as Knex.PgConnectionConfig,
+    acquireConnectionTimeout: acquireMs,
+    pool: {
+      min: 0,
+      max: poolMax,
+      idleTimeoutMillis: 60_000,
+      propagateCreateError: true,
+      afterCreate(connection: pg.Client, done: (error: Error | null, connection: pg.Client) => void) {
+        limitQueryTime(connection, queryMs);
+        done(null, connection);
+      },
+    },
+    log: { warn() {}, error() {}, deprecate() {}, debug() {} },
+  });
+}
+
+type QueryCallback = (error: Error | null, result: unknown) => void;
+
+/**
+ * Ends a connection whose query gets no answer, and tells failures of the connection from refusals of the server.
+ * pg's own `query_timeout` would hand the connection back with the old query still running on it.
+ */
+function limitQueryTime(connection: pg.Client, queryMs: number): void {
+  const query = connection.query.bind(connection) as (config: unknown, callback: QueryCallback) => unknown;
+  const limited = (config: unknown, callback?: QueryCallback) => {
+    if (!callback) return query(config, undefined as never);
+    const timer = setTimeout(() => {
+      // knex looks at this mark before it hands a connection out again.
+      Object.assign(connection, { __knex__disposed: 'no answer in time' });
+      (connection as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
+    }, queryMs);
+    return query(config, (error, result) => {
+      clearTimeout(timer);
+      const lost = error && !(error instanceof pg.DatabaseError);
+      callback(lost ? new DatabaseUnavailable(error) : error, result);
+    });
+  };
+  Object.assign(connection, { query: limited });
+}
+
+/** Runs a prepared statement: planned once a connection, one round trip. `name` must stand for one text only. */
+export async function prepared<Row>(
+  db: Db,
+  name: string,
+  sql: string,
+  values: readonly unknown[],
+): Promise<Row[]> {
+  const result = await db.raw(sql, values as Knex.RawBinding[]).options({ name });
+  return result.rows as Row[];
+}
+
+/** Runs a statement with `?` bindings. */
+export async function rows<Row>(db: Db, sql: string, values: readonly unknown[] = []): Promise<Row[]> {
+  const result = await db.raw(sql, values as Knex.RawBinding[]);
+  return result.rows as Row[];
+}

@@ -1,0 +1,37 @@
+-- Gives a booking its one live payment: the row that is there, or a new one in `creating`. The row comes before the
+-- PaymentIntent, so that a crash between the two leaves something to find it by (the ref makes its idempotency key).
+create function open_payment(p_booking_id integer, p_ref uuid) returns table (
+  outcome text, payment_id integer, ref uuid, attempt integer, status text, intent_id text,
+  amount_minor integer, currency text, booking_ref uuid, created_at timestamptz
+) language plpgsql as $$
+declare
+  v_booking bookings%rowtype;
+begin
+  select * into v_booking from bookings b where b.id = p_booking_id for no key update;
+  if v_booking.status in ('confirmed', 'completed') or exists (
+    select 1 from payments p where p.booking_id = p_booking_id and p.status = 'succeeded'
+      and not exists (select 1 from refunds f where f.payment_id = p.id)
+  ) then
+    outcome := 'already_paid'; return next; return;
+  end if;
+  if v_booking.status <> 'pending' or v_booking.hold_expires_at <= clock_timestamp() then
+    outcome := 'hold_expired'; return next; return;
+  end if;
+
+  outcome := 'live';
+  booking_ref := v_booking.ref;
+  select p.id, p.ref, p.attempt, p.status, p.stripe_payment_intent_id, p.amount_minor, p.currency, p.created_at
+    into payment_id, ref, attempt, status, intent_id, amount_minor, currency, created_at
+    from payments p
+   where p.booking_id = p_booking_id and p.status not in ('succeeded', 'canceled');
+  if not found then
+    outcome := 'new';
+    insert into payments as p (ref, booking_id, attempt, amount_minor, currency, status)
+    values (p_ref, p_booking_id,
+            (select coalesce(max(q.attempt), 0) + 1 from payments q where q.booking_id = p_booking_id),
+            v_booking.amount_minor, v_booking.currency, 'creating')
+    returning p.id, p.ref, p.attempt, p.status, p.stripe_payment_intent_id, p.amount_minor, p.currency, p.created_at
+         into payment_id, ref, attempt, status, intent_id, amount_minor, currency, created_at;
+  end if;
+  return next;
+end $$;

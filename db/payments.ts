@@ -1,0 +1,149 @@
+import type { PaymentStatus } from '../domain/booking.ts';
+import { type Db, prepared, rows } from './knex.ts';
+import type { IntentStatus } from './models.ts';
+
+export interface PaymentRow {
+  id: number;
+  ref: string;
+  attempt: number;
+  intentId: string | null;
+  amountMinor: number;
+  currency: string;
+  status: IntentStatus;
+  createdAt: Date;
+  bookingId: number;
+  bookingRef: string;
+}
+
+const paymentColumns = `
+  p.id, p.ref, p.attempt, p.stripe_payment_intent_id as "intentId", p.amount_minor as "amountMinor", p.currency,
+  p.status, p.created_at as "createdAt", p.booking_id as "bookingId", b.ref as "bookingRef"`;
+const paymentTables = 'payments p join bookings b on b.id = p.booking_id';
+
+export interface OpenPayment {
+  outcome: 'new' | 'live' | 'already_paid' | 'hold_expired';
+  payment: PaymentRow;
+}
+
+/**
+ * The booking's live payment, made in `creating` with this `ref` if there is none (migration 0004). `payment` is
+ * meaningful for `new` and `live` only.
+ */
+export async function openPayment(db: Db, bookingId: number, ref: string): Promise<OpenPayment> {
+  const [row] = await prepared<PaymentRow & { outcome: OpenPayment['outcome'] }>(
+    db,
+    'open_payment',
+    `select outcome, payment_id as id, ref, attempt, status, intent_id as "intentId", amount_minor as "amountMinor",
+            currency, created_at as "createdAt", booking_ref as "bookingRef", ?::integer as "bookingId"
+       from open_payment(?, ?)`,
+    [bookingId, bookingId, ref],
+  );
+  const { outcome, ...payment } = row as PaymentRow & { outcome: OpenPayment['outcome'] };
+  return { outcome, payment };
+}
+
+/** The payments of a booking that may still be paid, `creating` ones included. */
+export async function findOpenPayments(db: Db, bookingRef: string): Promise<PaymentRow[]> {
+  return rows<PaymentRow>(
+    db,
+    `select ${paymentColumns} from ${paymentTables}
+      where b.ref = ? and p.status not in ('succeeded', 'canceled') order by p.id`,
+    [bookingRef],
+  );
+}
+
+/** One payment by its ref or by its PaymentIntent. */
+export async function findPayment(
+  db: Db,
+  by: { paymentRef?: string | undefined; intentId?: string | undefined },
+): Promise<PaymentRow | undefined> {
+  const [row] = await rows<PaymentRow>(
+    db,
+    `select ${paymentColumns} from ${paymentTables} where p.ref = ? or p.stripe_payment_intent_id = ?
+      order by (p.stripe_payment_intent_id = ?) desc nulls last limit 1`,
+    [by.paymentRef ?? null, by.intentId ?? null, by.intentId ?? null],
+  );
+  return row;
+}
+
+export interface IntentFact {
+  intentId: string | null;
+  status: IntentStatus;
+  amountReceivedMinor: number;
+  /** Stripe has an error of the last attempt to pay: the front end shows `failed` and asks again. */
+  lastAttemptFailed: boolean;
+}
+
+/** What the payment status of a booking becomes when Stripe says this of its PaymentIntent. */
+function paymentStatusOf(fact: IntentFact): PaymentStatus | null {
+  if (fact.status === 'succeeded' || fact.status === 'processing') return fact.status;
+  if (fact.status === 'requires_payment_method' && fact.lastAttemptFailed) return 'failed';
+  return null;
+}
+
+/**
+ * Records what Stripe has answered. A final status is not taken back, so the order of answers does not matter; only
+ * money that Stripe says it has received overrides a `canceled`.
+ */
+export async function recordIntent(db: Db, payment: PaymentRow, fact: IntentFact): Promise<void> {
+  await rows(
+    db,
+    `with booking as (
+       -- Lock order: booking before payment.
+       select id from bookings where id = ? for no key update
+     ), told as (
+       update bookings b set payment_status = coalesce(?, b.payment_status), updated_at = clock_timestamp()
+         from booking where b.id = booking.id and b.payment_status in ('pending', 'processing', 'failed')
+     )
+     update payments p set status = ?, stripe_payment_intent_id = coalesce(stripe_payment_intent_id, ?),
+            amount_received_minor = ?, updated_at = clock_timestamp()
+       from booking
+      where p.id = ? and p.booking_id = booking.id
+        and (p.status not in ('succeeded', 'canceled') or (p.status = 'canceled' and ? = 'succeeded'))`,
+    [
+      payment.bookingId,
+      paymentStatusOf(fact),
+      fact.status,
+      fact.intentId,
+      fact.amountReceivedMinor,
+      payment.id,
+      fact.status,
+    ],
+  );
+}
+
+/**
+ * Takes in a paid PaymentIntent that carries a booking's ref but was not made through this table: money that came
+ * for a booking is accounted for, whoever asked for it.
+ * @returns the payment, also when another process was faster
+ */
+export async function adoptPaidIntent(
+  db: Db,
+  intent: {
+    bookingRef: string;
+    paymentRef: string;
+    intentId: string;
+    amountMinor: number;
+    receivedMinor: number;
+    currency: string;
+  },
+): Promise<PaymentRow | undefined> {
+  await rows(
+    db,
+    `insert into payments (ref, booking_id, attempt, stripe_payment_intent_id, amount_minor, currency, status,
+                           amount_received_minor)
+     select ?, b.id, (select coalesce(max(q.attempt), 0) + 1 from payments q where q.booking_id = b.id), ?, ?, ?,
+            'succeeded', ?
+       from bookings b where b.ref = ?
+     on conflict (stripe_payment_intent_id) do nothing`,
+    [
+      intent.paymentRef,
+      intent.intentId,
+      intent.amountMinor,
+      intent.currency,
+      intent.receivedMinor,
+      intent.bookingRef,
+    ],
+  );
+  return findPayment(db, { intentId: intent.intentId });
+}

@@ -1,0 +1,94 @@
+import { type PricedRoom, parseTimeOfDay } from '../domain/slots.ts';
+import { type Db, prepared } from './knex.ts';
+import { Room } from './models.ts';
+
+/** A room with what its bookings are judged and priced by. */
+export interface BookableRoom extends PricedRoom {
+  id: number;
+  version: number;
+  name: string;
+  isAvailable: boolean;
+}
+
+/** The rooms that can be booked, by id. */
+export async function listRooms(db: Db): Promise<Room[]> {
+  return Room.query(db).where('is_available', true).orderBy('id').limit(1_000);
+}
+
+/** One room, whether or not it can be booked now. */
+export async function findBookableRoom(db: Db, id: number): Promise<BookableRoom | undefined> {
+  const room = await Room.query(db).findById(id);
+  return room && bookable(room);
+}
+
+function bookable(room: Room): BookableRoom {
+  return {
+    id: room.id,
+    version: room.version,
+    name: room.name,
+    isAvailable: room.is_available,
+    timeZone: room.time_zone,
+    slotMinutes: room.slot_duration_minutes,
+    openingMinute: parseTimeOfDay(room.opening_time) ?? 0,
+    closingMinute: parseTimeOfDay(room.closing_time) ?? 1440,
+    capacity: room.capacity,
+    priceMinor: room.price_minor,
+    currency: room.currency,
+  };
+}
+
+/**
+ * Rooms remembered in this process: they change seldom and every booking needs one. A stale one does no harm:
+ * `hold_slot` compares the version under the room's lock, and the caller forgets the room and reads it again.
+ */
+export function createRoomCache(db: Db) {
+  const rooms = new Map<number, Promise<BookableRoom | undefined>>();
+  const roomsMax = 10_000;
+  return {
+    find(id: number): Promise<BookableRoom | undefined> {
+      const known = rooms.get(id);
+      if (known) return known;
+      if (rooms.size >= roomsMax) rooms.clear();
+      const found = findBookableRoom(db, id);
+      rooms.set(id, found);
+      // Neither a failure nor an absence is worth remembering.
+      found.then(
+        (room) => room?.isAvailable || rooms.delete(id),
+        () => rooms.delete(id),
+      );
+      return found;
+    },
+    forget(id: number): void {
+      rooms.delete(id);
+    },
+  };
+}
+
+export type RoomCache = ReturnType<typeof createRoomCache>;
+
+export interface TakenRange {
+  startsAt: Date;
+  endsAt: Date;
+  status: 'pending' | 'confirmed';
+  holdExpiresAt: Date;
+}
+
+/** What holds a room within `[from, to)`, and the database's clock. */
+export async function findTakenRanges(
+  db: Db,
+  roomId: number,
+  from: Date,
+  to: Date,
+): Promise<{ now: Date; taken: TakenRange[] }> {
+  const found = await prepared<TakenRange & { now: Date }>(
+    db,
+    'taken_ranges',
+    `select clock.now, lower(b.during) as "startsAt", upper(b.during) as "endsAt", b.status,
+            b.hold_expires_at as "holdExpiresAt"
+       from (select clock_timestamp() as now) clock
+       left join bookings b on b.room_id = ? and b.during && tstzrange(?, ?) and b.status in ('pending', 'confirmed')
+      order by lower(b.during)`,
+    [roomId, from, to],
+  );
+  return { now: found[0]?.now ?? new Date(), taken: found.filter((row) => row.startsAt !== null) };
+}

@@ -1,0 +1,82 @@
+import { pathToFileURL } from 'node:url';
+import { connectDatabase, type Db, rows } from './knex.ts';
+import { createPasswords } from './passwords.ts';
+
+/** Demo rooms, so that the first call has something to book. */
+const demoRooms = [
+  {
+    name: 'Conference Room A',
+    description: 'Large conference room with a view of the square',
+    price_minor: 5_000,
+    capacity: 10,
+    amenities: ['WiFi', 'Projector', 'Whiteboard'],
+    opening_time: '09:00',
+    closing_time: '18:00',
+  },
+  {
+    name: 'Studio B',
+    description: 'Quiet studio for calls and recordings',
+    price_minor: 3_500,
+    capacity: 4,
+    amenities: ['WiFi', 'Microphone'],
+    opening_time: '08:00',
+    closing_time: '22:00',
+  },
+  {
+    name: 'Workshop C',
+    description: 'Room for workshops, open around the clock',
+    price_minor: 2_000,
+    capacity: 25,
+    amenities: ['WiFi', 'Flip chart', 'Kitchen'],
+    opening_time: '00:00',
+    closing_time: '24:00',
+  },
+];
+
+/** The accounts that the README names. They exist in debug only. */
+export const demoAccounts = [
+  { email: 'longtran20014@gmail.com', isStaff: false },
+  { email: 'admin@gmail.com', isStaff: true },
+];
+export const demoPassword = '123456Long';
+
+/** Puts in the demo rooms, and with `accounts` the demo accounts. What is there already stays as it is. */
+export async function seed(db: Db, options: { accounts: boolean }): Promise<void> {
+  for (const room of demoRooms) {
+    const row = { ...room, currency: 'usd', time_zone: 'UTC' };
+    await db('rooms').insert(row).onConflict('name').ignore();
+  }
+  if (!options.accounts) return;
+  const passwords = createPasswords();
+  for (const { email, isStaff } of demoAccounts) {
+    const known = await rows(db, 'select 1 from users where email = ?', [email]);
+    if (known.length > 0) continue;
+    const password_hash = await passwords.hash(demoPassword);
+    await db('users')
+      .insert({ email, password_hash, is_staff: isStaff, is_superuser: isStaff })
+      .onConflict('email')
+      .ignore();
+  }
+}
+
+async function main(): Promise<void> {
+  const url = process.env['DATABASE_URL'];
+  if (!url) throw new Error('Set DATABASE_URL.');
+  const accounts = process.env['DEBUG'] === 'true';
+  const db = connectDatabase(url, { poolMax: 1, applicationName: 'booking-seed' });
+  try {
+    await seed(db, { accounts });
+    console.log(
+      accounts ? 'Seeded demo rooms and accounts.' : 'Seeded demo rooms (accounts only with DEBUG=true).',
+    );
+  } finally {
+    await db.destroy();
+  }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  main().catch((error: Error) => {
+    console.error(`Seeding failed: ${error.message || String(error)}`);
+    process.exitCode = 1;
+  });
+}

@@ -1,0 +1,142 @@
+import { outboxLeaseMs } from '../domain/limits.ts';
+import { raiseFlag } from './flags.ts';
+import { type Db, prepared, rows } from './knex.ts';
+import type { IntentStatus } from './models.ts';
+import type { Message } from './outbox.ts';
+import { recordRefund, type RefundFact } from './refunds.ts';
+
+export interface IntentEvent {
+  eventId: string;
+  type: string;
+  intentId: string;
+  status: IntentStatus;
+  amountMinor: number;
+  receivedMinor: number;
+  currency: string;
+  paymentRef: string | null;
+  bookingRef: string | null;
+}
+
+export interface RecordedEvent {
+  outcome: 'recorded' | 'to_verify' | 'repeat' | 'foreign' | 'unknown_intent' | 'unknown_booking';
+  /** The message that was left, leased to this process. */
+  message?: Message & { id: string };
+}
+
+/** Records a verified `payment_intent.*` event, once (migration 0003). */
+export async function recordIntentEvent(db: Db, event: IntentEvent): Promise<RecordedEvent> {
+  const [row] = await prepared<{ outcome: RecordedEvent['outcome']; outbox_id: string | null } & Message>(
+    db,
+    'record_payment_event',
+    'select * from record_payment_event(?,?,?,?,?,?,?,?,?,?)',
+    [
+      event.eventId,
+      event.type,
+      event.intentId,
+      event.status,
+      event.amountMinor,
+      event.receivedMinor,
+      event.currency,
+      event.paymentRef,
+      event.bookingRef,
+      outboxLeaseMs,
+    ],
+  );
+  if (!row) throw new Error('record_payment_event returned nothing');
+  const { outcome, outbox_id: id, ...message } = row;
+  return { outcome, ...(id !== null && { message: { ...message, id } }) };
+}
+
+/** Remembers an event's id. @returns false for a repeat */
+async function rememberEvent(
+  trx: Db,
+  event: { eventId: string; type: string; objectId: string },
+): Promise<boolean> {
+  const made = await rows(
+    trx,
+    'insert into stripe_events (id, type, object_id) values (?, ?, ?) on conflict do nothing returning id',
+    [event.eventId, event.type, event.objectId],
+  );
+  return made.length > 0;
+}
+
+async function findPaymentOfIntent(trx: Db, intentId: string) {
+  const [payment] = await rows<{ id: number; bookingId: number }>(
+    trx,
+    'select id, booking_id as "bookingId" from payments where stripe_payment_intent_id = ?',
+    [intentId],
+  );
+  return payment;
+}
+
+export interface RefundEvent extends RefundFact {
+  eventId: string;
+  type: string;
+  intentId: string;
+}
+
+/** Records a `refund.*` event on the refund that we asked for. A refund made by hand at Stripe is told by its charge. */
+export async function recordRefundEvent(
+  db: Db,
+  event: RefundEvent,
+): Promise<'recorded' | 'repeat' | 'foreign'> {
+  return db.transaction(async (trx) => {
+    if (!(await rememberEvent(trx, { ...event, objectId: event.stripeRefundId }))) return 'repeat';
+    const payment = await findPaymentOfIntent(trx, event.intentId);
+    if (!payment) return 'foreign';
+    const known = await rows(
+      trx,
+      'select 1 from refunds where payment_id = ? and (stripe_refund_id is null or stripe_refund_id = ?)',
+      [payment.id, event.stripeRefundId],
+    );
+    if (known.length === 0) return 'foreign';
+    await recordRefund(trx, payment.id, event);
+    return 'recorded';
+  });
+}
+
+/**
+ * Records that a charge was refunded in full. Where no refund of ours stands behind it, somebody did it at Stripe:
+ * the booking shows `refunded`, stays as it is, and staff is told.
+ */
+export async function recordChargeRefunded(
+  db: Db,
+  event: { eventId: string; type: string; chargeId: string; intentId: string; inFull: boolean },
+): Promise<'recorded' | 'repeat' | 'foreign'> {
+  return db.transaction(async (trx) => {
+    if (!(await rememberEvent(trx, { ...event, objectId: event.chargeId }))) return 'repeat';
+    const payment = await findPaymentOfIntent(trx, event.intentId);
+    if (!payment) return 'foreign';
+    const ours = await rows(trx, 'select 1 from refunds where payment_id = ?', [payment.id]);
+    if (ours.length > 0 || !event.inFull) return 'recorded';
+    await rows(
+      trx,
+      `update bookings set payment_status = 'refunded', updated_at = clock_timestamp()
+        where id = ? and coalesce(confirmed_payment_id, ?) = ?`,
+      [payment.bookingId, payment.id, payment.id],
+    );
+    const detail = 'The money was given back at Stripe, not through this service; the booking stands.';
+    await raiseFlag(trx, {
+      kind: 'refunded_at_stripe',
+      subject: event.intentId,
+      detail,
+      bookingId: payment.bookingId,
+    });
+    return 'recorded';
+  });
+}
+
+/** Notes a dispute for staff; nothing is cancelled or refunded by itself. */
+export async function recordDispute(
+  db: Db,
+  event: { eventId: string; type: string; disputeId: string; intentId: string },
+): Promise<'recorded' | 'repeat' | 'foreign'> {
+  return db.transaction(async (trx) => {
+    if (!(await rememberEvent(trx, { ...event, objectId: event.disputeId }))) return 'repeat';
+    const payment = await findPaymentOfIntent(trx, event.intentId);
+    if (!payment) return 'foreign';
+    const detail = `The customer disputes the payment ${event.intentId}; answer at Stripe.`;
+    await raiseFlag(trx, { kind: 'dispute', subject: event.disputeId, detail, bookingId: payment.bookingId });
+    return 'recorded';
+  });
+}

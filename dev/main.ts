@@ -1,0 +1,70 @@
+// What `npm start` runs (through start.mjs): the whole system, until Ctrl-C.
+import { join } from 'node:path';
+import { lockDataDir } from './lock.ts';
+import { createProcesses, type Processes } from './processes.ts';
+import { endAllLeftovers } from './processes/record.ts';
+import { STOP_ORDER, startSystem } from './services.ts';
+import { claimPorts, readStartSettings } from './settings.ts';
+import { SetupProblem } from './setup-problem.ts';
+import { describeSystem } from './summary.ts';
+
+/** One Ctrl-C arrives twice, from the terminal and from start.mjs; a person takes longer for a second one. */
+const SECOND_SIGNAL_AFTER_MS = 500;
+/** As a shell reports a program that a signal ended (SIGINT is 2). */
+const FORCED_EXIT_CODE = 130;
+
+const log = (line: string) => console.log(line);
+
+async function main(): Promise<void> {
+  const settings = readStartSettings();
+  const { dataDir } = settings;
+  const unlock = lockDataDir(dataDir);
+  process.once('exit', unlock);
+  const leftovers = await endAllLeftovers(join(dataDir, 'run'));
+  if (leftovers.length > 0) log(`Stopped what an earlier run had left: ${leftovers.join(', ')}.`);
+
+  const processes = createProcesses({ dir: dataDir, announce: log, restart: true, stopOrder: STOP_ORDER });
+  const stop = stopOnSignals(processes, dataDir);
+  try {
+    const ports = await claimPorts(settings);
+    const system = await startSystem({ settings, ports, processes, log });
+    log(await describeSystem(system, settings));
+  } catch (error) {
+    if (stop.begun()) return; // It failed because we stop.
+    report(error);
+    await processes.stopAll();
+    process.exit(1);
+  }
+}
+
+/** The first signal, or the end of start.mjs, stops everything in order; a second signal does not wait. */
+function stopOnSignals(processes: Processes, dataDir: string) {
+  let sinceMs: number | undefined;
+  const stop = async () => {
+    if (sinceMs === undefined) {
+      sinceMs = Date.now();
+      log('\nStopping (Ctrl-C again: at once) …');
+      await processes.stopAll((name) => log(`  ${name}`));
+      log(`Everything is stopped. The data is in ${dataDir}`);
+      process.exit(0);
+    }
+    if (Date.now() - sinceMs < SECOND_SIGNAL_AFTER_MS) return;
+    log('Stopped by force. The data is safe.');
+    processes.killAll();
+    process.exit(FORCED_EXIT_CODE);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void stop());
+  process.once('disconnect', () => void stop());
+  // A terminal that was closed must not end us before the others.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+  return { begun: () => sinceMs !== undefined };
+}
+
+function report(error: unknown): void {
+  console.error(error instanceof SetupProblem ? `\n${error.message}` : error);
+}
+
+main().catch((error: unknown) => {
+  report(error);
+  process.exit(1);
+});

@@ -1,0 +1,32 @@
+import pg from 'pg';
+
+export const SUPERUSER = 'postgres';
+
+export type Passwords = { superuser: string; owner: string; app: string };
+
+/**
+ * Makes what is missing of: the role that owns and migrates the database, the role the service works with, and the
+ * database itself. Neither role is a superuser; `btree_gist` needs none, being a trusted extension since PostgreSQL 13.
+ * What booking_app may do is granted by the migrations.
+ */
+export async function ensureRolesAndDatabase(adminUrl: string, passwords: Passwords): Promise<void> {
+  const client = new pg.Client({ connectionString: adminUrl });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ name: string }>(
+      `SELECT rolname AS name FROM pg_roles WHERE rolname IN ('booking_owner', 'booking_app')
+       UNION ALL SELECT datname FROM pg_database WHERE datname = 'booking'`,
+    );
+    const existing = new Set(rows.map(({ name }) => name));
+    for (const [role, password] of Object.entries({
+      booking_owner: passwords.owner,
+      booking_app: passwords.app,
+    })) {
+      // A password of ours holds only base64url characters.
+      if (!existing.has(role)) await client.query(`CREATE ROLE ${role} LOGIN PASSWORD '${password}'`);
+    }
+    if (!existing.has('booking')) await client.query('CREATE DATABASE booking OWNER booking_owner');
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,34 @@
+import { spawn } from 'node:child_process';
+import { PROJECT_DIR } from '../project-dir.ts';
+
+/**
+ * Starts a shell that waits on a pipe from us. When the pipe ends without a word – we were killed – it runs
+ * clean-up.ts, which stops whatever the record still names. It costs a megabyte while it waits.
+ *
+ * @param removeDir also deleted then (temporary directories of tests)
+ * @returns tells the watchdog that its work is not needed
+ */
+export function startWatchdog(recordFile: string, removeDir?: string): () => void {
+  const script = 'read -r word && exit 0; exec "$@"';
+  const cleanUp = [
+    process.execPath,
+    '--import',
+    'tsx',
+    'dev/processes/clean-up.ts',
+    recordFile,
+    ...(removeDir ? [removeDir] : []),
+  ];
+  const shell = spawn('/bin/sh', ['-c', script, 'watchdog', ...cleanUp], {
+    cwd: PROJECT_DIR,
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  shell.on('error', () => {}); // Without it everything works but the clean-up after a SIGKILL.
+  shell.stdin.on('error', () => {});
+  // It must not keep us from ending.
+  shell.unref();
+  (shell.stdin as unknown as { unref?: () => void }).unref?.();
+  return () => {
+    shell.stdin.end('done\n');
+  };
+}

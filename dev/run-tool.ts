@@ -1,0 +1,64 @@
+import { execFile } from 'node:child_process';
+import { accessSync, constants, statSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+/** How a short-lived tool ended. `code` is null when it could not be started, was killed or took too long. */
+export type ToolResult = { code: number | null; stdout: string; stderr: string };
+
+/** Runs a tool to its end and collects what it says. Never rejects. The tool does not outlive us. */
+export function runTool(
+  command: string,
+  args: readonly string[],
+  options: { timeoutMs?: number; cwd?: string; env?: NodeJS.ProcessEnv; uid?: number; gid?: number } = {},
+): Promise<ToolResult> {
+  const { timeoutMs = 10_000, ...rest } = options;
+  return new Promise((resolve) => {
+    execFile(
+      command,
+      args,
+      { ...rest, timeout: timeoutMs, killSignal: 'SIGKILL' },
+      (error, stdout, stderr) => {
+        const code = error === null ? 0 : typeof error.code === 'number' ? error.code : null;
+        resolve({ code, stdout, stderr: stderr || (error?.message ?? '') });
+      },
+    );
+  });
+}
+
+/** The first executable file of that name in PATH. */
+export function findOnPath(name: string): string | undefined {
+  return (process.env.PATH ?? '')
+    .split(delimiter)
+    .filter(Boolean)
+    .map((dir) => join(dir, name))
+    .find(isExecutable);
+}
+
+export function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return statSync(file).isFile();
+  } catch {
+    return false;
+  }
+}
+
+/** The last line with something in it: what most tools end their complaint with. */
+export function lastLine(text: string): string {
+  return text.trim().split('\n').at(-1)?.trim() ?? '';
+}
+
+/** Says every few seconds that something still goes on, until it is done. */
+export async function withProgress<T>(
+  what: string,
+  log: (line: string) => void,
+  work: Promise<T>,
+): Promise<T> {
+  const startedMs = Date.now();
+  const timer = setInterval(() => log(`${what} … ${Math.round((Date.now() - startedMs) / 1000)} s`), 5_000);
+  try {
+    return await work;
+  } finally {
+    clearInterval(timer);
+  }
+}

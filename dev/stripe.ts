@@ -1,0 +1,99 @@
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createApi } from './stripe/api.ts';
+import { createControl, payBeforeCancel, type StripeControl } from './stripe/control.ts';
+import { createEmit, type World } from './stripe/events.ts';
+import { createFaults } from './stripe/faults.ts';
+import { createStripeServer } from './stripe/server.ts';
+import { openTables } from './stripe/tables.ts';
+import { createWebhooks } from './stripe/webhooks.ts';
+
+export { connectStripeControl } from './stripe/control-http.ts';
+export type { StripeControl, HandMadeEvent } from './stripe/control.ts';
+export type { Fault, FaultKind } from './stripe/faults.ts';
+export type { Ledger, LedgerEntry } from './stripe/ledger.ts';
+export type { Delivery, WebhookBehaviour } from './stripe/webhooks.ts';
+
+export interface StripeEmulatorOptions {
+  /** 0, the default, takes a free one. */
+  port?: number;
+  /** 127.0.0.1 unless given. */
+  host?: string;
+  /** Keeps everything over restarts and SIGKILL; without it the state lives in memory. */
+  stateFile?: string;
+  /** Where events are sent; may be set later with `control.setWebhookUrl`. */
+  webhookUrl?: string;
+  webhookSecret?: string;
+  log?: (line: string) => void;
+}
+
+export interface StripeEmulator {
+  /** Base address, without a slash at the end. */
+  url: string;
+  settings: {
+    STRIPE_SECRET_KEY: string;
+    STRIPE_PUBLISHABLE_KEY: string;
+    STRIPE_WEBHOOK_SECRET: string;
+    STRIPE_API_BASE: string;
+  };
+  control: StripeControl;
+  stop(): Promise<void>;
+}
+
+// Fixed on purpose: these open nothing but an emulator on this machine.
+const SECRET_KEY = 'sk_test_emulator';
+const PUBLISHABLE_KEY = 'pk_test_emulator';
+const WEBHOOK_SECRET = 'whsec_emulator';
+
+/**
+ * Starts an emulator of the part of Stripe that takes payments: PaymentIntents, refunds, events, webhooks. It is
+ * made for the real `stripe` client (host, port and protocol from `STRIPE_API_BASE`) and follows Stripe's
+ * documentation for API version 2026-10-28.endive, with one leniency: confirming without a `return_url` is
+ * allowed although redirects are. Rejects when the port is taken or the state file is damaged.
+ */
+export async function startStripe(options: StripeEmulatorOptions = {}): Promise<StripeEmulator> {
+  const { port = 0, host = '127.0.0.1', log = () => {}, webhookSecret = WEBHOOK_SECRET } = options;
+  const tables = await openTables(options.stateFile);
+  const webhooks = createWebhooks({ tables, secret: webhookSecret, log });
+  if (options.webhookUrl !== undefined) webhooks.setUrl(options.webhookUrl);
+  const faults = createFaults();
+  let latencyMs = 0;
+  let url = '';
+  const world: World = { tables, emit: createEmit(tables, webhooks.enqueue), url: () => url };
+  const control = createControl({ world, webhooks, faults, setLatency: (ms) => (latencyMs = ms) });
+  const api = createApi({
+    world,
+    faults,
+    keys: { secret: SECRET_KEY, publishable: PUBLISHABLE_KEY },
+    pause: async () => {
+      if (latencyMs > 0) await sleep(latencyMs);
+    },
+    beforeCancel: (id) => payBeforeCancel(world, id),
+    log,
+  });
+  const server = createStripeServer({ api, control, faults, world, secretKey: SECRET_KEY, log });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => resolve());
+  });
+  url = `http://${host}:${(server.address() as AddressInfo).port}`;
+  webhooks.resume();
+
+  return {
+    url,
+    settings: {
+      STRIPE_SECRET_KEY: SECRET_KEY,
+      STRIPE_PUBLISHABLE_KEY: PUBLISHABLE_KEY,
+      STRIPE_WEBHOOK_SECRET: webhookSecret,
+      STRIPE_API_BASE: url,
+    },
+    control,
+    async stop() {
+      webhooks.stop();
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      await closed;
+      await tables.close();
+    },
+  };
+}

@@ -1,0 +1,34 @@
+import { join } from 'node:path';
+import { startStripe } from '../stripe.ts';
+
+/**
+ * The emulator as a process. Environment: `DEV_STRIPE_PORT` (12111), `STRIPE_WEBHOOK_URL` (none), `DATA_DIR` (.data),
+ * where it keeps `stripe.jsonl`. Prints one line when it is ready; SIGTERM and SIGINT stop it.
+ */
+async function main(): Promise<void> {
+  const { DEV_STRIPE_PORT, STRIPE_WEBHOOK_URL, DATA_DIR } = process.env;
+  const emulator = await startStripe({
+    port: Number(DEV_STRIPE_PORT ?? 12_111),
+    stateFile: join(DATA_DIR ?? '.data', 'stripe.jsonl'),
+    ...(STRIPE_WEBHOOK_URL ? { webhookUrl: STRIPE_WEBHOOK_URL } : {}),
+    log: (line) => console.error(line),
+  });
+  console.log(`Stripe emulator ready at ${emulator.url}`);
+
+  let isStopping = false;
+  const stop = () => {
+    if (isStopping) return;
+    isStopping = true;
+    emulator.stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        console.error(error);
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+}
+
+await main();

@@ -1,0 +1,109 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { findFreePort, listens } from './ports.ts';
+import type { StopStep } from './processes/identity.ts';
+import type { Processes } from './processes.ts';
+import { runTool } from './run-tool.ts';
+import { findTemporalTool } from './temporal/binary.ts';
+import { TEMPORAL_CLI } from './temporal/tools.ts';
+
+const HOST = '127.0.0.1';
+const PORT_TRIES = 3;
+const READY_POLL_MS = 25;
+/** The dev server's own default is a day; a redelivered message must find its workflow for longer than that. */
+const RETENTION = '720h';
+
+const STOP_STEPS: readonly StopStep[] = [
+  { signal: 'SIGTERM', waitMs: 5_000 },
+  { signal: 'SIGKILL', waitMs: 5_000 },
+];
+
+export type TemporalServer = {
+  settings: { TEMPORAL_ADDRESS: string; TEMPORAL_NAMESPACE: string };
+  /** Undefined when it runs without its UI. */
+  uiUrl: string | undefined;
+  pid(): number | undefined;
+  stop(): Promise<void>;
+};
+
+/**
+ * Starts Temporal's dev server as a process of its own, on 127.0.0.1. Its state is a SQLite file in dataDir, which
+ * survives a restart and a SIGKILL. Registers the search attribute BookingStatus and sets the retention to 30 days.
+ *
+ * @param options.port      0 takes a free one
+ * @param options.uiPort    0 takes a free one, undefined runs without the UI
+ * @param options.stopSteps tests, which throw the state away, stop it the hard way
+ * @throws SetupProblem in one line when there is no server, or it does not start
+ */
+export async function startTemporal(options: {
+  dataDir: string;
+  port: number;
+  uiPort: number | undefined;
+  log: (line: string) => void;
+  processes: Processes;
+  namespace?: string;
+  stopSteps?: readonly StopStep[];
+}): Promise<TemporalServer> {
+  const { dataDir, processes, namespace = 'default' } = options;
+  const binary = await findTemporalTool(TEMPORAL_CLI, options.log);
+  const stateDir = join(dataDir, 'temporal');
+  mkdirSync(stateDir, { recursive: true });
+  for (let tries = 1; ; tries++) {
+    const port = options.port || (await findFreePort());
+    const uiPort = options.uiPort === 0 ? await findFreePort() : options.uiPort;
+    const ui =
+      uiPort === undefined ? ['--headless'] : ['--ui-port', String(uiPort), '--ui-disable-news-fetch'];
+    try {
+      const server = await processes.start({
+        name: 'temporal',
+        command: binary,
+        args: [
+          ...['server', 'start-dev', '--ip', HOST, '--port', String(port), ...ui, '--log-level', 'warn'],
+          ...['--db-filename', join(stateDir, 'temporal.db')],
+          // As fast as memory, and safe: a killed process loses nothing, a power cut at most the last instants.
+          ...['--sqlite-pragma', 'journal_mode=WAL', '--sqlite-pragma', 'synchronous=NORMAL'],
+          ...['--namespace', namespace, '--search-attribute', 'BookingStatus=Keyword'],
+        ],
+        cwd: stateDir,
+        env: environment(),
+        stopSteps: options.stopSteps ?? STOP_STEPS,
+        ready: (_pid, starting) => waitUntilReady(binary, port, namespace, starting),
+      });
+      return {
+        settings: { TEMPORAL_ADDRESS: `${HOST}:${port}`, TEMPORAL_NAMESPACE: namespace },
+        uiUrl: uiPort === undefined ? undefined : `http://${HOST}:${uiPort}`,
+        pid: server.pid,
+        stop: server.stop,
+      };
+    } catch (error) {
+      // Somebody else may have taken a free port in between.
+      if ((options.port !== 0 && options.uiPort !== 0) || tries === PORT_TRIES) throw error;
+    }
+  }
+}
+
+/** Ours without Temporal's own settings: they may point its command line at another server, with that one's keys. */
+function environment(): NodeJS.ProcessEnv {
+  const ours = Object.entries(process.env).filter(([name]) => !name.startsWith('TEMPORAL_'));
+  return { ...Object.fromEntries(ours), TEMPORAL_CONFIG_FILE: '/dev/null' };
+}
+
+/** Ready is when it listens, and its namespace exists and takes the retention. */
+async function waitUntilReady(
+  binary: string,
+  port: number,
+  namespace: string,
+  starting: AbortSignal,
+): Promise<void> {
+  const update = ['operator', 'namespace', 'update', '--namespace', namespace, '--retention', RETENTION];
+  while (!starting.aborted) {
+    if (await listens(HOST, port)) {
+      const { code } = await runTool(binary, [...update, '--address', `${HOST}:${port}`], {
+        env: environment(),
+      });
+      if (code === 0) return;
+    }
+    await sleep(READY_POLL_MS);
+  }
+}

@@ -1,0 +1,56 @@
+/** The vocabulary of a booking's life, and THE table of its legal moves. */
+
+export const bookingStatuses = ['pending', 'confirmed', 'expired', 'cancelled', 'completed'] as const;
+export type BookingStatus = (typeof bookingStatuses)[number];
+
+export const paymentStatuses = ['pending', 'processing', 'succeeded', 'failed', 'refunded'] as const;
+export type PaymentStatus = (typeof paymentStatuses)[number];
+
+/**
+ * From each status, where a booking may go. `expired → confirmed` is late money that found its slot still free.
+ * Postgres holds the same table in the trigger `bookings_legal_move`.
+ */
+export const legalMoves: Readonly<Record<BookingStatus, readonly BookingStatus[]>> = {
+  pending: ['confirmed', 'expired', 'cancelled'],
+  expired: ['confirmed'],
+  confirmed: ['cancelled', 'completed'],
+  cancelled: [],
+  completed: [],
+};
+
+/** The statuses from which a booking may move to `to`. */
+export function statusesBefore(to: BookingStatus): BookingStatus[] {
+  return bookingStatuses.filter((from) => legalMoves[from].includes(to));
+}
+
+/** Why money goes back. Unique per payment: a payment is refunded once, for one purpose. */
+export const refundPurposes = ['late', 'cancelled', 'duplicate', 'mismatch', 'staff'] as const;
+export type RefundPurpose = (typeof refundPurposes)[number];
+
+export interface CancelRules {
+  status: BookingStatus;
+  startsAt: Date;
+  now: Date;
+  /** The whole price comes back until this many hours before the start. */
+  freeCancelHours: number;
+  byStaff: boolean;
+  /** Staff asks for the money to go back, whatever the hour. */
+  refundAsked: boolean;
+}
+
+export type CancelVerdict =
+  | { allowed: true; refund: boolean }
+  | { allowed: false; reason: 'not_cancellable' | 'already_started' };
+
+/**
+ * May this booking be cancelled now, and does its money go back? A hold always gives back what came; a confirmed
+ * booking until `freeCancelHours` before its start, or when staff asks. A guest cannot cancel what has begun.
+ */
+export function judgeCancel(rules: CancelRules): CancelVerdict {
+  if (rules.status === 'pending') return { allowed: true, refund: true };
+  if (rules.status !== 'confirmed') return { allowed: false, reason: 'not_cancellable' };
+  if (rules.startsAt <= rules.now && !rules.byStaff) return { allowed: false, reason: 'already_started' };
+  const hoursAhead = (rules.startsAt.getTime() - rules.now.getTime()) / 3_600_000;
+  const refund = hoursAhead >= rules.freeCancelHours || (rules.byStaff && rules.refundAsked);
+  return { allowed: true, refund };
+}

@@ -1,0 +1,18 @@
+/**
+ * One address, one spelling: trimmed, NFC, lower-case ASCII. Anything outside printable ASCII is refused, so that
+ * no look-alike (full-width, dotless ı, long ſ) makes a second account. `+tag` is part of the name, as most
+ * providers treat it. Undefined: not an address that this service takes.
+ */
+export function canonicalEmail(text: string): string | undefined {
+  const email = text.trim().normalize('NFC');
+  if (email.length > 254 || !/^[\x21-\x7e]+$/.test(email)) return undefined;
+  // The HTML standard's rule for `input type=email`, with at least one dot in the domain.
+  const at = email.lastIndexOf('@');
+  const local = email.slice(0, at);
+  const domain = email.slice(at + 1);
+  if (at < 1 || local.length > 64 || !/^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+$/.test(local)) return undefined;
+  const label = /^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/;
+  const labels = domain.split('.');
+  if (labels.length < 2 || !labels.every((part) => label.test(part))) return undefined;
+  return email.toLowerCase();
+}

@@ -1,0 +1,66 @@
+/** Every limit that is not a setting, its unit in its name. */
+
+/** A hold is settled with Stripe as arbiter; without a final answer for this long it expires all the same. */
+export const settleBoundMs = 10_000;
+/** While Stripe says `processing` at the deadline, the hold is kept this much longer, asked for every so often. */
+export const processingGraceMs = 10 * 60_000;
+export const processingPollMs = 15_000;
+/** Whoever settles a hold holds its lease this long; longer than the bound, so that it ends first. */
+export const settleLeaseMs = 15_000;
+/** A request that collides with an overdue hold waits for its settlement no longer than this. */
+export const collisionWaitMs = 1_000;
+/** The sweeper in every API process leaves a hold to its workflow for this long. */
+export const sweepDelayMs = 5_000;
+export const sweepBatchMax = 20;
+export const sweepEveryMs = 2_000;
+/** The cleanup call does no more than this at a time. */
+export const cleanupBatchMax = 100;
+
+/** No call to Temporal waits longer (a lazy client would wait 20 s, a frozen server for ever). */
+export const temporalCallMs = 2_000;
+
+/** A message is born leased to the process that wrote it; another takes it over after this. */
+export const outboxLeaseMs = 4_000;
+export const relayPollMs = 1_000;
+export const relayBatchMax = 64;
+export const relayMemoryMax = 64;
+/** A message that fails this often without an outage is set aside, with a flag for staff. */
+export const relayAttemptsMax = 12;
+
+export const stripeTimeoutMs = 5_000;
+
+export const requestMs = 2_800;
+/** `POST /api/payment-intent/` waits for Stripe: its own timeout, once repeated, and a little. */
+export const stripeRequestMs = 12_000;
+
+export const jsonBodyBytesMax = 64 * 1024;
+export const webhookBodyBytesMax = 512 * 1024;
+export const queryBytesMax = 2 * 1024;
+
+export const pageSizeDefault = 50;
+export const pageSizeMax = 100;
+/** `count` is exact up to here; above it is the planner's estimate. */
+export const countExactMax = 10_000;
+
+export const availabilityDaysMax = 31;
+export const slotsPerBookingMax = 96;
+export const guestCountMax = 10_000;
+export const specialRequestsCharsMax = 2_000;
+
+export const accessTokenSeconds = 30 * 60;
+export const clockToleranceSeconds = 30;
+export const refreshTokenDays = 7;
+export const sessionDays = 30;
+/** A refresh token presented again this soon after its rotation is a second tab, not a thief. */
+export const refreshGraceMs = 10_000;
+
+export const passwordCharsMin = 8;
+export const passwordBytesMax = 1_024;
+export const passwordHashesAtOnce = 2;
+export const passwordHashesWaitingMax = 16;
+
+export const idempotencyKeyHours = 24;
+export const idempotencyLeaseMs = 15_000;
+export const idempotencyKeyCharsMax = 255;
+
+export const webhookSkewSeconds = 300;

@@ -1,0 +1,98 @@
+/**
+ * The catalogue of refusals: every `code` that a client can meet, with its status and title (RFC 9457). A code is
+ * stable; a detail is for people. Whatever is not a Problem is a bug and becomes a bare 500.
+ */
+export const problems = {
+  // Input
+  invalid_request: { status: 400, title: 'Some fields are not valid.' },
+  malformed_json: { status: 400, title: 'The body is not valid JSON.' },
+  invalid_cursor: { status: 400, title: 'The cursor is not one that this list gave out.' },
+  invalid_idempotency_key: { status: 400, title: 'The Idempotency-Key is not valid.' },
+  passwords_differ: { status: 400, title: 'The passwords do not match.' },
+  password_too_weak: { status: 400, title: 'The password is too weak.' },
+  // The rules of a booking
+  end_before_start: { status: 400, title: 'The end must come after the start.' },
+  off_grid: { status: 400, title: 'The times do not fall on the slots of this room.' },
+  outside_opening_hours: { status: 400, title: 'The room is closed at this time.' },
+  in_the_past: { status: 400, title: 'This time has already begun.' },
+  too_far_ahead: { status: 400, title: 'This date is too far ahead.' },
+  too_long: { status: 400, title: 'The booking has too many slots.' },
+  over_capacity: { status: 400, title: 'The room does not hold that many guests.' },
+  clock_change: { status: 400, title: 'The clocks change during this time.' },
+  amount_mismatch: { status: 400, title: 'The amount or currency is not that of the booking.' },
+  already_paid: { status: 400, title: 'This booking is already paid.' },
+  invalid_signature: { status: 400, title: 'The webhook signature is not valid.' },
+  invalid_payload: { status: 400, title: 'The webhook payload is not valid.' },
+  // Who is asking
+  unauthenticated: { status: 401, title: 'Authentication is required.' },
+  invalid_token: { status: 401, title: 'The access token is not valid.' },
+  invalid_credentials: { status: 401, title: 'Invalid email or password.' },
+  invalid_refresh_token: { status: 401, title: 'The refresh token is missing, expired or revoked.' },
+  staff_only: { status: 403, title: 'Permission denied. Admin access required.' },
+  not_your_user: { status: 403, title: 'You can only book for yourself.' },
+  cross_site: { status: 403, title: 'Cross-site requests are refused.' },
+  // What is there
+  not_found: { status: 404, title: 'There is nothing at this address.' },
+  room_not_found: { status: 404, title: 'The room does not exist or is not available.' },
+  booking_not_found: { status: 404, title: 'The booking does not exist.' },
+  method_not_allowed: { status: 405, title: 'This address does not take that method.' },
+  // Conflicts
+  email_taken: { status: 409, title: 'This e-mail is already registered.' },
+  slot_taken: { status: 409, title: 'The room is already booked for this time.' },
+  hold_expired: { status: 409, title: 'The hold on this slot has ended.' },
+  not_cancellable: { status: 409, title: 'This booking can no longer be cancelled.' },
+  refresh_in_progress: { status: 409, title: 'The token was refreshed a moment ago.' },
+  request_in_progress: { status: 409, title: 'A request with this Idempotency-Key is still running.' },
+  idempotency_key_reused: { status: 422, title: 'This Idempotency-Key was used with another request.' },
+  // Limits
+  payload_too_large: { status: 413, title: 'The body is too large.' },
+  uri_too_long: { status: 414, title: 'The address is too long.' },
+  unsupported_media_type: { status: 415, title: 'The body must be application/json in UTF-8.' },
+  too_many_holds: { status: 429, title: 'Too many unpaid holds.' },
+  too_many_requests: { status: 429, title: 'Too many requests.' },
+  // Ours
+  internal_error: { status: 500, title: 'Something went wrong on our side.' },
+  payment_provider_refused: { status: 502, title: 'The payment provider refused the request.' },
+  overloaded: { status: 503, title: 'The service is busy.' },
+  database_unavailable: { status: 503, title: 'The database does not answer.' },
+  stripe_unavailable: { status: 503, title: 'The payment provider does not answer.' },
+  workflow_unavailable: { status: 503, title: 'The booking engine does not answer.' },
+} as const satisfies Record<string, { status: number; title: string }>;
+
+export type ProblemCode = keyof typeof problems;
+
+export interface FieldError {
+  field: string;
+  message: string;
+}
+
+export interface ProblemExtras {
+  /** One sentence for a person: what was wrong and what to do. */
+  detail?: string;
+  errors?: FieldError[];
+  headers?: Record<string, string>;
+  /** Further members of the problem document. */
+  members?: Record<string, unknown>;
+}
+
+/** An expected refusal. Thrown anywhere, rendered in one place (api/http/problems.ts). */
+export class Problem extends Error {
+  override readonly name = 'Problem';
+  readonly code: ProblemCode;
+  readonly status: number;
+  readonly title: string;
+  readonly extras: ProblemExtras;
+
+  constructor(code: ProblemCode, extras: ProblemExtras = {}) {
+    super(extras.detail ?? problems[code].title);
+    this.code = code;
+    this.status = problems[code].status;
+    this.title = problems[code].title;
+    this.extras = extras;
+  }
+}
+
+/** An input fault of one field. */
+export function fieldProblem(code: ProblemCode, field: string, message: string): Problem {
+  return new Problem(code, { detail: message, errors: [{ field, message }] });
+}

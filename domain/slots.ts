@@ -1,0 +1,197 @@
+import { Temporal } from 'temporal-polyfill';
+import { slotsPerBookingMax } from './limits.ts';
+import { fieldProblem } from './problems.ts';
+
+/** What a room says about its slots. Times of day are minutes since midnight on the room's own clock. */
+export interface RoomHours {
+  timeZone: string;
+  slotMinutes: number;
+  openingMinute: number;
+  closingMinute: number;
+}
+
+export interface PricedRoom extends RoomHours {
+  capacity: number;
+  priceMinor: number;
+  currency: string;
+}
+
+export interface SlotRequest {
+  /** `YYYY-MM-DD` on the room's calendar. */
+  date: string;
+  startMinute: number;
+  endMinute: number;
+  guestCount: number;
+}
+
+export interface Quote {
+  startsAt: Date;
+  endsAt: Date;
+  numberOfSlots: number;
+  amountMinor: number;
+  currency: string;
+}
+
+/** `09:30` or `09:30:00` → 570. `24:00` is a day's end. Undefined for anything else, seconds included. */
+export function parseTimeOfDay(text: string): number | undefined {
+  const match = /^(\d{2}):(\d{2})(?::00)?$/.exec(text);
+  if (!match) return undefined;
+  const hour = Number(match[1]);
+  const minute = Number(match[2]);
+  const minutes = hour * 60 + minute;
+  return minute < 60 && minutes <= 1440 ? minutes : undefined;
+}
+
+/** 570 → `09:30:00`. */
+export function formatTimeOfDay(minutes: number): string {
+  const two = (n: number) => String(n).padStart(2, '0');
+  return `${two(Math.floor(minutes / 60))}:${two(minutes % 60)}:00`;
+}
+
+/** Does the zone exist in this runtime's time zone data? */
+export function isTimeZone(name: string): boolean {
+  try {
+    Temporal.Now.zonedDateTimeISO(name);
+    return !/^[+-]/.test(name);
+  } catch {
+    return false;
+  }
+}
+
+/** The date on the room's calendar at an instant, `YYYY-MM-DD`. */
+export function localDate(at: Date, timeZone: string): string {
+  return Temporal.Instant.fromEpochMilliseconds(at.getTime())
+    .toZonedDateTimeISO(timeZone)
+    .toPlainDate()
+    .toString();
+}
+
+/** The dates from `from` to `to`, both included. */
+export function datesBetween(from: string, to: string): string[] {
+  const last = Temporal.PlainDate.from(to);
+  const dates: string[] = [];
+  for (
+    let day = Temporal.PlainDate.from(from);
+    Temporal.PlainDate.compare(day, last) <= 0;
+    day = day.add({ days: 1 })
+  ) {
+    dates.push(day.toString());
+  }
+  return dates;
+}
+
+type DayClock = (minute: number) => number | undefined;
+const dayClocks = new Map<string, DayClock>();
+const dayClocksMax = 2_000;
+
+/**
+ * The clock of one day in one zone: minute of the day → epoch milliseconds; undefined for a time that the day
+ * does not have (clocks go forward) or has twice (they go back). A pure function, remembered because the zone
+ * arithmetic is the dearest step of taking a booking.
+ */
+function dayClock(date: string, timeZone: string): DayClock {
+  const key = `${date} ${timeZone}`;
+  const known = dayClocks.get(key);
+  if (known) return known;
+  const day = Temporal.PlainDate.from(date);
+  const midnight = day.toZonedDateTime(timeZone);
+  const next = day.add({ days: 1 }).toZonedDateTime(timeZone);
+  // No zone has changed its offset twice in one day.
+  const plain = midnight.offsetNanoseconds === next.offsetNanoseconds && midnight.hour === 0;
+  const clock: DayClock = plain
+    ? (minute) => midnight.epochMilliseconds + minute * 60_000
+    : (minute) => resolveOnce(day, minute, timeZone);
+  if (dayClocks.size >= dayClocksMax) dayClocks.clear();
+  dayClocks.set(key, clock);
+  return clock;
+}
+
+function resolveOnce(day: Temporal.PlainDate, minute: number, timeZone: string): number | undefined {
+  const local = day.toPlainDateTime().add({ minutes: minute });
+  try {
+    return local.toZonedDateTime(timeZone, { disambiguation: 'reject' }).epochMilliseconds;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The half-open range of instants `[start, end)` of a wall-clock range, or undefined where the clocks change in
+ * it: such a range would be longer or shorter than it says, so it cannot be booked (docs/architecture.md).
+ */
+export function rangeOf(
+  date: string,
+  startMinute: number,
+  endMinute: number,
+  timeZone: string,
+): { startsAt: Date; endsAt: Date } | undefined {
+  const clock = dayClock(date, timeZone);
+  const start = clock(startMinute);
+  const end = clock(endMinute);
+  if (start === undefined || end === undefined) return undefined;
+  if (end - start !== (endMinute - startMinute) * 60_000) return undefined;
+  return { startsAt: new Date(start), endsAt: new Date(end) };
+}
+
+/**
+ * Checks a request against the room's rules and prices it: price of a slot × slots. Says nothing of the present
+ * (the database's clock judges past and horizon) or of other bookings.
+ * @throws Problem end_before_start, outside_opening_hours, off_grid, too_long, over_capacity, clock_change
+ */
+export function quote(room: PricedRoom, request: SlotRequest): Quote {
+  const { startMinute, endMinute } = request;
+  if (endMinute <= startMinute) {
+    throw fieldProblem('end_before_start', 'end_time', 'end_time must be after start_time.');
+  }
+  const hours = `${formatTimeOfDay(room.openingMinute)} to ${formatTimeOfDay(room.closingMinute)}`;
+  if (startMinute < room.openingMinute || endMinute > room.closingMinute) {
+    const field = startMinute < room.openingMinute ? 'start_time' : 'end_time';
+    throw fieldProblem('outside_opening_hours', field, `The room is open from ${hours} (${room.timeZone}).`);
+  }
+  for (const [field, minute] of [
+    ['start_time', startMinute],
+    ['end_time', endMinute],
+  ] as const) {
+    if ((minute - room.openingMinute) % room.slotMinutes !== 0) {
+      const grid = `Slots are ${room.slotMinutes} minutes long and begin at ${formatTimeOfDay(room.openingMinute)}.`;
+      throw fieldProblem('off_grid', field, grid);
+    }
+  }
+  const numberOfSlots = (endMinute - startMinute) / room.slotMinutes;
+  if (numberOfSlots > slotsPerBookingMax) {
+    throw fieldProblem('too_long', 'end_time', `A booking has at most ${slotsPerBookingMax} slots.`);
+  }
+  if (request.guestCount > room.capacity) {
+    throw fieldProblem('over_capacity', 'guest_count', `The room holds at most ${room.capacity} guests.`);
+  }
+  const range = rangeOf(request.date, startMinute, endMinute, room.timeZone);
+  if (!range) {
+    throw fieldProblem(
+      'clock_change',
+      'start_time',
+      `The clocks in ${room.timeZone} change during this time.`,
+    );
+  }
+  return { ...range, numberOfSlots, amountMinor: numberOfSlots * room.priceMinor, currency: room.currency };
+}
+
+export type SlotStatus = 'free' | 'held' | 'booked' | 'past' | 'closed';
+
+export interface Slot {
+  date: string;
+  startMinute: number;
+  endMinute: number;
+  /** Absent where the clocks change: the slot has no instants of its own and is closed. */
+  range?: { startsAt: Date; endsAt: Date };
+}
+
+/** The grid of one day: every slot between opening and closing. */
+export function slotsOf(room: RoomHours, date: string): Slot[] {
+  const slots: Slot[] = [];
+  for (let start = room.openingMinute; start < room.closingMinute; start += room.slotMinutes) {
+    const end = start + room.slotMinutes;
+    const range = rangeOf(date, start, end, room.timeZone);
+    slots.push({ date, startMinute: start, endMinute: end, ...(range && { range }) });
+  }
+  return slots;
+}

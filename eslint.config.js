@@ -1,0 +1,76 @@
+import tseslint from 'typescript-eslint';
+
+/** Who may import whom (docs/architecture.md): each folder names the folders that it must not reach into. */
+const borders = {
+  domain: ['db', 'workflows', 'activities', 'worker', 'api', 'dev', 'test', 'config'],
+  db: ['workflows', 'activities', 'worker', 'api', 'dev', 'test', 'config'],
+  workflows: ['db', 'worker', 'api', 'dev', 'test', 'config'],
+  activities: ['worker', 'api', 'dev', 'test', 'config'],
+  worker: ['api', 'dev', 'test'],
+  api: ['worker', 'dev', 'test'],
+};
+
+const borderRules = Object.entries(borders).map(([folder, forbidden]) => ({
+  files: [`${folder}/**/*.ts`, `${folder}/**/*.tsx`],
+  rules: {
+    'no-restricted-imports': [
+      'error',
+      {
+        patterns: [
+          {
+            regex: `^(\\.\\./)+(${forbidden.join('|')})(/|\\.ts$)`,
+            message: `${folder}/ must not import from there (docs/architecture.md).`,
+          },
+        ],
+      },
+    ],
+  },
+}));
+
+export default tseslint.config(
+  { ignores: ['node_modules', '.data', 'build', 'coverage', '**/*.mjs', 'eslint.config.js'] },
+  {
+    files: ['**/*.ts', '**/*.tsx'],
+    extends: [tseslint.configs.recommendedTypeChecked],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/no-misused-promises': ['error', { checksVoidReturn: { arguments: false } }],
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
+      '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+      '@typescript-eslint/require-await': 'off',
+      // Objection's `declare` fields and rows of raw SQL come as `any` from their libraries.
+      '@typescript-eslint/no-unsafe-assignment': 'off',
+      '@typescript-eslint/no-unsafe-member-access': 'off',
+      '@typescript-eslint/no-unsafe-return': 'off',
+      '@typescript-eslint/no-unsafe-argument': 'off',
+      '@typescript-eslint/no-unsafe-call': 'off',
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
+      'max-lines-per-function': ['error', { max: 70, skipBlankLines: true, skipComments: true }],
+      'no-console': 'off',
+    },
+  },
+  ...borderRules,
+  {
+    // The activities are types to a workflow, never code: it runs in Temporal's sandbox.
+    files: ['workflows/**/*.ts'],
+    rules: {
+      '@typescript-eslint/no-restricted-imports': [
+        'error',
+        { patterns: [{ regex: '^(\\.\\./)+activities/', allowTypeImports: true }, { regex: '^node:' }] },
+      ],
+    },
+  },
+  {
+    files: ['test/**/*.ts', 'bench/**/*.ts', 'dev/**/*.ts', 'api/routes/**/*.ts', 'api/panel/**/*.ts'],
+    // A suite, and the list of routes of one subject, are lists: their length is no complexity.
+    rules: { 'max-lines-per-function': 'off' },
+  },
+);

@@ -1,0 +1,83 @@
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import type { TestProject } from 'vitest/node';
+import { migrate } from '../../db/migrate.ts';
+import { type PostgresServer, startPostgres } from '../../dev/postgres.ts';
+import { createProcesses } from '../../dev/processes.ts';
+import { startTemporal } from '../../dev/temporal.ts';
+
+/** The database that every test's own is a copy of: migrated once, never connected to afterwards. */
+const TEMPLATE = 'booking_template';
+
+const log = (line: string) => console.log(line);
+
+/**
+ * Before the integration tests: one Postgres and one Temporal server of our own, on free ports, in a temporary
+ * directory. Both end with the run, however it ends; their data is thrown away, so nothing waits for the disk.
+ */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const dir = mkdtempSync(join(tmpdir(), 'booking-test-'));
+  chmodSync(dir, 0o755); // Postgres may run as another user.
+  const processes = createProcesses({ dir, announce: log, restart: false, removeDirWhenOrphaned: true });
+  const teardown = async () => {
+    await processes.stopAll();
+    rmSync(dir, { recursive: true, force: true });
+  };
+  try {
+    const settings = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
+    const [postgres, temporal] = await Promise.all([
+      startPostgres({ dataDir: dir, port: 0, log, processes, settings }).then(async (server) => {
+        await makeTemplate(server);
+        return server;
+      }),
+      startTemporal({
+        dataDir: dir,
+        port: 0,
+        uiPort: undefined,
+        log,
+        processes,
+        stopSteps: [{ signal: 'SIGKILL', waitMs: 5_000 }],
+      }),
+    ]);
+    project.provide('postgres', {
+      adminUrl: postgres.adminUrl,
+      ownerUrl: postgres.settings.MIGRATE_DATABASE_URL,
+      appUrl: postgres.settings.DATABASE_URL,
+      template: TEMPLATE,
+    });
+    project.provide('temporal', {
+      address: temporal.settings.TEMPORAL_ADDRESS,
+      namespace: temporal.settings.TEMPORAL_NAMESPACE,
+    });
+  } catch (error) {
+    await teardown();
+    throw error;
+  }
+  return teardown;
+}
+
+async function makeTemplate({ adminUrl, settings }: PostgresServer): Promise<void> {
+  const admin = new pg.Client({ connectionString: adminUrl });
+  await admin.connect();
+  try {
+    await admin.query(`CREATE DATABASE ${TEMPLATE} OWNER booking_owner`);
+    const url = new URL(settings.MIGRATE_DATABASE_URL);
+    url.pathname = TEMPLATE;
+    await migrate(url.href, { appRole: 'booking_app' });
+    // A database that somebody is connected to cannot be copied.
+    await admin.query(`ALTER DATABASE ${TEMPLATE} WITH IS_TEMPLATE true ALLOW_CONNECTIONS false`);
+  } finally {
+    await admin.end();
+  }
+}
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    /** Addresses of the run's Postgres: the superuser's, the schema owner's and the service's role. */
+    postgres: { adminUrl: string; ownerUrl: string; appUrl: string; template: string };
+    /** The run's Temporal dev server, shared by all test files: take a task queue of your own. */
+    temporal: { address: string; namespace: string };
+  }
+}

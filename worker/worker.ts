@@ -1,0 +1,61 @@
+import { defineSearchAttributeKey } from '@temporalio/common';
+import { type NativeConnection, Worker } from '@temporalio/worker';
+import type { Logger } from 'pino';
+import type { Activities } from '../activities/index.ts';
+import { bookingStatusAttribute } from '../workflows/messages.ts';
+import { bundleWorkflows } from './bundle.ts';
+
+export interface WorkerDeps {
+  connection: NativeConnection;
+  namespace: string;
+  taskQueue: string;
+  activities: Activities;
+  log: Logger;
+  /** A bundle made before (worker/bundle.ts); absent: made now. */
+  workflowBundle?: string | undefined;
+}
+
+/** How long a stopping worker lets its activities finish: longer than any of them takes. */
+const shutdownGraceTime = '25s';
+
+/**
+ * The worker: runs workflows and their activities until it is told to stop. Any number may run; they share the
+ * task queue.
+ */
+export async function createWorker(deps: WorkerDeps): Promise<Worker> {
+  await registerSearchAttribute(deps);
+  const workflowBundle = deps.workflowBundle
+    ? { codePath: deps.workflowBundle }
+    : { code: await bundleWorkflows() };
+  return Worker.create({
+    connection: deps.connection,
+    namespace: deps.namespace,
+    taskQueue: deps.taskQueue,
+    workflowBundle,
+    activities: deps.activities,
+    shutdownGraceTime,
+    shutdownForceTime: '30s',
+    maxCachedWorkflows: 1_000,
+    maxConcurrentActivityTaskExecutions: 50,
+    maxConcurrentLocalActivityExecutions: 50,
+    maxConcurrentWorkflowTaskExecutions: 50,
+  });
+}
+
+/**
+ * Makes `BookingStatus` known to the namespace. Where that is not allowed (Temporal Cloud: create it there by
+ * hand), everything runs without it: the relay starts workflows with the attribute only if the server has it.
+ */
+async function registerSearchAttribute({ connection, namespace, log }: WorkerDeps): Promise<void> {
+  const { name } = defineSearchAttributeKey(bookingStatusAttribute, 'KEYWORD');
+  try {
+    const keyword = 2;
+    await connection.withDeadline(Date.now() + 5_000, () =>
+      connection.operatorService.addSearchAttributes({ namespace, searchAttributes: { [name]: keyword } }),
+    );
+  } catch (error) {
+    const known = (error as { code?: number }).code === 6;
+    if (!known)
+      log.warn({ err: error }, `The search attribute ${name} could not be registered; running without it`);
+  }
+}

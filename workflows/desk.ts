@@ -1,0 +1,67 @@
+import { defineSearchAttributeKey } from '@temporalio/common';
+import { condition, setHandler, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
+import type { BookingState } from '../activities/index.ts';
+import { bookingStatusAttribute, cancelUpdate, holdQuery, paymentNewsSignal } from './messages.ts';
+import type { CancelRequest, CancelResult, PaymentNews } from './messages.ts';
+
+interface CancelCase {
+  request: CancelRequest;
+  result?: CancelResult;
+}
+
+/**
+ * The desk where messages arrive. Its handlers only record; the workflow's main path looks at the desk when it is
+ * ready, so that there is one place where anything is decided.
+ */
+export function openDesk(bookingRef: string) {
+  const news: PaymentNews[] = [];
+  const cancels: CancelCase[] = [];
+  let booking: BookingState | undefined;
+
+  setHandler(paymentNewsSignal, (item) => {
+    news.push(item);
+  });
+  setHandler(cancelUpdate, async (request) => {
+    const entry: CancelCase = { request };
+    cancels.push(entry);
+    await condition(() => entry.result !== undefined);
+    return entry.result as CancelResult;
+  });
+  setHandler(holdQuery, () => ({
+    bookingRef,
+    status: booking?.status ?? 'starting',
+    ...(booking?.status === 'pending' && { holdExpiresAt: booking.settleAt }),
+    secondsLeft: booking?.status === 'pending' ? secondsUntil(booking.settleAt) : 0,
+  }));
+
+  return {
+    /** Shows the operator and the query where the booking stands. */
+    show(state: BookingState): BookingState {
+      if (state.status !== booking?.status) showStatus(state.status);
+      booking = state;
+      return state;
+    },
+    hasMail: () => news.length > 0 || cancels.length > 0,
+    nextNews: () => news.shift(),
+    nextCancel: () => cancels.shift(),
+  };
+}
+
+export type Desk = ReturnType<typeof openDesk>;
+
+const statusKey = defineSearchAttributeKey(bookingStatusAttribute, 'KEYWORD');
+
+/** The attribute is known to the server only if the run was started with it; an unknown one would block the run. */
+function showStatus(status: string): void {
+  const shown = workflowInfo().typedSearchAttributes.get(statusKey);
+  if (shown !== undefined && shown !== status) upsertSearchAttributes([{ key: statusKey, value: status }]);
+}
+
+/** Milliseconds until an instant on the workflow's clock, never negative. */
+export function msUntil(instant: string): number {
+  return Math.max(0, Date.parse(instant) - Date.now());
+}
+
+function secondsUntil(instant: string): number {
+  return Math.ceil(msUntil(instant) / 1000);
+}

@@ -1,0 +1,90 @@
+import { allHandlersFinished, condition, workflowInfo } from '@temporalio/workflow';
+import type { BookingState } from '../activities/index.ts';
+import { type Desk, msUntil } from './desk.ts';
+import type { CancelRequest, PaymentNews } from './messages.ts';
+import { databaseSteps, stripeSteps } from './steps.ts';
+
+/**
+ * A booking's life, from whatever state its row is in: hold → stay → loose ends. Mail that arrives during the last
+ * steps begins the round again, so that nothing is left on the desk when the workflow ends.
+ */
+export async function liveBooking(desk: Desk, first: BookingState): Promise<BookingState> {
+  let booking = desk.show(first);
+  do {
+    booking = await awaitPayment(desk, booking);
+    booking = await closeIntents(desk, booking);
+    booking = await awaitEndOfStay(desk, booking);
+    booking = await readRemainingMail(desk, booking);
+    booking = await closeIntents(desk, booking);
+    await condition(() => desk.hasMail() || allHandlersFinished());
+  } while (desk.hasMail() || ownsOpenBooking(booking));
+  return booking;
+}
+
+/** The hold: until it is paid, cancelled, or settled at its deadline with Stripe as the arbiter. */
+async function awaitPayment(desk: Desk, from: BookingState): Promise<BookingState> {
+  let booking = from;
+  while (booking.status === 'pending') {
+    const mail = await condition(desk.hasMail, msUntil(booking.settleAt));
+    booking = mail
+      ? await readMail(desk, booking)
+      : desk.show(await stripeSteps.settleHold({ bookingRef: booking.bookingRef, actor: actor() }));
+  }
+  return booking;
+}
+
+/** The stay: a confirmed booking that this workflow owns, until its end or its cancellation. */
+async function awaitEndOfStay(desk: Desk, from: BookingState): Promise<BookingState> {
+  let booking = from;
+  while (ownsOpenBooking(booking) && booking.status === 'confirmed') {
+    const mail = await condition(desk.hasMail, msUntil(booking.endsAt));
+    booking = mail
+      ? await readMail(desk, booking)
+      : desk.show(await databaseSteps.completeStay({ bookingRef: booking.bookingRef, actor: actor() }));
+  }
+  return booking;
+}
+
+/** Mail for a booking that is over: late money is decided, a cancellation gets its answer. */
+async function readRemainingMail(desk: Desk, from: BookingState): Promise<BookingState> {
+  let booking = from;
+  while (desk.hasMail() && !ownsOpenBooking(booking)) booking = await readMail(desk, booking);
+  return booking;
+}
+
+/** Reads one message. Money before cancellations: who has paid and cancels is refunded, not forgotten. */
+async function readMail(desk: Desk, booking: BookingState): Promise<BookingState> {
+  const news = desk.nextNews();
+  if (news) return desk.show(await settlePayment(news));
+  const cancel = desk.nextCancel();
+  if (!cancel) return booking;
+  const { result, state } = await cancelBooking(booking, cancel.request);
+  cancel.result = result;
+  return desk.show(state);
+}
+
+/** Nobody shall pay any more: PaymentIntents that are still open are cancelled, and one that was paid is decided. */
+async function closeIntents(desk: Desk, booking: BookingState): Promise<BookingState> {
+  if (!booking.hasOpenIntent) return booking;
+  const owner = { bookingRef: booking.bookingRef, actor: actor(), workflowId: workflowInfo().workflowId };
+  return desk.show(await stripeSteps.closeIntents(owner));
+}
+
+/** Decides what a payment is for; asks Stripe first where the news may not be the truth. */
+export function settlePayment(news: PaymentNews): Promise<BookingState> {
+  const input = { ...news, actor: actor(), workflowId: workflowInfo().workflowId };
+  return news.verify ? stripeSteps.verifyPayment(input) : databaseSteps.decidePayment(input);
+}
+
+function cancelBooking(booking: BookingState, request: CancelRequest) {
+  return databaseSteps.cancelBooking({ bookingRef: booking.bookingRef, ...request });
+}
+
+function ownsOpenBooking(booking: BookingState): boolean {
+  if (booking.status === 'pending') return true;
+  return booking.status === 'confirmed' && booking.workflowId === workflowInfo().workflowId;
+}
+
+function actor(): string {
+  return workflowInfo().workflowType;
+}

@@ -1,0 +1,63 @@
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import type { BookingStatus } from '../domain/booking.ts';
+
+/**
+ * Everything that is said to a workflow, and how it is called: the API's only door. These names and shapes are in
+ * the histories of open workflows, so they may grow but never change.
+ */
+
+export const taskQueueDefault = 'bookings';
+
+/** A Keyword that the operator filters by in Temporal's UI, e.g. `BookingStatus = "pending"`. */
+export const bookingStatusAttribute = 'BookingStatus';
+
+export const bookingWorkflowId = (bookingRef: string) => `booking-${bookingRef}`;
+export const latePaymentWorkflowId = (paymentRef: string) => `late-payment-${paymentRef}`;
+export const refundWorkflowId = (paymentRef: string) => `refund-${paymentRef}`;
+
+export interface BookingInput {
+  bookingRef: string;
+}
+
+/** Something happened to a payment of the booking. `verify`: ask Stripe before believing it. */
+export interface PaymentNews {
+  bookingRef: string;
+  intentId: string;
+  paymentRef?: string;
+  verify: boolean;
+}
+
+export interface RefundInput {
+  bookingRef: string;
+  paymentRef: string;
+}
+
+export interface CancelRequest {
+  /** Who asks, as the audit names them: `user:7`, `staff:1`. */
+  actor: string;
+  byStaff: boolean;
+  /** Staff asks for the money to go back whatever the hour. */
+  refund: boolean;
+}
+
+export type CancelResult =
+  | { cancelled: true; refund: boolean }
+  | { cancelled: false; reason: 'not_cancellable' | 'already_started'; status: BookingStatus };
+
+export interface HoldView {
+  bookingRef: string;
+  status: BookingStatus | 'starting';
+  /** ISO 8601 in UTC. */
+  holdExpiresAt?: string;
+  secondsLeft: number;
+}
+
+export const paymentNewsSignal = defineSignal<[PaymentNews]>('paymentNews');
+export const cancelUpdate = defineUpdate<CancelResult, [CancelRequest]>('cancel');
+export const holdQuery = defineQuery<HoldView>('hold');
+
+/** One answer for each thing that can be asked, so that repeating a request is safe. */
+export function cancelUpdateId(request: CancelRequest): string {
+  if (!request.byStaff) return 'cancel';
+  return request.refund ? 'cancel-by-staff-refund' : 'cancel-by-staff';
+}
