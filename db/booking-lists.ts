@@ -49,7 +49,7 @@ export async function countBookings(
     .select(raw('1'))
     .limit(countExactMax + 1)
     .toKnexQuery();
-  const [counted] = (await db.count('* as count').from(some.as('sample'))) as { count: string }[];
+  const [counted] = await db.count<{ count: string }[]>('* as count').from(some.as('sample'));
   const count = Number(counted?.count ?? 0);
   if (count <= countExactMax) return { count, exact: true };
   const { sql, bindings } = filtered(db, filter).select(raw('1')).toKnexQuery().toSQL();

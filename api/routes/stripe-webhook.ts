@@ -1,6 +1,6 @@
 import Stripe from 'stripe';
 import { z } from 'zod';
-import { type IntentStatus, intentStatuses } from '../../db/models.ts';
+import { intentStatuses } from '../../db/models.ts';
 import {
   recordChargeRefunded,
   recordDispute,

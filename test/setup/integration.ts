@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -7,6 +7,7 @@ import { migrate } from '../../db/migrate.ts';
 import { type PostgresServer, startPostgres } from '../../dev/postgres.ts';
 import { createProcesses } from '../../dev/processes.ts';
 import { startTemporal } from '../../dev/temporal.ts';
+import { bundleWorkflows } from '../../worker/bundle.ts';
 
 /** The database that every test's own is a copy of: migrated once, never connected to afterwards. */
 const TEMPLATE = 'booking_template';
@@ -27,6 +28,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   };
   try {
     const settings = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
+    const workflowBundle = join(dir, 'workflows.js');
     const [postgres, temporal] = await Promise.all([
       startPostgres({ dataDir: dir, port: 0, log, processes, settings }).then(async (server) => {
         await makeTemplate(server);
@@ -40,7 +42,9 @@ export default async function setup(project: TestProject): Promise<() => Promise
         processes,
         stopSteps: [{ signal: 'SIGKILL', waitMs: 5_000 }],
       }),
+      bundleWorkflows().then((code) => writeFileSync(workflowBundle, code)),
     ]);
+    project.provide('workflowBundle', workflowBundle);
     project.provide('postgres', {
       adminUrl: postgres.adminUrl,
       ownerUrl: postgres.settings.MIGRATE_DATABASE_URL,
@@ -79,5 +83,7 @@ declare module 'vitest' {
     postgres: { adminUrl: string; ownerUrl: string; appUrl: string; template: string };
     /** The run's Temporal dev server, shared by all test files: take a task queue of your own. */
     temporal: { address: string; namespace: string };
+    /** The workflows, bundled once for all test files. */
+    workflowBundle: string;
   }
 }
