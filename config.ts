@@ -55,6 +55,7 @@ const shape = z.object({
   TRUST_PROXY_HOPS: z.coerce.number().int().min(0).max(10).default(0),
   CLEANUP_TOKEN: z.string().min(16).optional(),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
+  RECONCILE_SECONDS: z.coerce.number().int().min(1).max(3_600).default(60),
   METRICS_ADDRESS: z.string().optional(),
   WORKFLOW_BUNDLE: z.string().optional(),
 });
@@ -172,6 +173,7 @@ function buildConfig(env: Settings) {
       registrations: env.LIMIT_REGISTRATIONS,
       requests: env.LIMIT_REQUESTS,
     },
+    reconcileMs: env.RECONCILE_SECONDS * 1_000,
     metricsAddress: env.METRICS_ADDRESS,
     workflowBundle: env.WORKFLOW_BUNDLE,
   };

@@ -1,10 +1,12 @@
 import { createBookingActivities } from './bookings.ts';
 import type { ActivityDeps } from './deps.ts';
 import { createPaymentActivities } from './payments.ts';
+import { createReconcileActivities } from './reconcile.ts';
 import { createRefundActivities } from './refunds.ts';
 
 export type { BookingState } from '../db/bookings.ts';
 export type { ActivityDeps } from './deps.ts';
+export type { ReconcileReport } from './reconcile.ts';
 
 /** Every side effect of a workflow. Each may run twice, at once or hours later, with one effect. */
 export function createActivities(deps: ActivityDeps) {
@@ -12,6 +14,7 @@ export function createActivities(deps: ActivityDeps) {
     ...createBookingActivities(deps),
     ...createPaymentActivities(deps),
     ...createRefundActivities(deps),
+    ...createReconcileActivities(deps),
   };
 }
 

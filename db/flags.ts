@@ -5,6 +5,7 @@ export const flagKinds = [
   'unknown_booking',
   'refund_failed',
   'refund_stuck',
+  'refund_slow',
   'refunded_at_stripe',
   'dispute',
   'message_dead',

@@ -1,4 +1,3 @@
-import { outboxLeaseMs } from '../domain/limits.ts';
 import { raiseFlag } from './flags.ts';
 import { type Db, prepared, rows } from './knex.ts';
 import type { IntentStatus } from './models.ts';
@@ -23,8 +22,8 @@ export interface RecordedEvent {
   message?: Message & { id: string };
 }
 
-/** Records a verified `payment_intent.*` event, once (migration 0003). */
-export async function recordIntentEvent(db: Db, event: IntentEvent): Promise<RecordedEvent> {
+/** Records a verified `payment_intent.*` event, once (migration 0003). `leaseMs`: how long its message is the caller's. */
+export async function recordIntentEvent(db: Db, event: IntentEvent, leaseMs: number): Promise<RecordedEvent> {
   const [row] = await prepared<{ outcome: RecordedEvent['outcome']; outbox_id: string | null } & Message>(
     db,
     'record_payment_event',
@@ -39,7 +38,7 @@ export async function recordIntentEvent(db: Db, event: IntentEvent): Promise<Rec
       event.currency,
       event.paymentRef,
       event.bookingRef,
-      outboxLeaseMs,
+      leaseMs,
     ],
   );
   if (!row) throw new Error('record_payment_event returned nothing');

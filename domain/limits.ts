@@ -64,3 +64,9 @@ export const idempotencyLeaseMs = 15_000;
 export const idempotencyKeyCharsMax = 255;
 
 export const webhookSkewSeconds = 300;
+
+/** The reconciler looks this far back at Stripe's events when it has no earlier run to go on from. */
+export const reconcileLookBackMs = 3 * 86_400_000;
+/** Runs overlap: an event can appear in Stripe's list later than its own time says. */
+export const reconcileOverlapMs = 5 * 60_000;
+export const reconcileBatchMax = 200;

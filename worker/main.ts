@@ -1,9 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
 import { createActivities } from '../activities/index.ts';
 import { createStripe } from '../activities/stripe-client.ts';
-import { ConfigError, loadConfig } from '../config.ts';
+import { type Config, ConfigError, loadConfig } from '../config.ts';
 import { connectDatabase } from '../db/knex.ts';
+import { ensureReconcileSchedule } from './schedule.ts';
 import { createWorker } from './worker.ts';
 
 /** The worker process: real dependencies, and an orderly stop on SIGINT or SIGTERM (the SDK's runtime sees to it). */
@@ -25,11 +27,7 @@ async function main(): Promise<void> {
     // Nobody waits for an answer here: better slow than repeated.
     acquireMs: 5_000,
   });
-  const connection = await NativeConnection.connect({
-    address: temporal.address,
-    ...(temporal.tls && { tls: temporal.tls }),
-    ...(temporal.apiKey && { apiKey: temporal.apiKey }),
-  });
+  const connection = await connectWhenReady(temporal, log);
   const activities = createActivities({
     db,
     stripe: createStripe(config.stripe),
@@ -45,6 +43,7 @@ async function main(): Promise<void> {
     log,
     workflowBundle: config.workflowBundle,
   });
+  await ensureReconcileSchedule({ connection, namespace, taskQueue, log, everyMs: config.reconcileMs });
   log.info({ taskQueue }, 'worker ready');
   try {
     await worker.run();
@@ -53,6 +52,24 @@ async function main(): Promise<void> {
     await db.destroy();
   }
   log.info('worker stopped');
+}
+
+const reconnectMs = 2_000;
+
+/** Waits for Temporal instead of failing: it may be started after the worker, or be away for a while. */
+async function connectWhenReady(temporal: Config['temporal'], log: Logger): Promise<NativeConnection> {
+  for (;;) {
+    try {
+      return await NativeConnection.connect({
+        address: temporal.address,
+        ...(temporal.tls && { tls: temporal.tls }),
+        ...(temporal.apiKey && { apiKey: temporal.apiKey }),
+      });
+    } catch (error) {
+      log.warn({ err: error, address: temporal.address }, 'Temporal does not answer; trying again');
+      await sleep(reconnectMs);
+    }
+  }
 }
 
 main().catch((error: Error) => {

@@ -14,6 +14,9 @@ export const bookingStatusAttribute = 'BookingStatus';
 export const bookingWorkflowId = (bookingRef: string) => `booking-${bookingRef}`;
 export const latePaymentWorkflowId = (paymentRef: string) => `late-payment-${paymentRef}`;
 export const refundWorkflowId = (paymentRef: string) => `refund-${paymentRef}`;
+/** One reconciler for all workers of a task queue. */
+export const reconcileScheduleId = (taskQueue: string) => `reconcile-${taskQueue}`;
+export const reconcileWorkflowId = (taskQueue: string) => `reconcile-${taskQueue}`;
 
 export interface BookingInput {
   bookingRef: string;

@@ -1,15 +1,7 @@
 import Stripe from 'stripe';
 import { z } from 'zod';
-import { intentStatuses } from '../../db/models.ts';
-import {
-  recordChargeRefunded,
-  recordDispute,
-  recordIntentEvent,
-  recordRefundEvent,
-  type RecordedEvent,
-} from '../../db/stripe-events.ts';
-import { refundFactOf } from '../../activities/refunds.ts';
-import { webhookBodyBytesMax, webhookSkewSeconds } from '../../domain/limits.ts';
+import { recordStripeEvent } from '../../activities/stripe-events.ts';
+import { outboxLeaseMs, webhookBodyBytesMax, webhookSkewSeconds } from '../../domain/limits.ts';
 import { Problem } from '../../domain/problems.ts';
 import type { Deps } from '../deps.ts';
 import { readRaw } from '../http/read-raw.ts';
@@ -75,87 +67,9 @@ function verify({ config }: Deps, payload: Buffer, signature: string): Stripe.Ev
   throw invalid('No webhook secret of this service has signed this payload.');
 }
 
-/** Records what the event says. Other types are none of ours. */
-async function record(deps: Deps, event: Stripe.Event): Promise<void> {
-  switch (event.type) {
-    case 'payment_intent.succeeded':
-    case 'payment_intent.payment_failed':
-    case 'payment_intent.canceled':
-    case 'payment_intent.processing':
-      return recordIntentNews(deps, event, event.data.object);
-    case 'refund.created':
-    case 'refund.updated':
-    case 'refund.failed':
-    case 'charge.refund.updated':
-      await recordRefundNews(deps, event, event.data.object);
-      return;
-    case 'charge.refunded': {
-      const charge = event.data.object;
-      const intentId = idOf(charge.payment_intent);
-      if (!intentId) return;
-      const facts = {
-        eventId: event.id,
-        type: event.type,
-        chargeId: charge.id,
-        intentId,
-        inFull: charge.refunded,
-      };
-      await recordChargeRefunded(deps.db, facts);
-      return;
-    }
-    case 'charge.dispute.created': {
-      const dispute = event.data.object;
-      const intentId = idOf(dispute.payment_intent);
-      if (!intentId) return;
-      await recordDispute(deps.db, { eventId: event.id, type: event.type, disputeId: dispute.id, intentId });
-      return;
-    }
-    default:
-      return;
-  }
-}
-
-const uuid = z.uuid();
-const uuidOf = (value: unknown) => uuid.safeParse(value).data ?? null;
-const idOf = (value: string | { id: string } | null | undefined) =>
-  typeof value === 'string' ? value : value?.id;
-
-const intentShape = z.looseObject({
-  id: z.string().min(1).max(255),
-  status: z.enum(intentStatuses).exclude(['creating']),
-  amount: z.number().int().min(0).max(2_147_483_647),
-  amount_received: z.number().int().min(0).max(2_147_483_647).default(0),
-  currency: z.string().length(3),
-  metadata: z.record(z.string(), z.string()).nullish(),
-});
-
-async function recordIntentNews(deps: Deps, event: Stripe.Event, object: unknown): Promise<void> {
-  const parsed = intentShape.safeParse(object);
-  if (!parsed.success) throw new Problem('invalid_payload');
-  const intent = parsed.data;
-  const recorded: RecordedEvent = await recordIntentEvent(deps.db, {
-    eventId: event.id,
-    type: event.type,
-    intentId: intent.id,
-    status: intent.status,
-    amountMinor: intent.amount,
-    receivedMinor: intent.amount_received,
-    currency: intent.currency,
-    paymentRef: uuidOf(intent.metadata?.['payment_ref']),
-    bookingRef: uuidOf(intent.metadata?.['booking_ref']),
-  });
-  deps.relay.accept(recorded.message);
-  if (recorded.outcome === 'foreign')
-    deps.log.info({ eventId: event.id }, 'an event of a foreign payment is ignored');
-}
-
-async function recordRefundNews(deps: Deps, event: Stripe.Event, refund: Stripe.Refund): Promise<void> {
-  const intentId = idOf(refund.payment_intent);
-  if (!intentId) return;
-  await recordRefundEvent(deps.db, {
-    eventId: event.id,
-    type: event.type,
-    intentId,
-    ...refundFactOf(refund),
-  });
+async function record({ db, relay, log }: Deps, event: Stripe.Event): Promise<void> {
+  const { outcome, message } = await recordStripeEvent(db, event, outboxLeaseMs);
+  if (outcome === 'invalid') throw new Problem('invalid_payload');
+  relay.accept(message);
+  log.info({ eventId: event.id, type: event.type, outcome }, 'stripe event');
 }

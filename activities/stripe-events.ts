@@ -1,0 +1,120 @@
+import type Stripe from 'stripe';
+import { z } from 'zod';
+import type { Db } from '../db/knex.ts';
+import { intentStatuses } from '../db/models.ts';
+import type { Message } from '../db/outbox.ts';
+import {
+  recordChargeRefunded,
+  recordDispute,
+  recordIntentEvent,
+  recordRefundEvent,
+} from '../db/stripe-events.ts';
+import { refundFactOf } from './refunds.ts';
+
+/** The events that mean something here; Stripe's list of events is asked for these (20 at most). */
+export const handledEventTypes = [
+  'payment_intent.succeeded',
+  'payment_intent.payment_failed',
+  'payment_intent.canceled',
+  'payment_intent.processing',
+  'refund.created',
+  'refund.updated',
+  'refund.failed',
+  'charge.refunded',
+  'charge.dispute.created',
+] as const;
+
+export type EventOutcome =
+  | 'recorded'
+  | 'to_verify'
+  | 'repeat'
+  | 'foreign'
+  | 'unknown_intent'
+  | 'unknown_booking'
+  | 'ignored'
+  | 'invalid';
+
+export interface EventRecord {
+  outcome: EventOutcome;
+  /** The message that was left in the outbox, leased to the caller. */
+  message?: Message & { id: string };
+}
+
+/**
+ * Records what an event of Stripe's says, once, in one transaction with the message that it leaves. The webhook
+ * calls this with what Stripe has delivered, the reconciler with what Stripe says it has sent. For `leaseMs` the
+ * message is the caller's to carry; 0 leaves it to any relay.
+ */
+export async function recordStripeEvent(db: Db, event: Stripe.Event, leaseMs: number): Promise<EventRecord> {
+  const { id: eventId, type } = event;
+  switch (event.type) {
+    case 'payment_intent.succeeded':
+    case 'payment_intent.payment_failed':
+    case 'payment_intent.canceled':
+    case 'payment_intent.processing':
+      return recordIntent(db, event, event.data.object, leaseMs);
+    case 'refund.created':
+    case 'refund.updated':
+    case 'refund.failed': {
+      const refund = event.data.object;
+      const intentId = idOf(refund.payment_intent);
+      if (!intentId) return { outcome: 'ignored' };
+      return { outcome: await recordRefundEvent(db, { eventId, type, intentId, ...refundFactOf(refund) }) };
+    }
+    case 'charge.refunded': {
+      const { id: chargeId, refunded: inFull, payment_intent } = event.data.object;
+      const intentId = idOf(payment_intent);
+      if (!intentId) return { outcome: 'ignored' };
+      return { outcome: await recordChargeRefunded(db, { eventId, type, chargeId, intentId, inFull }) };
+    }
+    case 'charge.dispute.created': {
+      const { id: disputeId, payment_intent } = event.data.object;
+      const intentId = idOf(payment_intent);
+      if (!intentId) return { outcome: 'ignored' };
+      return { outcome: await recordDispute(db, { eventId, type, disputeId, intentId }) };
+    }
+    default:
+      return { outcome: 'ignored' };
+  }
+}
+
+const uuid = z.uuid();
+const uuidOf = (value: unknown) => uuid.safeParse(value).data ?? null;
+const idOf = (value: string | { id: string } | null | undefined) =>
+  typeof value === 'string' ? value : value?.id;
+
+const minorUnits = z.number().int().min(0).max(2_147_483_647);
+const intentShape = z.looseObject({
+  id: z.string().min(1).max(255),
+  status: z.enum(intentStatuses).exclude(['creating']),
+  amount: minorUnits,
+  amount_received: minorUnits.default(0),
+  currency: z.string().length(3),
+  metadata: z.record(z.string(), z.string()).nullish(),
+});
+
+async function recordIntent(
+  db: Db,
+  event: Stripe.Event,
+  object: unknown,
+  leaseMs: number,
+): Promise<EventRecord> {
+  const parsed = intentShape.safeParse(object);
+  if (!parsed.success) return { outcome: 'invalid' };
+  const intent = parsed.data;
+  return recordIntentEvent(
+    db,
+    {
+      eventId: event.id,
+      type: event.type,
+      intentId: intent.id,
+      status: intent.status,
+      amountMinor: intent.amount,
+      receivedMinor: intent.amount_received,
+      currency: intent.currency,
+      paymentRef: uuidOf(intent.metadata?.['payment_ref']),
+      bookingRef: uuidOf(intent.metadata?.['booking_ref']),
+    },
+    leaseMs,
+  );
+}
