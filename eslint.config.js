@@ -69,7 +69,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['test/**/*.ts', 'bench/**/*.ts', 'dev/**/*.ts', 'api/routes/**/*.ts', 'api/panel/**/*.ts'],
+    files: ['test/**/*.ts', 'bench/**/*.ts', 'dev/**/*.ts', 'api/routes/**/*.ts', 'api/panel/**/*.tsx'],
     // A suite, and the list of routes of one subject, are lists: their length is no complexity.
     rules: { 'max-lines-per-function': 'off' },
   },

@@ -81,3 +81,18 @@ export async function revokeSession(
     [by, sessionId],
   );
 }
+
+/** Ends every session of a user, or those of one kind: `api` (refresh tokens) or `panel` (the staff panel's cookie). */
+export async function revokeUserSessions(
+  db: Db,
+  userId: number,
+  by: 'logout' | 'reuse' | 'staff',
+  kind?: 'api' | 'panel',
+): Promise<void> {
+  await rows(
+    db,
+    `update sessions set revoked_at = clock_timestamp(), revoked_by = ?
+      where user_id = ? and revoked_at is null and kind = coalesce(?, kind)`,
+    [by, userId, kind ?? null],
+  );
+}

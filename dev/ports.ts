@@ -2,7 +2,7 @@ import { connect, createServer } from 'node:net';
 import { SetupProblem } from './setup-problem.ts';
 
 /** Where `npm start` puts things unless a setting says otherwise. All of them on 127.0.0.1. */
-export const DEFAULT_PORTS = {
+const DEFAULT_PORTS = {
   PORT: 8000,
   DEV_TEMPORAL_UI_PORT: 8233,
   DEV_TEMPORAL_PORT: 17233,

@@ -15,8 +15,8 @@ export type PostgresServer = {
   adminUrl: string;
   /** "PostgreSQL 15" and where it came from. */
   description: string;
-  pid(): number | undefined;
-  stop(): Promise<void>;
+  pid: () => number | undefined;
+  stop: () => Promise<void>;
 };
 
 /**
@@ -104,7 +104,7 @@ async function startServer(options: {
         stopSteps: POSTGRES_STOP_STEPS,
         forceSignal: 'SIGQUIT',
         prepare: () => endEarlierServer(clusterDir),
-        ready: (pid, starting) => waitUntilReady(clusterDir, pid, starting),
+        ready: ({ pid }, starting) => waitUntilReady(clusterDir, pid, starting),
       });
       return { port, server };
     } catch (error) {

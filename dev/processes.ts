@@ -28,13 +28,13 @@ export type ProcessSpec = Command & {
   /** Runs before every start, also before a restart. */
   prepare?: () => Promise<void>;
   /** Resolves once the process serves. `starting.aborted` turns true when nobody waits any more. */
-  ready?: (pid: number, starting: AbortSignal) => Promise<void>;
+  ready?: (process: Spawned, starting: AbortSignal) => Promise<void>;
 };
 
 export type RunningProcess = {
   /** The pid now: another one after a restart, undefined while there is none. */
-  pid(): number | undefined;
-  stop(): Promise<void>;
+  pid: () => number | undefined;
+  stop: () => Promise<void>;
 };
 
 type Entry = { spec: ProcessSpec; current: Spawned | undefined; stopping: boolean };
@@ -93,7 +93,7 @@ export function createProcesses(options: {
       return spawned;
     } catch (error) {
       throw new SetupProblem(
-        `${spec.name} cannot be started: ${error instanceof Error ? error.message : error}`,
+        `${spec.name} cannot be started: ${error instanceof Error ? error.message : String(error)}`,
       );
     }
   }
@@ -108,7 +108,7 @@ export function createProcesses(options: {
     if (!spawned || !entry.spec.ready) return;
     const starting = new AbortController();
     const outcome = await Promise.race([
-      entry.spec.ready(spawned.pid, starting.signal).then(() => undefined, String),
+      entry.spec.ready(spawned, starting.signal).then(() => undefined, String),
       spawned.ended.then(({ text }) => `ended before it was ready (${text})`),
       sleep(READY_WAIT_MS, `was not ready after ${READY_WAIT_MS / 1000} s`, { ref: false }),
     ]);

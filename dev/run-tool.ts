@@ -1,11 +1,11 @@
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 /** How a short-lived tool ended. `code` is null when it could not be started, was killed or took too long. */
 export type ToolResult = { code: number | null; stdout: string; stderr: string };
 
-/** Runs a tool to its end and collects what it says. Never rejects. The tool does not outlive us. */
+/** Runs a tool to its end and collects what it says. Never rejects. Neither it nor its children outlive us. */
 export function runTool(
   command: string,
   args: readonly string[],
@@ -13,16 +13,32 @@ export function runTool(
 ): Promise<ToolResult> {
   const { timeoutMs = 10_000, ...rest } = options;
   return new Promise((resolve) => {
-    execFile(
-      command,
-      args,
-      { ...rest, timeout: timeoutMs, killSignal: 'SIGKILL' },
-      (error, stdout, stderr) => {
-        const code = error === null ? 0 : typeof error.code === 'number' ? error.code : null;
-        resolve({ code, stdout, stderr: stderr || (error?.message ?? '') });
-      },
-    );
+    // A group of its own, since a tool may be a wrapper (pyenv's python3): killing it alone would leave the real one.
+    const child = spawn(command, args, { ...rest, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+    const kill = () => killGroup(child.pid);
+    const timer = setTimeout(kill, timeoutMs);
+    process.once('exit', kill);
+    const settle = (code: number | null, complaint = '') => {
+      clearTimeout(timer);
+      process.off('exit', kill);
+      resolve({ code, stdout, stderr: stderr || complaint });
+    };
+    let stdout = '';
+    let stderr = '';
+    child.stdout.on('data', (bytes) => (stdout += bytes));
+    child.stderr.on('data', (bytes) => (stderr += bytes));
+    child.once('error', (error) => settle(null, error.message));
+    child.once('close', (code, signal) => settle(code, signal ?? ''));
   });
+}
+
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It has ended.
+  }
 }
 
 /** The first executable file of that name in PATH. */

@@ -27,7 +27,7 @@ export type System = {
 
 /**
  * Brings everything up: the services that nobody else provides, the schema, the demo data, the API and the worker.
- * Independent things start at the same time. Resolves when the API says that it is ready.
+ * Independent things start at the same time. Resolves when both say that they are ready.
  *
  * @throws SetupProblem in one line for anything a person has to change
  */
@@ -84,7 +84,7 @@ export async function startSystem(options: {
     };
     await processes.start({
       ...nodeProcess('stripe', 'dev/stripe/main.ts', stripeEnv),
-      ready: (_pid, starting) => until(() => listens('127.0.0.1', ports.stripe), starting),
+      ready: (_process, starting) => until(() => listens('127.0.0.1', ports.stripe), starting),
     });
     Object.assign(env, { ...STRIPE_EMULATOR_KEYS, STRIPE_API_BASE: `http://127.0.0.1:${ports.stripe}` });
     log(`Stripe     emulator up in ${since()}`);
@@ -95,11 +95,15 @@ export async function startSystem(options: {
   await Promise.all([
     processes.start({
       ...nodeProcess('api', 'api/main.ts', env),
-      ready: (_pid, starting) => until(() => answers(`${apiUrl}/readyz`), starting),
+      ready: (_process, starting) => until(() => answers(`${apiUrl}/readyz`), starting),
     }),
-    processes.start(nodeProcess('worker', 'worker/main.ts', env)),
+    processes.start({
+      ...nodeProcess('worker', 'worker/main.ts', env),
+      ready: ({ logTail }, starting) =>
+        until(() => !logsInfo(env) || logTail().includes('worker ready'), starting),
+    }),
   ]);
-  log(`API        up in ${since()}, with the worker`);
+  log(`Service    API and worker up in ${since()}`);
   return { env, apiUrl, temporalUiUrl };
 }
 
@@ -114,7 +118,7 @@ function nodeProcess(name: string, script: string, env: NodeJS.ProcessEnv): Proc
   };
 }
 
-async function until(done: () => Promise<boolean>, starting: AbortSignal): Promise<void> {
+async function until(done: () => boolean | Promise<boolean>, starting: AbortSignal): Promise<void> {
   while (!starting.aborted && !(await done())) await sleep(POLL_MS);
 }
 
@@ -124,6 +128,11 @@ async function answers(url: string): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+/** The worker says that it is ready by a line in its log only; a quieter log does not have it. */
+function logsInfo({ LOG_LEVEL = 'info' }: NodeJS.ProcessEnv): boolean {
+  return ['info', 'debug', 'trace'].includes(LOG_LEVEL);
 }
 
 function stopwatch(): () => string {

@@ -16,7 +16,7 @@ export async function describeSystem(system: System, settings: StartSettings): P
     ['API', apiUrl],
     ['API documentation', `${apiUrl}/docs`],
     ['Staff panel', `${apiUrl}/admin`],
-    ['Temporal UI', system.temporalUiUrl ?? `at ${env.TEMPORAL_ADDRESS}'s own`],
+    ['Temporal UI', system.temporalUiUrl ?? `the one of ${env.TEMPORAL_ADDRESS}`],
   ];
   if (env.DEBUG === 'true') {
     rows.push(['Accounts', `${USER}, and for staff ${STAFF}; password ${PASSWORD}`]);

@@ -23,8 +23,8 @@ export type TemporalServer = {
   settings: { TEMPORAL_ADDRESS: string; TEMPORAL_NAMESPACE: string };
   /** Undefined when it runs without its UI. */
   uiUrl: string | undefined;
-  pid(): number | undefined;
-  stop(): Promise<void>;
+  pid: () => number | undefined;
+  stop: () => Promise<void>;
 };
 
 /**
@@ -68,7 +68,7 @@ export async function startTemporal(options: {
         cwd: stateDir,
         env: environment(),
         stopSteps: options.stopSteps ?? STOP_STEPS,
-        ready: (_pid, starting) => waitUntilReady(binary, port, namespace, starting),
+        ready: (_process, starting) => waitUntilReady(binary, port, namespace, starting),
       });
       return {
         settings: { TEMPORAL_ADDRESS: `${HOST}:${port}`, TEMPORAL_NAMESPACE: namespace },

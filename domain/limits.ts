@@ -9,6 +9,8 @@ export const processingPollMs = 15_000;
 export const settleLeaseMs = 15_000;
 /** A request that collides with an overdue hold waits for its settlement no longer than this. */
 export const collisionWaitMs = 1_000;
+/** A workflow whose clock is ahead of the database's looks again after this at the latest. */
+export const clockDoubtMs = 15_000;
 /** The sweeper in every API process leaves a hold to its workflow for this long. */
 export const sweepDelayMs = 5_000;
 export const sweepBatchMax = 20;

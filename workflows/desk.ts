@@ -19,7 +19,8 @@ export function openDesk(bookingRef: string) {
   let booking: BookingState | undefined;
 
   setHandler(paymentNewsSignal, (item) => {
-    news.push(item);
+    // The same news, not yet read, is one piece of news.
+    if (!news.some((known) => isSame(known, item))) news.push(item);
   });
   setHandler(cancelUpdate, async (request) => {
     const entry: CancelCase = { request };
@@ -55,6 +56,10 @@ const statusKey = defineSearchAttributeKey(bookingStatusAttribute, 'KEYWORD');
 function showStatus(status: string): void {
   const shown = workflowInfo().typedSearchAttributes.get(statusKey);
   if (shown !== undefined && shown !== status) upsertSearchAttributes([{ key: statusKey, value: status }]);
+}
+
+function isSame(known: PaymentNews, item: PaymentNews): boolean {
+  return known.intentId === item.intentId && known.verify === item.verify;
 }
 
 /** Milliseconds until an instant on the workflow's clock, never negative. */

@@ -1,3 +1,4 @@
+import { createSecretKey, type KeyObject } from 'node:crypto';
 import jwt from 'jsonwebtoken';
 import type { Context } from 'koa';
 import { z } from 'zod';
@@ -23,7 +24,9 @@ const claims = z.object({
  * that a new key can be put in front without logging anybody out.
  */
 export function createAccessTokens(secretKeys: readonly string[]) {
-  const [signingKey] = secretKeys;
+  // As key objects: given a string, jsonwebtoken tries to read it as a public key first, half a millisecond each time.
+  const keys = secretKeys.map((key) => createSecretKey(Buffer.from(key)));
+  const [signingKey] = keys;
   if (!signingKey) throw new Error('at least one key is needed');
   return {
     /** A token for one session of one user. */
@@ -39,7 +42,7 @@ export function createAccessTokens(secretKeys: readonly string[]) {
     },
     /** Who the token speaks for; undefined if it is not one of ours, or too old. */
     verify(token: string): Caller | undefined {
-      for (const key of secretKeys) {
+      for (const key of keys) {
         const caller = verifyWith(key, token);
         if (caller) return caller;
       }
@@ -48,7 +51,7 @@ export function createAccessTokens(secretKeys: readonly string[]) {
   };
 }
 
-function verifyWith(key: string, token: string): Caller | undefined {
+function verifyWith(key: KeyObject, token: string): Caller | undefined {
   try {
     const { header, payload } = jwt.verify(token, key, {
       algorithms: [algorithm],

@@ -77,15 +77,17 @@ async function readJson(ctx: Context, optional: boolean): Promise<unknown> {
   return ctx.request.body;
 }
 
+const noAnswerInTime = () =>
+  new Problem('overloaded', {
+    detail: 'No answer in time. What was asked may or may not have been done; asking again is safe.',
+    headers: { 'Retry-After': '1' },
+  });
+
 /** The answer, or a 503 when there is none in time: what the request did is then unknown, and repeating is safe. */
 async function within<T>(deadlineMs: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    const problem = new Problem('overloaded', {
-      detail: 'No answer in time. What was asked may or may not have been done; asking again is safe.',
-      headers: { 'Retry-After': '1' },
-    });
-    timer = setTimeout(() => reject(problem), deadlineMs);
+    timer = setTimeout(() => reject(noAnswerInTime()), deadlineMs);
   });
   try {
     return await Promise.race([work, late]);

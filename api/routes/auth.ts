@@ -1,12 +1,13 @@
 import { z } from 'zod';
 import { violatedConstraint } from '../../db/errors.ts';
-import { findLogin, insertUser, updatePasswordHash } from '../../db/users.ts';
+import { insertUser } from '../../db/users.ts';
 import { canonicalEmail } from '../../domain/email.ts';
 import { passwordBytesMax, passwordCharsMin } from '../../domain/limits.ts';
 import { fieldProblem, Problem } from '../../domain/problems.ts';
+import { checkPassword } from '../auth/check-password.ts';
 import { refuseCrossSite } from '../auth/sessions.ts';
 import type { Deps } from '../deps.ts';
-import { countAgainst, limiterKey, refuseIfLimited } from '../http/rate-limit.ts';
+import { countAgainst } from '../http/rate-limit.ts';
 import { route, type Route } from '../http/route.ts';
 import { id, text } from '../http/schemas.ts';
 
@@ -94,24 +95,7 @@ export function authRoutes(deps: Deps): Route[] {
     }),
     problems: ['invalid_credentials'],
   })(async ({ body, ctx }) => {
-    // What is no address has no account; it is checked like any other, so that it takes as long.
-    const address = canonicalEmail(body.email) ?? '';
-    const account = limiterKey(address);
-    await refuseIfLimited(limiters.accountFailures, account);
-    await refuseIfLimited(limiters.addressFailures, ctx.ip);
-    const user = await findLogin(db, address);
-    const matches = await passwords.verify(user?.passwordHash, body.password);
-    if (!user || !matches || !user.isActive) {
-      await Promise.all([
-        countAgainst(limiters.accountFailures, account),
-        countAgainst(limiters.addressFailures, ctx.ip),
-      ]);
-      throw new Problem('invalid_credentials');
-    }
-    await limiters.accountFailures?.delete(account);
-    if (passwords.isOutdated(user.passwordHash)) {
-      await updatePasswordHash(db, user.id, await passwords.hash(body.password));
-    }
+    const user = await checkPassword(deps, ctx, body);
     const caller = await sessions.begin(ctx, user.id);
     return {
       message: 'Login successful',

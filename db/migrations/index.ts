@@ -10,6 +10,7 @@ export const migrationNames = [
   '0002-hold-slot',
   '0003-record-payment-event',
   '0004-open-payment',
+  '0005-panel',
 ];
 
 /** knex's view of the list: each migration is SQL text, and forward only (docs/operations.md, "Rolling back"). */

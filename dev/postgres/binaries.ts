@@ -120,9 +120,9 @@ async function packageParent(home: PostgresHome): Promise<string> {
   return home.user === undefined || (await canEnter(dir, home.user)) ? dir : home.dir;
 }
 
-/** npm's last "npm error" line names its log file; the first says what went wrong. */
+/** npm writes a page; its code (ECONNREFUSED, E404 …) says what went wrong. */
 function npmComplaint(stderr: string): string {
-  return /npm (?:error|ERR!) (?!code)(.+)/.exec(stderr)?.[1] ?? lastLine(stderr);
+  return /npm (?:error|ERR!) code (\S+)/.exec(stderr)?.[1] ?? lastLine(stderr);
 }
 
 function runNpm(args: readonly string[]) {

@@ -27,7 +27,7 @@ export async function choosePostgresHome(
   }
   if (await canEnter(wanted, user)) return { dir: wanted, user };
   const id = createHash('sha256').update(dataDir).digest('hex').slice(0, 8);
-  const dir = `/var/lib/booking-service/${basename(dataDir)}-${id}`;
+  const dir = `/var/lib/booking-service/${basename(dataDir).replace(/^\./, '')}-${id}`;
   mkdirSync(dir, { recursive: true });
   log(`Postgres: the user ${user.name} cannot enter ${dataDir}, so its data is in ${dir}`);
   return { dir, user };

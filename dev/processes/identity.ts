@@ -39,7 +39,7 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals)
 }
 
 /** Waits until the process has ended; false when it still runs after waitMs. */
-export async function waitForEnd(identity: ProcessIdentity, waitMs: number): Promise<boolean> {
+async function waitForEnd(identity: ProcessIdentity, waitMs: number): Promise<boolean> {
   for (const deadline = Date.now() + waitMs; isRunning(identity); await sleep(POLL_MS)) {
     if (Date.now() > deadline) return false;
   }

@@ -20,7 +20,7 @@ export type Spawned = {
   /** Resolves, never rejects, when the process has ended: 0 is the only good end. */
   ended: Promise<{ code: number | null; text: string }>;
   /** The last lines of what it wrote since it started. */
-  logTail(): string;
+  logTail: () => string;
 };
 
 /**

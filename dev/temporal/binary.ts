@@ -62,7 +62,10 @@ async function downloadAsSdk(tool: TemporalTool, sdkVersion: string, dir: string
     'sdk-name': 'sdk-typescript',
     'sdk-version': sdkVersion,
   });
-  const info = await fetchOk(`https://temporal.download/${tool.artifact}/default?${query}`, INFO_WAIT_MS);
+  const info = await fetchOk(
+    `https://temporal.download/${tool.artifact}/default?${query.toString()}`,
+    INFO_WAIT_MS,
+  );
   const { archiveUrl, fileToExtract } = (await info.json()) as { archiveUrl: string; fileToExtract: string };
   const archive = await fetchOk(archiveUrl, DOWNLOAD_WAIT_MS);
   if (!archive.body) throw new Error('empty answer');

@@ -26,6 +26,7 @@ export async function createMachine() {
     DEV_POSTGRES_PORT: await findFreePort(),
     DEV_STRIPE_PORT: await findFreePort(),
   };
+  const portSettings = Object.fromEntries(Object.entries(ports).map(([name, port]) => [name, String(port)]));
   // Whatever the person who runs the tests has in the environment or in .env, everything here is our own.
   const external = {
     DATABASE_URL: '',
@@ -41,13 +42,8 @@ export async function createMachine() {
 
     /** Types `npm start`. */
     start(settings: Record<string, string> = {}) {
-      const env = {
-        ...process.env,
-        ...external,
-        DATA_DIR: dataDir,
-        ...ports,
-        ...settings,
-      } as NodeJS.ProcessEnv;
+      const own = { ...external, DATA_DIR: dataDir, ...portSettings, ...settings };
+      const env = { ...process.env, ...own };
       const child = spawn('npm', ['start'], {
         cwd: PROJECT_DIR,
         env,
@@ -106,8 +102,9 @@ function readServices(dataDir: string): Map<string, ProcessIdentity> {
   return new Map(running.map(({ name, pid, startedAt }) => [name, { pid, startedAt }]));
 }
 
-/** Every process that has DATA_DIR in its environment, down to the sessions of Postgres (Linux; elsewhere, ps -E). */
+/** Every process that has DATA_DIR in its environment, down to the sessions of Postgres; elsewhere, the known ones. */
 function processesWith(dataDir: string): string[] {
+  if (process.platform !== 'linux') return [...readServices(dataDir).keys()];
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
   return pids.flatMap((pid) => {
     try {

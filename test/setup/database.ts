@@ -8,7 +8,7 @@ export type TestDatabase = {
   /** As the migrations connect: the owner of the schema. */
   ownerUrl: string;
   /** Removes the database, open connections and all. */
-  drop(): Promise<void>;
+  drop: () => Promise<void>;
 };
 
 /** A fresh, migrated, empty database of one's own: a copy of the run's template. */
