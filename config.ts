@@ -56,6 +56,7 @@ const shape = z.object({
   CLEANUP_TOKEN: z.string().min(16).optional(),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   RECONCILE_SECONDS: z.coerce.number().int().min(1).max(3_600).default(60),
+  METRICS_TOKEN: z.string().min(16).optional(),
   METRICS_ADDRESS: z.string().optional(),
   WORKFLOW_BUNDLE: z.string().optional(),
 });
@@ -174,6 +175,7 @@ function buildConfig(env: Settings) {
       requests: env.LIMIT_REQUESTS,
     },
     reconcileMs: env.RECONCILE_SECONDS * 1_000,
+    metricsToken: env.METRICS_TOKEN,
     metricsAddress: env.METRICS_ADDRESS,
     workflowBundle: env.WORKFLOW_BUNDLE,
   };

@@ -8,6 +8,7 @@ import { mount } from './http/mount.ts';
 import { printOpenApi } from './http/openapi.ts';
 import { problemMiddleware } from './http/problems.ts';
 import { limitRequests } from './http/rate-limit.ts';
+import { serveMetrics } from './metrics.ts';
 import { listRoutes } from './routes.ts';
 
 /** The Koa application: the whole chain that a request passes, in order. */
@@ -19,11 +20,12 @@ export function createApp(deps: Deps): Koa {
   app.on('error', (error) => log.error({ err: error }, 'koa'));
 
   const routes = listRoutes(deps);
-  app.use(accessLog(log, deps.traffic));
+  app.use(accessLog(deps));
   app.use(securityHeaders());
   app.use(allowOrigins(config.http.corsOrigins));
   app.use(problemMiddleware());
   app.use(limitRequests(deps.limiters));
+  app.use(serveMetrics(deps.metrics, config.metricsToken));
   app.use(serveDocument(printOpenApi(routes)));
   app.use(mount(routes, deps));
   app.use(() => {

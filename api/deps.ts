@@ -8,6 +8,7 @@ import type { RoomCache } from '../db/rooms.ts';
 import type { AccessTokens } from './auth/access-tokens.ts';
 import type { Sessions } from './auth/sessions.ts';
 import type { Limiters } from './http/rate-limit.ts';
+import type { Metrics } from './metrics.ts';
 import type { Relay } from './relay.ts';
 import type { WorkflowClient } from './workflow-client.ts';
 
@@ -24,6 +25,7 @@ export interface Deps {
   limiters: Limiters;
   workflows: WorkflowClient;
   relay: Relay;
+  metrics: Metrics;
   /** For settling a hold here, through the same function as the worker. */
   settling: ActivityDeps;
   /** Requests under way: the relay yields to them, a stopping process waits for them. */

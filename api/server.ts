@@ -12,6 +12,7 @@ import { createAccessTokens } from './auth/access-tokens.ts';
 import { createSessions } from './auth/sessions.ts';
 import type { Deps } from './deps.ts';
 import { createLimiters } from './http/rate-limit.ts';
+import { createMetrics } from './metrics.ts';
 import { createRelay } from './relay.ts';
 import { createSweeper } from './sweeper.ts';
 import { createWorkflowClient } from './workflow-client.ts';
@@ -25,6 +26,7 @@ function createDeps(config: Config, log: Logger): Deps {
   const stripe = createStripe(config.stripe);
   const traffic = { inFlight: 0, stopping: false };
   const workflows = createWorkflowClient(config.temporal);
+  const relay = createRelay({ db, log, workflows, traffic });
   return {
     config,
     db,
@@ -37,7 +39,8 @@ function createDeps(config: Config, log: Logger): Deps {
     accessTokens: createAccessTokens(config.auth.secretKeys),
     sessions: createSessions({ db, log, debug: config.debug }),
     limiters: createLimiters(db, config.limits),
-    relay: createRelay({ db, log, workflows, traffic }),
+    relay,
+    metrics: createMetrics({ db, relay, traffic }),
     settling: { db, stripe, log, freeCancelHours: config.freeCancelHours },
   };
 }

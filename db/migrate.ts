@@ -60,7 +60,6 @@ async function grant(client: pg.Client, role: string): Promise<void> {
     grant usage on schema public to ${name};
     grant select, insert, update, delete on all tables in schema public to ${name};
     grant usage on all sequences in schema public to ${name};
-    grant execute on all functions in schema public to ${name};
     revoke update, delete on booking_events, staff_events from ${name};
     revoke insert, update, delete on knex_migrations, knex_migrations_lock from ${name};
   `);

@@ -1,5 +1,4 @@
-import { pathToFileURL } from 'node:url';
-import { connectDatabase, type Db, rows } from './knex.ts';
+import { type Db, rows } from './knex.ts';
 import { createPasswords } from './passwords.ts';
 
 /** Demo rooms, so that the first call has something to book. */
@@ -57,26 +56,4 @@ export async function seed(db: Db, options: { accounts: boolean }): Promise<void
       .onConflict('email')
       .ignore();
   }
-}
-
-async function main(): Promise<void> {
-  const url = process.env['DATABASE_URL'];
-  if (!url) throw new Error('Set DATABASE_URL.');
-  const accounts = process.env['DEBUG'] === 'true';
-  const db = connectDatabase(url, { poolMax: 1, applicationName: 'booking-seed' });
-  try {
-    await seed(db, { accounts });
-    console.log(
-      accounts ? 'Seeded demo rooms and accounts.' : 'Seeded demo rooms (accounts only with DEBUG=true).',
-    );
-  } finally {
-    await db.destroy();
-  }
-}
-
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  main().catch((error: Error) => {
-    console.error(`Seeding failed: ${error.message || String(error)}`);
-    process.exitCode = 1;
-  });
 }

@@ -1,3 +1,4 @@
+import { emulatorKeys } from './stripe/keys.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { listens } from './ports.ts';
 import { startPostgres } from './postgres.ts';
@@ -12,11 +13,6 @@ const POLL_MS = 50;
 export const STOP_ORDER = ['api', 'worker', 'stripe', 'temporal', 'postgres'] as const;
 
 /** What dev/stripe.ts takes and signs with. They open nothing but an emulator on this machine. */
-const STRIPE_EMULATOR_KEYS = {
-  STRIPE_SECRET_KEY: 'sk_test_emulator',
-  STRIPE_PUBLISHABLE_KEY: 'pk_test_emulator',
-  STRIPE_WEBHOOK_SECRET: 'whsec_emulator',
-};
 
 export type System = {
   /** What the API and the worker were given. */
@@ -60,7 +56,7 @@ export async function startSystem(options: {
     }
     const since = stopwatch();
     await runScript('migrate', 'db/migrate.ts');
-    await runScript('seed', 'db/seed.ts');
+    await runScript('seed', 'commands/seed.ts');
     log(`Database   migrated and seeded in ${since()}`);
   }
 
@@ -86,7 +82,7 @@ export async function startSystem(options: {
       ...nodeProcess('stripe', 'dev/stripe/main.ts', stripeEnv),
       ready: (_process, starting) => until(() => listens('127.0.0.1', ports.stripe), starting),
     });
-    Object.assign(env, { ...STRIPE_EMULATOR_KEYS, STRIPE_API_BASE: `http://127.0.0.1:${ports.stripe}` });
+    Object.assign(env, { ...emulatorKeys, STRIPE_API_BASE: `http://127.0.0.1:${ports.stripe}` });
     log(`Stripe     emulator up in ${since()}`);
   }
 

@@ -1,3 +1,4 @@
+import { emulatorKeys } from './stripe/keys.ts';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createApi } from './stripe/api.ts';
@@ -40,10 +41,7 @@ export interface StripeEmulator {
   stop(): Promise<void>;
 }
 
-// Fixed on purpose: these open nothing but an emulator on this machine.
-const SECRET_KEY = 'sk_test_emulator';
-const PUBLISHABLE_KEY = 'pk_test_emulator';
-const WEBHOOK_SECRET = 'whsec_emulator';
+const { STRIPE_SECRET_KEY: secretKey, STRIPE_PUBLISHABLE_KEY: publishableKey } = emulatorKeys;
 
 /**
  * Starts an emulator of the part of Stripe that takes payments: PaymentIntents, refunds, events, webhooks. It is
@@ -52,7 +50,12 @@ const WEBHOOK_SECRET = 'whsec_emulator';
  * allowed although redirects are. Rejects when the port is taken or the state file is damaged.
  */
 export async function startStripe(options: StripeEmulatorOptions = {}): Promise<StripeEmulator> {
-  const { port = 0, host = '127.0.0.1', log = () => {}, webhookSecret = WEBHOOK_SECRET } = options;
+  const {
+    port = 0,
+    host = '127.0.0.1',
+    log = () => {},
+    webhookSecret = emulatorKeys.STRIPE_WEBHOOK_SECRET,
+  } = options;
   const tables = await openTables(options.stateFile);
   const webhooks = createWebhooks({ tables, secret: webhookSecret, log });
   if (options.webhookUrl !== undefined) webhooks.setUrl(options.webhookUrl);
@@ -64,14 +67,14 @@ export async function startStripe(options: StripeEmulatorOptions = {}): Promise<
   const api = createApi({
     world,
     faults,
-    keys: { secret: SECRET_KEY, publishable: PUBLISHABLE_KEY },
+    keys: { secret: secretKey, publishable: publishableKey },
     pause: async () => {
       if (latencyMs > 0) await sleep(latencyMs);
     },
     beforeCancel: (id) => payBeforeCancel(world, id),
     log,
   });
-  const server = createStripeServer({ api, control, faults, world, secretKey: SECRET_KEY, log });
+  const server = createStripeServer({ api, control, faults, world, secretKey, log });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, () => resolve());
@@ -82,8 +85,7 @@ export async function startStripe(options: StripeEmulatorOptions = {}): Promise<
   return {
     url,
     settings: {
-      STRIPE_SECRET_KEY: SECRET_KEY,
-      STRIPE_PUBLISHABLE_KEY: PUBLISHABLE_KEY,
+      ...emulatorKeys,
       STRIPE_WEBHOOK_SECRET: webhookSecret,
       STRIPE_API_BASE: url,
     },

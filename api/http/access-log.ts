@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { Middleware } from 'koa';
-import type { Logger } from 'pino';
+import type { Deps } from '../deps.ts';
 
 /**
  * One line a request, with its id, its route (never the raw path or query, which may carry anything) and who asked.
- * Counts the requests under way, which the relay yields to.
+ * Counts the requests under way, which the relay yields to, and feeds the metrics.
  */
-export function accessLog(log: Logger, traffic: { inFlight: number }): Middleware {
+export function accessLog({ log, traffic, metrics }: Pick<Deps, 'log' | 'traffic' | 'metrics'>): Middleware {
   return async (ctx, next) => {
     const begun = performance.now();
     const given = ctx.get('X-Request-Id');
@@ -18,13 +18,16 @@ export function accessLog(log: Logger, traffic: { inFlight: number }): Middlewar
       await next();
     } finally {
       traffic.inFlight--;
+      const seconds = (performance.now() - begun) / 1000;
+      const route: string = ctx.state['route'] ?? 'none';
+      metrics.requests.observe({ route, method: ctx.method, status: ctx.status }, seconds);
       const failure: unknown = ctx.state['failure'];
       const line = {
         requestId,
         method: ctx.method,
-        route: ctx.state['route'] ?? 'none',
+        route,
         status: ctx.status,
-        ms: Math.round((performance.now() - begun) * 10) / 10,
+        ms: Math.round(seconds * 10_000) / 10,
         userId: ctx.state['userId'],
       };
       if (failure) log.error({ ...line, err: failure }, 'request failed');

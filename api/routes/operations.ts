@@ -1,5 +1,3 @@
-import { timingSafeEqual, createHash } from 'node:crypto';
-import type { Context } from 'koa';
 import { z } from 'zod';
 import { completeStays, findOverdueHolds } from '../../db/bookings.ts';
 import { outboxDepth } from '../../db/outbox.ts';
@@ -7,6 +5,7 @@ import { settleHold } from '../../activities/settle-hold.ts';
 import { cleanupBatchMax } from '../../domain/limits.ts';
 import { Problem } from '../../domain/problems.ts';
 import type { Deps } from '../deps.ts';
+import { requireToken } from '../http/bearer-token.ts';
 import { route, type Route } from '../http/route.ts';
 
 const health = z.enum(['ok', 'degraded']);
@@ -83,7 +82,7 @@ export function operationRoutes(deps: Deps): Route[] {
     }),
     problems: ['unauthenticated'],
   })(async ({ ctx }) => {
-    requireCleanupToken(ctx, deps.config.cleanupToken);
+    requireToken(ctx, deps.config.cleanupToken, 'CLEANUP_TOKEN');
     const overdue = await findOverdueHolds(deps.db, 0, cleanupBatchMax);
     const settled = await Promise.all(overdue.map((bookingRef) => settleWithin(deps, bookingRef)));
     const completed = await completeStays(deps.db, { actor: 'cleanup', limit: cleanupBatchMax });
@@ -104,15 +103,4 @@ async function settleWithin({ settling, log }: Deps, bookingRef: string): Promis
   );
   const late = new Promise<string>((resolve) => setTimeout(resolve, cleanupMs, 'pending').unref());
   return Promise.race([settled, late]);
-}
-
-/** Outside debug the caller must know the token. Compared by hash, so that the time tells nothing. */
-function requireCleanupToken(ctx: Context, token: string | undefined): void {
-  if (token === undefined) return;
-  const sent = /^Bearer (.{1,512})$/.exec(ctx.get('Authorization'))?.[1] ?? '';
-  const hash = (text: string) => createHash('sha256').update(text).digest();
-  if (!timingSafeEqual(hash(sent), hash(token))) {
-    const detail = 'Send the header "Authorization: Bearer <CLEANUP_TOKEN>".';
-    throw new Problem('unauthenticated', { detail, headers: { 'WWW-Authenticate': 'Bearer' } });
-  }
 }

@@ -1,6 +1,7 @@
 import Stripe from 'stripe';
 import { z } from 'zod';
-import { recordStripeEvent } from '../../activities/stripe-events.ts';
+import { handledEventTypes, recordStripeEvent } from '../../activities/stripe-events.ts';
+import { raiseFlag } from '../../db/flags.ts';
 import { outboxLeaseMs, webhookBodyBytesMax, webhookSkewSeconds } from '../../domain/limits.ts';
 import { Problem } from '../../domain/problems.ts';
 import type { Deps } from '../deps.ts';
@@ -26,20 +27,31 @@ export function webhookRoutes(deps: Deps): Route[] {
     const payload = await readRaw(ctx, webhookBodyBytesMax);
     const event = verify(deps, payload, ctx.get('Stripe-Signature'));
     ctx.state['stripeEvent'] = event.id;
-    if (event.livemode !== deps.config.stripe.livemode) {
-      deps.log.warn({ eventId: event.id, livemode: event.livemode }, 'an event of the other mode is ignored');
-    } else {
-      await record(deps, event);
-    }
+    const stranger = event.livemode !== deps.config.stripe.livemode || event.account;
+    await (stranger ? flagStranger(deps, event) : record(deps, event));
     return { status: 'success' as const };
   });
   return [receive];
+}
+
+/** An event of the other mode or of another account (Connect) is no news of ours: an endpoint is set up wrongly. */
+async function flagStranger({ db, log }: Deps, event: Stripe.Event): Promise<void> {
+  const { id: eventId, livemode, account } = event;
+  log.warn({ eventId, livemode, account }, 'an event of the other mode or of another account is ignored');
+  const object = event.data.object as { id?: unknown };
+  await raiseFlag(db, {
+    kind: 'payment_mismatch',
+    subject: typeof object.id === 'string' ? object.id.slice(0, 255) : eventId,
+    detail:
+      'An event of the other mode or of another account was ignored; look at the webhook endpoints at Stripe.',
+  });
 }
 
 const envelope = z.looseObject({
   id: z.string().min(1).max(255),
   type: z.string().min(1).max(255),
   livemode: z.boolean(),
+  account: z.string().max(255).nullish(),
   data: z.looseObject({ object: z.looseObject({}) }),
 });
 
@@ -67,9 +79,15 @@ function verify({ config }: Deps, payload: Buffer, signature: string): Stripe.Ev
   throw invalid('No webhook secret of this service has signed this payload.');
 }
 
-async function record({ db, relay, log }: Deps, event: Stripe.Event): Promise<void> {
+/** A label for the metrics: Stripe has hundreds of types, and a forged event can name any. */
+function handledType(type: string): string {
+  return (handledEventTypes as readonly string[]).includes(type) ? type : 'other';
+}
+
+async function record({ db, relay, log, metrics }: Deps, event: Stripe.Event): Promise<void> {
   const { outcome, message } = await recordStripeEvent(db, event, outboxLeaseMs);
   if (outcome === 'invalid') throw new Problem('invalid_payload');
+  metrics.webhooks.inc({ type: handledType(event.type), outcome });
   relay.accept(message);
   log.info({ eventId: event.id, type: event.type, outcome }, 'stripe event');
 }

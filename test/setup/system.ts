@@ -14,7 +14,7 @@ import { createTestDatabase } from './database.ts';
 export interface Answer {
   status: number;
   headers: Headers;
-  // biome-ignore lint: the shape is what the test looks at
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the shape is what each test looks at
   body: any;
 }
 
@@ -103,7 +103,8 @@ export async function startSystem(options: SystemOptions = {}) {
     call,
     /** Starts a worker, for tests that begin without one. */
     startWorker: () => startWorker(config),
-    newUser: (user: { isStaff?: boolean } = {}) => insertUser(db, server.deps.accessTokens.sign, user),
+    newUser: (user: { isStaff?: boolean } = {}) =>
+      insertUser(db, (caller) => server.deps.accessTokens.sign(caller), user),
     newRoom: (room: Partial<RoomColumns> = {}) => insertRoom(db, room),
     async stop(): Promise<void> {
       await worker?.stop();

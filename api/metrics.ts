@@ -1,0 +1,148 @@
+import type { Middleware } from 'koa';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Db } from '../db/knex.ts';
+import { rows } from '../db/knex.ts';
+import { outboxDepth } from '../db/outbox.ts';
+import { Problem } from '../domain/problems.ts';
+import { requireToken } from './http/bearer-token.ts';
+import type { Relay } from './relay.ts';
+
+interface Sources {
+  db: Db;
+  relay: Relay;
+  traffic: { inFlight: number };
+}
+
+/**
+ * What Prometheus reads at `/metrics`. Labels are routes, statuses and kinds, never ids or people. Figures that are
+ * read from the database (`booking_moves`, `outbox_*`, `flags_open`, `refunds_open`) are the same in every process:
+ * take their maximum, not their sum.
+ */
+export function createMetrics({ db, relay, traffic }: Sources) {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const registers = [registry];
+  const requests = new Histogram({
+    name: 'http_request_seconds',
+    help: 'Time to answer, by route, method and status',
+    labelNames: ['route', 'method', 'status'],
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 3, 12],
+    registers,
+  });
+  const webhooks = new Counter({
+    name: 'stripe_events_total',
+    help: 'Webhook deliveries, by type and verdict',
+    labelNames: ['type', 'outcome'],
+    registers,
+  });
+  const gauge = (name: string, help: string, labelNames: string[] = []) =>
+    new Gauge({ name, help, labelNames, registers });
+
+  const moves = gauge(
+    'booking_moves',
+    'Moves of bookings since this process began to look, by status and cause',
+    ['to', 'cause'],
+  );
+  const waiting = gauge('outbox_messages_waiting', 'Messages that wait for Temporal (counted to 10,000)');
+  const dead = gauge('outbox_messages_dead', 'Messages that were set aside');
+  const age = gauge('outbox_oldest_seconds', 'Age of the oldest message that waits');
+  const flags = gauge('flags_open', 'What waits for a person, by kind', ['kind']);
+  const refunds = gauge('refunds_open', 'Refunds that Stripe has not completed, by status', ['status']);
+  const overdue = gauge('holds_overdue', 'Holds more than 15 s past their deadline');
+  const pool = gauge('database_connections', 'Connections of the pool, by state', ['state']);
+  const inFlight = gauge('http_requests_in_flight', 'Requests being answered');
+  const delivered = gauge('relay_messages_delivered', 'Messages that this process has carried to Temporal');
+  const outages = gauge('relay_outages', 'Attempts that Temporal did not take');
+
+  const readMoves = createMoveReader(db);
+
+  async function collect(): Promise<void> {
+    const { waiting: messages, dead: set, oldestMs } = await outboxDepth(db);
+    waiting.set(messages);
+    dead.set(set);
+    age.set(oldestMs / 1000);
+    for (const move of await readMoves()) moves.inc({ to: move.to, cause: move.cause }, move.count);
+    await setCounts(
+      db,
+      flags,
+      'kind',
+      'select kind, count(*)::int as count from flags where resolved_at is null group by 1',
+    );
+    await setCounts(
+      db,
+      refunds,
+      'status',
+      `select status, count(*)::int as count from refunds where status in ('pending', 'submitted', 'failed') group by 1`,
+    );
+    const [late] = await rows<{ count: number }>(
+      db,
+      `select count(*)::int as count from bookings
+        where status = 'pending' and hold_expires_at < clock_timestamp() - interval '15 seconds'`,
+    );
+    overdue.set(late?.count ?? 0);
+  }
+
+  function collectOwn(): void {
+    const { pool: connections } = db.client as {
+      pool: { numUsed(): number; numFree(): number; numPendingAcquires(): number };
+    };
+    pool.set({ state: 'used' }, connections.numUsed());
+    pool.set({ state: 'free' }, connections.numFree());
+    pool.set({ state: 'wanted' }, connections.numPendingAcquires());
+    inFlight.set(traffic.inFlight);
+    delivered.set(relay.stats.delivered);
+    outages.set(relay.stats.outages);
+  }
+
+  return {
+    requests,
+    webhooks,
+    /** The figures as text; without those of the database while it does not answer. */
+    async print(): Promise<string> {
+      collectOwn();
+      await collect().catch(() => {});
+      return registry.metrics();
+    },
+    contentType: registry.contentType,
+  };
+}
+
+export type Metrics = ReturnType<typeof createMetrics>;
+
+async function setCounts(db: Db, gauge: Gauge, label: string, sql: string): Promise<void> {
+  gauge.reset();
+  for (const row of await rows<Record<string, string> & { count: number }>(db, sql)) {
+    gauge.set({ [label]: row[label] ?? '' }, Number(row.count));
+  }
+}
+
+/** Reads the moves that were noted since it was called last: the audit is append-only, so nothing is counted twice. */
+function createMoveReader(db: Db) {
+  let after: string | undefined;
+  return async (): Promise<{ to: string; cause: string; count: number }[]> => {
+    const [newest] = await rows<{ id: string | null }>(db, 'select max(id) as id from booking_events');
+    const from = after;
+    after = newest?.id ?? '0';
+    if (from === undefined || from === after) return [];
+    return rows(
+      db,
+      `select to_status as "to", cause, count(*)::int as count from booking_events
+        where id > ? and id <= ? group by 1, 2`,
+      [from, after],
+    );
+  };
+}
+
+/** Serves `/metrics`; with a token, to its bearer only. */
+export function serveMetrics(metrics: Metrics, token: string | undefined): Middleware {
+  return async (ctx, next) => {
+    if (ctx.path !== '/metrics') return next();
+    ctx.state['route'] = '/metrics';
+    requireToken(ctx, token, 'METRICS_TOKEN');
+    if (ctx.method !== 'GET' && ctx.method !== 'HEAD') {
+      throw new Problem('method_not_allowed', { headers: { Allow: 'GET, HEAD' } });
+    }
+    ctx.type = metrics.contentType;
+    ctx.body = await metrics.print();
+  };
+}
