@@ -13,12 +13,8 @@ interface Sources {
   traffic: { inFlight: number };
 }
 
-/**
- * What Prometheus reads at `/metrics`. Labels are routes, statuses and kinds, never ids or people. Figures that are
- * read from the database (`booking_moves`, `outbox_*`, `flags_open`, `refunds_open`) are the same in every process:
- * take their maximum, not their sum.
- */
-export function createMetrics({ db, relay, traffic }: Sources) {
+/** The figures by name, in a registry of their own: two APIs in one process do not share them. */
+function createFigures() {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -54,14 +50,39 @@ export function createMetrics({ db, relay, traffic }: Sources) {
   const delivered = gauge('relay_messages_delivered', 'Messages that this process has carried to Temporal');
   const outages = gauge('relay_outages', 'Attempts that Temporal did not take');
 
+  return {
+    registry,
+    requests,
+    webhooks,
+    moves,
+    waiting,
+    dead,
+    age,
+    flags,
+    refunds,
+    overdue,
+    pool,
+    inFlight,
+    delivered,
+    outages,
+  };
+}
+
+/**
+ * What Prometheus reads at `/metrics`. Labels are routes, statuses and kinds, never ids or people. Figures that are
+ * read from the database (`booking_moves`, `outbox_*`, `flags_open`, `refunds_open`) are the same in every process:
+ * take their maximum, not their sum.
+ */
+export function createMetrics({ db, relay, traffic }: Sources) {
+  const { registry, requests, webhooks, ...gauges } = createFigures();
   const readMoves = createMoveReader(db);
 
   async function collect(): Promise<void> {
     const { waiting: messages, dead: set, oldestMs } = await outboxDepth(db);
-    waiting.set(messages);
-    dead.set(set);
-    age.set(oldestMs / 1000);
-    for (const move of await readMoves()) moves.inc({ to: move.to, cause: move.cause }, move.count);
+    gauges.waiting.set(messages);
+    gauges.dead.set(set);
+    gauges.age.set(oldestMs / 1000);
+    for (const move of await readMoves()) gauges.moves.inc({ to: move.to, cause: move.cause }, move.count);
     await setCounts(
       db,
       flags,
@@ -70,7 +91,7 @@ export function createMetrics({ db, relay, traffic }: Sources) {
     );
     await setCounts(
       db,
-      refunds,
+      gauges.refunds,
       'status',
       `select status, count(*)::int as count from refunds where status in ('pending', 'submitted', 'failed') group by 1`,
     );
@@ -79,19 +100,19 @@ export function createMetrics({ db, relay, traffic }: Sources) {
       `select count(*)::int as count from bookings
         where status = 'pending' and hold_expires_at < clock_timestamp() - interval '15 seconds'`,
     );
-    overdue.set(late?.count ?? 0);
+    gauges.overdue.set(late?.count ?? 0);
   }
 
   function collectOwn(): void {
     const { pool: connections } = db.client as {
       pool: { numUsed(): number; numFree(): number; numPendingAcquires(): number };
     };
-    pool.set({ state: 'used' }, connections.numUsed());
-    pool.set({ state: 'free' }, connections.numFree());
-    pool.set({ state: 'wanted' }, connections.numPendingAcquires());
-    inFlight.set(traffic.inFlight);
-    delivered.set(relay.stats.delivered);
-    outages.set(relay.stats.outages);
+    gauges.pool.set({ state: 'used' }, connections.numUsed());
+    gauges.pool.set({ state: 'free' }, connections.numFree());
+    gauges.pool.set({ state: 'wanted' }, connections.numPendingAcquires());
+    gauges.inFlight.set(traffic.inFlight);
+    gauges.delivered.set(relay.stats.delivered);
+    gauges.outages.set(relay.stats.outages);
   }
 
   return {

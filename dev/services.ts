@@ -1,18 +1,16 @@
-import { emulatorKeys } from './stripe/keys.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { listens } from './ports.ts';
 import { startPostgres } from './postgres.ts';
 import type { Processes, ProcessSpec } from './processes.ts';
 import { PROJECT_DIR } from './project-dir.ts';
 import { type Ports, readSecretKey, type StartSettings } from './settings.ts';
+import { emulatorKeys } from './stripe/keys.ts';
 import { startTemporal } from './temporal.ts';
 
 const POLL_MS = 50;
 
 /** Stopped in this order: those who take requests first, those who keep data last. */
 export const STOP_ORDER = ['api', 'worker', 'stripe', 'temporal', 'postgres'] as const;
-
-/** What dev/stripe.ts takes and signs with. They open nothing but an emulator on this machine. */
 
 export type System = {
   /** What the API and the worker were given. */
