@@ -85,7 +85,7 @@ export function createMetrics({ db, relay, traffic }: Sources) {
     for (const move of await readMoves()) gauges.moves.inc({ to: move.to, cause: move.cause }, move.count);
     await setCounts(
       db,
-      flags,
+      gauges.flags,
       'kind',
       'select kind, count(*)::int as count from flags where resolved_at is null group by 1',
     );
