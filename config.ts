@@ -56,6 +56,7 @@ const shape = z.object({
   CLEANUP_TOKEN: z.string().min(16).optional(),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   RECONCILE_SECONDS: z.coerce.number().int().min(1).max(3_600).default(60),
+  SHUTDOWN_DELAY_SECONDS: z.coerce.number().min(0).max(60).optional(),
   METRICS_TOKEN: z.string().min(16).optional(),
   METRICS_ADDRESS: z.string().optional(),
   WORKFLOW_BUNDLE: z.string().optional(),
@@ -76,11 +77,12 @@ function crossFaults(env: Settings): string[] {
   if (keys.some((key) => new Set(key).size < 8)) faults.push('SECRET_KEY: not random enough');
   if (!env.DEBUG) {
     if (keys.includes(debugSecret)) faults.push('SECRET_KEY: the debug key is public');
+    if (env.STRIPE_SECRET_KEY === 'sk_test_emulator')
+      faults.push('STRIPE_SECRET_KEY: that of the emulator, for DEBUG');
     if (!env.CLEANUP_TOKEN) faults.push('CLEANUP_TOKEN: required (at least 16 characters) unless DEBUG=true');
     if (keys.some((key) => key === env.CLEANUP_TOKEN))
       faults.push('CLEANUP_TOKEN: must differ from SECRET_KEY');
-    const secure = env.TEMPORAL_TLS || env.TEMPORAL_API_KEY || env.TEMPORAL_TLS_CLIENT_CERT_PATH;
-    if (!isLoopback(env.TEMPORAL_ADDRESS) && !secure && !env.TEMPORAL_ALLOW_PLAINTEXT) {
+    if (!isLoopback(env.TEMPORAL_ADDRESS) && !temporalTls(env) && !env.TEMPORAL_ALLOW_PLAINTEXT) {
       const cure =
         'set TEMPORAL_TLS, TEMPORAL_API_KEY or, on a private network, TEMPORAL_ALLOW_PLAINTEXT=true';
       faults.push(`TEMPORAL_ADDRESS: a remote server without TLS; ${cure}`);
@@ -144,6 +146,8 @@ function buildConfig(env: Settings) {
       port: env.PORT,
       trustProxyHops: env.TRUST_PROXY_HOPS,
       corsOrigins: env.CORS_ORIGINS,
+      // Time for a load balancer to see that this process is going, while it still answers.
+      shutdownDelayMs: (env.SHUTDOWN_DELAY_SECONDS ?? (env.DEBUG ? 0 : 5)) * 1_000,
     },
     database: { url: env.DATABASE_URL, poolMax: env.DATABASE_POOL },
     temporal: {

@@ -2,7 +2,7 @@ import Stripe from 'stripe';
 import type { Db } from '../db/knex.ts';
 import type { IntentStatus } from '../db/models.ts';
 import { type IntentFact, type PaymentRow, findOpenPayments, recordIntent } from '../db/payments.ts';
-import { isFinalRefusal } from './stripe-client.ts';
+import { isFinalRefusal, isReplayedFailure } from './stripe-client.ts';
 
 interface Deps {
   db: Db;
@@ -15,6 +15,7 @@ export function factOf(intent: Stripe.PaymentIntent): IntentFact {
     intentId: intent.id,
     status: intent.status as IntentStatus,
     amountReceivedMinor: intent.amount_received,
+    currency: intent.currency,
     lastAttemptFailed: Boolean(intent.last_payment_error),
   };
 }
@@ -23,9 +24,32 @@ export function factOf(intent: Stripe.PaymentIntent): IntentFact {
  * Creates the PaymentIntent of a payment row, or gets the one that an earlier try has made: its key comes from the
  * booking's ref and the attempt, so Stripe makes it once
  * (https://docs.stripe.com/api/idempotent_requests). A replayed answer may be out of date.
+ * @returns undefined when Stripe's first try failed without effect, and would go on answering so under this key
  * @throws StripeError
  */
-export async function createIntent(stripe: Stripe, payment: PaymentRow): Promise<Stripe.PaymentIntent> {
+export async function findOrCreateIntent(
+  stripe: Stripe,
+  payment: PaymentRow,
+): Promise<Stripe.PaymentIntent | undefined> {
+  try {
+    return await createIntent(stripe, payment);
+  } catch (error) {
+    if (!isReplayedFailure(error)) throw error;
+  }
+  const since = Math.floor(payment.createdAt.getTime() / 1000) - 60;
+  for await (const intent of stripe.paymentIntents.list({ created: { gte: since }, limit: 100 })) {
+    if (intent.metadata['payment_ref'] === payment.ref) return intent;
+  }
+  return undefined;
+}
+
+/** What a payment becomes for which there is no PaymentIntent: nothing that anybody could pay. */
+export function factOfNone(payment: PaymentRow): IntentFact {
+  const { currency } = payment;
+  return { intentId: null, status: 'canceled', amountReceivedMinor: 0, currency, lastAttemptFailed: false };
+}
+
+async function createIntent(stripe: Stripe, payment: PaymentRow): Promise<Stripe.PaymentIntent> {
   const created = await stripe.paymentIntents.create(
     {
       amount: payment.amountMinor,
@@ -52,8 +76,8 @@ export type CloseVerdict = 'canceled' | 'succeeded' | 'processing' | 'unknown';
  */
 export async function closePayment({ db, stripe }: Deps, payment: PaymentRow): Promise<CloseVerdict> {
   try {
-    const intent = payment.intentId ?? (await createIntent(stripe, payment)).id;
-    const fact = factOf(await cancelIntent(stripe, intent));
+    const intentId = payment.intentId ?? (await findOrCreateIntent(stripe, payment))?.id;
+    const fact = intentId ? factOf(await cancelIntent(stripe, intentId)) : factOfNone(payment);
     await recordIntent(db, payment, fact);
     return fact.status === 'canceled' || fact.status === 'succeeded' || fact.status === 'processing'
       ? fact.status
@@ -61,13 +85,8 @@ export async function closePayment({ db, stripe }: Deps, payment: PaymentRow): P
   } catch (error) {
     if (!(error instanceof Stripe.errors.StripeError)) throw error;
     if (payment.intentId === null && isFinalRefusal(error)) {
-      // Stripe refused to make it: there is nothing that anybody could pay.
-      await recordIntent(db, payment, {
-        intentId: null,
-        status: 'canceled',
-        amountReceivedMinor: 0,
-        lastAttemptFailed: false,
-      });
+      // Stripe refused to make it.
+      await recordIntent(db, payment, factOfNone(payment));
       return 'canceled';
     }
     return 'unknown';

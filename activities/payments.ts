@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { ApplicationFailure } from '@temporalio/common';
-import type Stripe from 'stripe';
+import Stripe from 'stripe';
 import { readBookingState, type BookingState } from '../db/bookings.ts';
+import { raiseFlag } from '../db/flags.ts';
 import { decideMoney } from '../db/money.ts';
 import { adoptPaidIntent, findPayment, recordIntent, type PaymentRow } from '../db/payments.ts';
 import type { PaymentNews } from '../workflows/messages.ts';
@@ -36,9 +37,17 @@ export function createPaymentActivities(deps: ActivityDeps) {
   return {
     decidePayment,
 
-    /** Asks Stripe for the PaymentIntent, records its answer, and decides on that. */
+    /**
+     * Asks Stripe for the PaymentIntent, records its answer, and decides on that. One that Stripe does not have is
+     * flagged and left at that: it must not keep the booking from being paid.
+     */
     async verifyPayment(news: PaymentNews & Decider): Promise<BookingState> {
-      const intent = await stripe.paymentIntents.retrieve(news.intentId);
+      const intent = await retrieveIntent(stripe, news.intentId);
+      if (!intent) {
+        const detail = 'An event names this payment, but Stripe does not have it.';
+        await raiseFlag(db, { kind: 'payment_mismatch', subject: news.intentId, detail });
+        return stateOf(news.bookingRef);
+      }
       const payment = (await findPayment(db, news)) ?? (await adopt(deps, intent, news.bookingRef));
       if (payment) await recordIntent(db, payment, factOf(intent));
       return decidePayment(news);
@@ -56,6 +65,15 @@ export function createPaymentActivities(deps: ActivityDeps) {
       return stateOf(owner.bookingRef);
     },
   };
+}
+
+async function retrieveIntent(stripe: Stripe, intentId: string): Promise<Stripe.PaymentIntent | undefined> {
+  try {
+    return await stripe.paymentIntents.retrieve(intentId);
+  } catch (error) {
+    if (error instanceof Stripe.errors.StripeError && error.code === 'resource_missing') return undefined;
+    throw error;
+  }
 }
 
 /** A paid intent that names our booking but that no row knows: taken in, so that its money is accounted for. */

@@ -9,7 +9,7 @@ import {
   type RefundRow,
 } from '../db/refunds.ts';
 import type { ActivityDeps } from './deps.ts';
-import { isFinalRefusal } from './stripe-client.ts';
+import { isFinalRefusal, isReplayedFailure } from './stripe-client.ts';
 
 /** Stripe forgets an idempotency key after 24 hours; from here on the refund is looked for before it is made. */
 const keyTrustMs = 20 * 3_600_000;
@@ -49,31 +49,60 @@ export function createRefundActivities(deps: ActivityDeps) {
   };
 }
 
+/**
+ * Makes the refund, or finds what has been made. Stripe's own amount is the last guard: it gives back no more than
+ * came. Where part was given back by hand, only the rest is.
+ */
 async function findOrCreateRefund({ stripe }: ActivityDeps, refund: RefundRow): Promise<Stripe.Refund> {
+  let amountMinor = refund.amountMinor;
   if (Date.now() - refund.createdAt.getTime() > keyTrustMs) {
-    const known = await newestRefund(stripe, refund.intentId);
-    if (known) return known;
+    const made = await listRefunds(stripe, refund);
+    if (made.newest && made.leftMinor <= 0) return made.newest;
+    amountMinor = made.leftMinor;
   }
-  try {
-    return await stripe.refunds.create(
-      {
-        payment_intent: refund.intentId,
-        amount: refund.amountMinor,
-        metadata: { booking_ref: refund.bookingRef, payment_ref: refund.paymentRef, purpose: refund.purpose },
-      },
-      { idempotencyKey: `refund:${refund.paymentRef}` },
-    );
-  } catch (error) {
-    // Refunded by hand meanwhile: what was wanted has happened.
-    const known = isFinalRefusal(error) ? await newestRefund(stripe, refund.intentId) : undefined;
-    if (!known) throw error;
-    return known;
+  for (let round = 1; ; round++) {
+    try {
+      return await createRefund(stripe, refund, amountMinor, round);
+    } catch (error) {
+      const replayed = isReplayedFailure(error) && round < roundsMax;
+      if (!replayed && !isFinalRefusal(error)) throw error;
+      const made = await listRefunds(stripe, refund);
+      if (made.newest && made.leftMinor <= 0) return made.newest;
+      // Refused, although as much as we know of is left: no other key will help.
+      if (!replayed && made.leftMinor === amountMinor) throw error;
+      amountMinor = made.leftMinor;
+    }
   }
 }
 
-async function newestRefund(stripe: Stripe, intentId: string): Promise<Stripe.Refund | undefined> {
-  const { data } = await stripe.refunds.list({ payment_intent: intentId, limit: 10 });
-  return data.find((refund) => refund.status !== 'failed' && refund.status !== 'canceled');
+/** After a failure that Stripe replays the next key is used, so often in one try. */
+const roundsMax = 5;
+
+/** The key is the payment's, so that there is one refund. What else is asked under another round has its own. */
+async function createRefund(
+  stripe: Stripe,
+  refund: RefundRow,
+  amountMinor: number,
+  round: number,
+): Promise<Stripe.Refund> {
+  const { paymentRef, bookingRef, purpose, intentId } = refund;
+  const part = amountMinor === refund.amountMinor ? '' : `:${amountMinor}`;
+  return stripe.refunds.create(
+    {
+      payment_intent: intentId,
+      amount: amountMinor,
+      metadata: { booking_ref: bookingRef, payment_ref: paymentRef, purpose },
+    },
+    { idempotencyKey: `refund:${paymentRef}${part}${round === 1 ? '' : `:${round}`}` },
+  );
+}
+
+/** What Stripe has given back of this payment, whoever asked for it, and how much of ours is left to give. */
+async function listRefunds(stripe: Stripe, refund: RefundRow) {
+  const { data } = await stripe.refunds.list({ payment_intent: refund.intentId, limit: 100 });
+  const standing = data.filter((made) => made.status !== 'failed' && made.status !== 'canceled');
+  const givenMinor = standing.reduce((sum, made) => sum + made.amount, 0);
+  return { newest: standing[0], leftMinor: refund.amountMinor - givenMinor };
 }
 
 /** Stripe's word on a refund in ours. `pending` and `requires_action` are on their way. */

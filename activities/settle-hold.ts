@@ -41,7 +41,7 @@ export async function settleHold(
 async function settleLeased(deps: ActivityDeps, request: SettleRequest, lease: SettleLease): Promise<void> {
   const begun = Date.now();
   const waitMs = Math.min(request.waitMs, settleBoundMs);
-  for (let pauseMs = 200; ; pauseMs *= 2) {
+  for (let nextPauseMs = 200; ; nextPauseMs *= 2) {
     const { verdict } = await closeAllPayments(deps, request.bookingRef);
     const passedMs = Date.now() - begun;
     const overdueMs = lease.overdueMs + passedMs;
@@ -60,6 +60,8 @@ async function settleLeased(deps: ActivityDeps, request: SettleRequest, lease: S
       );
       return concludeHold(deps, request, 'unpaid_stripe_silent');
     }
+    // The last round begins at the bound, not after it.
+    const pauseMs = Math.min(nextPauseMs, settleBoundMs - overdueMs);
     if (passedMs + pauseMs > waitMs) return releaseHoldLease(deps.db, lease.bookingId, 0);
     await sleep(pauseMs);
   }

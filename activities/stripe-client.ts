@@ -24,6 +24,12 @@ export function createStripe(settings: { secretKey: string; apiBase?: string | u
   });
 }
 
+/** Stripe keeps even a 500 under its key and would replay it for a day (https://docs.stripe.com/error-low-level). */
+export function isReplayedFailure(error: unknown): boolean {
+  if (!(error instanceof Stripe.errors.StripeError)) return false;
+  return (error.statusCode ?? 0) >= 500 && error.headers?.['idempotent-replayed'] === 'true';
+}
+
 /** Did Stripe refuse for good (a 4xx of ours), rather than fail or not answer? 409 and 429 pass. */
 export function isFinalRefusal(error: unknown): error is Stripe.errors.StripeError {
   if (!(error instanceof Stripe.errors.StripeError)) return false;

@@ -59,7 +59,9 @@ export async function recordStripeEvent(db: Db, event: Stripe.Event, leaseMs: nu
       const refund = event.data.object;
       const intentId = idOf(refund.payment_intent);
       if (!intentId) return { outcome: 'ignored' };
-      return { outcome: await recordRefundEvent(db, { eventId, type, intentId, ...refundFactOf(refund) }) };
+      const paymentRef = uuidOf(refund.metadata?.['payment_ref']);
+      const facts = { eventId, type, intentId, paymentRef, ...refundFactOf(refund) };
+      return { outcome: await recordRefundEvent(db, facts) };
     }
     case 'charge.refunded': {
       const { id: chargeId, refunded: inFull, payment_intent } = event.data.object;

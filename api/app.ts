@@ -8,8 +8,10 @@ import { mount } from './http/mount.ts';
 import { printOpenApi } from './http/openapi.ts';
 import { problemMiddleware } from './http/problems.ts';
 import { limitRequests } from './http/rate-limit.ts';
+import { isPanelPath, panel } from './panel/index.tsx';
 import { serveMetrics } from './metrics.ts';
 import { listRoutes } from './routes.ts';
+import { site } from './site/index.ts';
 
 /** The Koa application: the whole chain that a request passes, in order. */
 export function createApp(deps: Deps): Koa {
@@ -27,6 +29,8 @@ export function createApp(deps: Deps): Koa {
   app.use(limitRequests(deps.limiters));
   app.use(serveMetrics(deps.metrics, config.metricsToken));
   app.use(serveDocument(printOpenApi(routes)));
+  app.use(panel(deps));
+  app.use(site(deps));
   app.use(mount(routes, deps));
   app.use(() => {
     throw new Problem('not_found');
@@ -50,7 +54,8 @@ function securityHeaders(): Koa.Middleware {
 /** An exact list, never a reflection: other origins get no CORS header at all. */
 function allowOrigins(origins: readonly string[]): Koa.Middleware {
   return cors({
-    origin: (ctx) => (origins.includes(ctx.get('Origin')) ? ctx.get('Origin') : ''),
+    // The panel is for its own pages only, whoever may call the API.
+    origin: (ctx) => (origins.includes(ctx.get('Origin')) && !isPanelPath(ctx.path) ? ctx.get('Origin') : ''),
     credentials: true,
     allowMethods: ['GET', 'POST'],
     allowHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key'],

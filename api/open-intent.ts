@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import Stripe from 'stripe';
-import { createIntent, factOf } from '../activities/intents.ts';
+import { factOf, factOfNone, findOrCreateIntent } from '../activities/intents.ts';
 import { isFinalRefusal } from '../activities/stripe-client.ts';
 import type { BookingDetailRow } from '../db/bookings.ts';
 import type { Db } from '../db/knex.ts';
@@ -53,45 +53,19 @@ async function stillWanted(
 
 /** The payment's PaymentIntent, made if need be; undefined when it certainly was not made and a new attempt may be. */
 async function askStripe(deps: Deps, payment: PaymentRow): Promise<Stripe.PaymentIntent | undefined> {
-  const { stripe } = deps;
+  const { db, stripe } = deps;
   try {
     if (payment.intentId) return await stripe.paymentIntents.retrieve(payment.intentId);
-    return await createIntent(stripe, payment);
+    const intent = await findOrCreateIntent(stripe, payment);
+    if (!intent) await recordIntent(db, payment, factOfNone(payment));
+    return intent;
   } catch (error) {
     if (!(error instanceof Stripe.errors.StripeError)) throw error;
     if (isFinalRefusal(error)) {
       throw new Problem('payment_provider_refused', { detail: `Stripe says: ${error.code ?? error.type}.` });
     }
-    if (!isReplayedFailure(error)) throw stripeUnavailable();
-    return recoverFromReplay(deps, payment);
-  }
-}
-
-/** Stripe keeps even a 500 under its key and would replay it for a day (https://docs.stripe.com/error-low-level). */
-function isReplayedFailure(error: Stripe.errors.StripeError): boolean {
-  return (error.statusCode ?? 0) >= 500 && error.headers?.['idempotent-replayed'] === 'true';
-}
-
-/** Looks for the intent that the failed request may have made; if there is none, makes way for another attempt. */
-async function recoverFromReplay(
-  { db, stripe }: Deps,
-  payment: PaymentRow,
-): Promise<Stripe.PaymentIntent | undefined> {
-  const since = Math.floor(payment.createdAt.getTime() / 1000) - 60;
-  try {
-    for await (const intent of stripe.paymentIntents.list({ created: { gte: since }, limit: 100 })) {
-      if (intent.metadata['payment_ref'] === payment.ref) return intent;
-    }
-  } catch {
     throw stripeUnavailable();
   }
-  await recordIntent(db, payment, {
-    intentId: null,
-    status: 'canceled',
-    amountReceivedMinor: 0,
-    lastAttemptFailed: false,
-  });
-  return undefined;
 }
 
 const holdExpired = () => new Problem('hold_expired', { detail: 'The hold has ended; book the slot again.' });

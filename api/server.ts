@@ -1,5 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createHttpTerminator } from 'http-terminator';
 import type { Logger } from 'pino';
 import { createStripe } from '../activities/stripe-client.ts';
@@ -56,7 +57,10 @@ const serverOptions = {
 const connectionsMax = 10_000;
 const drainMs = 10_000;
 
-/** The API: HTTP server, relay and sweeper in one process. `stop` drains what is under way, then lets go of all. */
+/**
+ * The API: HTTP server, relay and sweeper in one process. `stop` says so at `/readyz`, goes on answering for a while
+ * and asks clients to close their connections, drains what is under way, then lets go of all.
+ */
 export async function startServer(config: Config, log: Logger) {
   const deps = createDeps(config, log);
   const sweeper = createSweeper(deps.settling);
@@ -75,6 +79,7 @@ export async function startServer(config: Config, log: Logger) {
     port: (server.address() as AddressInfo).port,
     async stop(): Promise<void> {
       deps.traffic.stopping = true;
+      await sleep(config.http.shutdownDelayMs);
       await terminator.terminate();
       await sweeper.stop();
       await deps.relay.stop();

@@ -1,4 +1,11 @@
-import { Client, Connection, WithStartWorkflowOperation, isGrpcServiceError } from '@temporalio/client';
+import {
+  Client,
+  Connection,
+  defaultGrpcRetryOptions,
+  isGrpcServiceError,
+  makeGrpcRetryInterceptor,
+  WithStartWorkflowOperation,
+} from '@temporalio/client';
 import {
   defineSearchAttributeKey,
   TypedSearchAttributes,
@@ -23,7 +30,9 @@ import {
 
 const statusKey = defineSearchAttributeKey(bookingStatusAttribute, 'KEYWORD');
 const attributeCheckMs = 60_000;
+const workerSilentSeconds = 90;
 /** gRPC's own numbers (https://grpc.io/docs/guides/status-codes/); the SDK's enum is a type only. */
+const grpcDeadlineExceeded: number = 4;
 const grpcUnavailable: number = 14;
 const grpcInvalidArgument: number = 3;
 
@@ -38,6 +47,8 @@ export function createWorkflowClient(settings: Config['temporal']) {
     address: settings.address,
     ...(settings.tls && { tls: settings.tls }),
     ...(settings.apiKey && { apiKey: settings.apiKey }),
+    // Its own ten attempts wait past the deadline: the pause between two of them is not cut short by it.
+    interceptors: [makeGrpcRetryInterceptor(defaultGrpcRetryOptions({ maxAttempts: 3 }))],
   });
   const { workflow } = new Client({ connection, namespace });
   let attribute = { known: false, checkedAt: 0 };
@@ -52,7 +63,8 @@ export function createWorkflowClient(settings: Config['temporal']) {
       attribute = { known: statusKey.name in (found.customAttributes ?? {}), checkedAt: Date.now() };
     } catch (error) {
       // Not allowed to ask: do without. Not reachable: the start itself will say so.
-      if (isGrpcServiceError(error) && Number(error.code) === grpcUnavailable) throw error;
+      const code = isGrpcServiceError(error) ? Number(error.code) : undefined;
+      if (code === grpcUnavailable || code === grpcDeadlineExceeded) throw error;
       attribute = { known: false, checkedAt: Date.now() };
     }
     return attribute.known;
@@ -164,9 +176,16 @@ export function createWorkflowClient(settings: Config['temporal']) {
       });
     },
 
-    /** Does Temporal answer? */
-    async ping(): Promise<void> {
-      await connection.withDeadline(Date.now() + 800, () => connection.workflowService.getSystemInfo({}));
+    /**
+     * Does Temporal answer, and has a worker asked it for work of late? A worker asks at least once a minute.
+     * @throws a gRPC error when Temporal does not answer
+     */
+    async hasWorker(): Promise<boolean> {
+      const { pollers } = await connection.withDeadline(Date.now() + 800, () =>
+        connection.workflowService.describeTaskQueue({ namespace, taskQueue: { name: taskQueue } }),
+      );
+      const lately = Date.now() / 1000 - workerSilentSeconds;
+      return pollers.some((poller) => Number(poller.lastAccessTime?.seconds ?? 0) > lately);
     },
 
     close: () => connection.close(),

@@ -28,7 +28,7 @@ const types = {
  */
 export function connectDatabase(url: string, options: DatabaseOptions): Db {
   const { poolMax, applicationName, queryMs = 2_200, acquireMs = 1_500 } = options;
-  return knex({
+  const db = knex({
     client: 'pg',
     connection: {
       connectionString: url,
@@ -53,7 +53,16 @@ export function connectDatabase(url: string, options: DatabaseOptions): Db {
     },
     log: { warn() {}, error() {}, deprecate() {}, debug() {} },
   });
+  const connect = db.client.acquireRawConnection.bind(db.client) as () => Promise<pg.Client>;
+  db.client.acquireRawConnection = () =>
+    connect().catch((error: unknown) => {
+      throw isFromServer(error) ? error : new DatabaseUnavailable(error);
+    });
+  return db;
 }
+
+/** A refusal of the server's, rather than a failure of the connection, which pg tells without a code. */
+const isFromServer = (error: unknown) => error instanceof pg.DatabaseError;
 
 type QueryCallback = (error: Error | null, result: unknown) => void;
 
@@ -72,7 +81,7 @@ function limitQueryTime(connection: pg.Client, queryMs: number): void {
     }, queryMs);
     return query(config, (error, result) => {
       clearTimeout(timer);
-      const lost = error && !(error instanceof pg.DatabaseError);
+      const lost = error && !isFromServer(error);
       callback(lost ? new DatabaseUnavailable(error) : error, result);
     });
   };

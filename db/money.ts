@@ -19,6 +19,8 @@ interface PaidRow {
   currency: string;
   intentId: string;
   refunded: boolean;
+  /** Somebody has given it back at Stripe already; the booking stands all the same. */
+  refundedAtStripe: boolean;
 }
 
 /**
@@ -37,7 +39,10 @@ export async function decideMoney(
       trx,
       `select p.id, p.status, p.amount_minor as "amountMinor", p.amount_received_minor as "receivedMinor", p.currency,
               p.stripe_payment_intent_id as "intentId",
-              exists (select 1 from refunds f where f.payment_id = p.id) as refunded
+              exists (select 1 from refunds f where f.payment_id = p.id) as refunded,
+              exists (select 1 from flags g
+                       where g.kind = 'refunded_at_stripe' and g.subject = p.stripe_payment_intent_id)
+                as "refundedAtStripe"
          from payments p where p.ref = ? for no key update`,
       [input.paymentRef],
     );
@@ -46,7 +51,11 @@ export async function decideMoney(
     if (paid.refunded) return { decision: 'refund', purpose: 'late' };
 
     const purpose = await confirmOrName(trx, booking, paid, input);
-    if (!purpose) return { decision: 'confirmed' };
+    if (!purpose) {
+      if (paid.refundedAtStripe)
+        await rows(trx, "update bookings set payment_status = 'refunded' where id = ?", [booking.id]);
+      return { decision: 'confirmed' };
+    }
     await insertRefund(trx, {
       paymentId: paid.id,
       purpose,

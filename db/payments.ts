@@ -70,6 +70,7 @@ export interface IntentFact {
   intentId: string | null;
   status: IntentStatus;
   amountReceivedMinor: number;
+  currency: string;
   /** Stripe has an error of the last attempt to pay: the front end shows `failed` and asks again. */
   lastAttemptFailed: boolean;
 }
@@ -77,13 +78,15 @@ export interface IntentFact {
 /** What the payment status of a booking becomes when Stripe says this of its PaymentIntent. */
 function paymentStatusOf(fact: IntentFact): PaymentStatus | null {
   if (fact.status === 'succeeded' || fact.status === 'processing') return fact.status;
+  if (fact.status === 'canceled') return fact.lastAttemptFailed ? 'failed' : 'pending';
   if (fact.status === 'requires_payment_method' && fact.lastAttemptFailed) return 'failed';
   return null;
 }
 
 /**
- * Records what Stripe has answered. A final status is not taken back, so the order of answers does not matter; only
- * money that Stripe says it has received overrides a `canceled`.
+ * Records what Stripe has answered, the currency included: money that came in another one must not pass for ours. A
+ * final status is not taken back, so the order of answers does not matter; only money that Stripe says it has
+ * received overrides a `canceled`. The booking shows its newest attempt.
  */
 export async function recordIntent(db: Db, payment: PaymentRow, fact: IntentFact): Promise<void> {
   await rows(
@@ -93,19 +96,23 @@ export async function recordIntent(db: Db, payment: PaymentRow, fact: IntentFact
        select id from bookings where id = ? for no key update
      ), told as (
        update bookings b set payment_status = coalesce(?, b.payment_status), updated_at = clock_timestamp()
-         from booking where b.id = booking.id and b.payment_status in ('pending', 'processing', 'failed')
+         from booking
+        where b.id = booking.id and b.payment_status in ('pending', 'processing', 'failed')
+          and not exists (select 1 from payments q where q.booking_id = b.id and q.attempt > ?)
      )
      update payments p set status = ?, stripe_payment_intent_id = coalesce(stripe_payment_intent_id, ?),
-            amount_received_minor = ?, updated_at = clock_timestamp()
+            amount_received_minor = ?, currency = ?, updated_at = clock_timestamp()
        from booking
       where p.id = ? and p.booking_id = booking.id
         and (p.status not in ('succeeded', 'canceled') or (p.status = 'canceled' and ? = 'succeeded'))`,
     [
       payment.bookingId,
       paymentStatusOf(fact),
+      payment.attempt,
       fact.status,
       fact.intentId,
       fact.amountReceivedMinor,
+      fact.currency,
       payment.id,
       fact.status,
     ],

@@ -64,7 +64,10 @@ export async function enqueueUndecidedMoney(db: Db, limit: number): Promise<numb
   return left.length;
 }
 
-/** Leaves the message that starts the workflow of a refund again which Stripe has not been asked for yet. */
+/**
+ * Leaves the message that starts the workflow of a refund again which Stripe has not been asked for yet. One that was
+ * given up is a person's.
+ */
 export async function enqueuePendingRefunds(db: Db, limit: number): Promise<number> {
   const left = await rows(
     db,
@@ -72,8 +75,7 @@ export async function enqueuePendingRefunds(db: Db, limit: number): Promise<numb
      select 'refund', 1, jsonb_build_object('paymentRef', p.ref, 'bookingRef', b.ref)
        from refunds f join payments p on p.id = f.payment_id join bookings b on b.id = p.booking_id
       where f.status = 'pending' and f.updated_at < clock_timestamp() - interval '1 minute'
-        and not exists (select 1 from flags g where g.kind = 'refund_stuck' and g.resolved_at is null
-                                                and g.subject = p.stripe_payment_intent_id)
+        and not exists (select 1 from flags g where g.kind = 'refund_stuck' and g.subject = p.stripe_payment_intent_id)
         and not exists (select 1 from outbox o where o.dead_at is null and o.payload ->> 'paymentRef' = p.ref::text)
       limit ? returning id`,
     [limit],

@@ -64,7 +64,7 @@ export interface RefundFact {
 /**
  * Records what Stripe says of a refund. `failed` may follow `succeeded` (a bank can return the money later), so it
  * overrides; nothing overrides `failed`, which is for a person. The booking shows `refunded` once the money that
- * counted for it went back.
+ * counted for it went back, and no longer when it has come back to us.
  */
 export async function recordRefund(db: Db, paymentId: number, fact: RefundFact): Promise<void> {
   await rows(
@@ -80,9 +80,12 @@ export async function recordRefund(db: Db, paymentId: number, fact: RefundFact):
          from told join payments p on p.id = told.payment_id where told.status = 'failed'
        on conflict do nothing
      )
-     update bookings b set payment_status = 'refunded', updated_at = clock_timestamp()
+     update bookings b
+        set payment_status = case told.status when 'succeeded' then 'refunded' else 'succeeded' end,
+            updated_at = clock_timestamp()
        from told join payments p on p.id = told.payment_id
-      where told.status = 'succeeded' and b.id = p.booking_id
+      where (told.status = 'succeeded' or (told.status = 'failed' and b.payment_status = 'refunded'))
+        and b.id = p.booking_id
         and coalesce(b.confirmed_payment_id, p.id) = p.id`,
     [fact.status, fact.stripeRefundId, fact.error ?? null, paymentId, fact.status, fact.stripeRefundId],
   );

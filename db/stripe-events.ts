@@ -72,6 +72,8 @@ export interface RefundEvent extends RefundFact {
   eventId: string;
   type: string;
   intentId: string;
+  /** The payment that the refund names; one that was made by hand at Stripe names none. */
+  paymentRef: string | null;
 }
 
 /** Records a `refund.*` event on the refund that we asked for. A refund made by hand at Stripe is told by its charge. */
@@ -85,8 +87,9 @@ export async function recordRefundEvent(
     if (!payment) return 'foreign';
     const known = await rows(
       trx,
-      'select 1 from refunds where payment_id = ? and (stripe_refund_id is null or stripe_refund_id = ?)',
-      [payment.id, event.stripeRefundId],
+      `select 1 from refunds f join payments p on p.id = f.payment_id
+        where p.id = ? and (f.stripe_refund_id = ? or (f.stripe_refund_id is null and p.ref = ?))`,
+      [payment.id, event.stripeRefundId, event.paymentRef],
     );
     if (known.length === 0) return 'foreign';
     await recordRefund(trx, payment.id, event);

@@ -1,10 +1,11 @@
 /**
- * One address, one spelling: trimmed, NFC, lower-case ASCII. Anything outside printable ASCII is refused, so that
- * no look-alike (full-width, dotless ı, long ſ) makes a second account. `+tag` is part of the name, as most
- * providers treat it. Undefined: not an address that this service takes.
+ * One address, one spelling: trimmed, lower-case ASCII. Anything outside printable ASCII is refused, so that no
+ * look-alike (full-width, dotless ı, long ſ) makes a second account; nothing is normalised first, since NFC turns the
+ * Kelvin sign into a K. `+tag` is part of the name, as most providers treat it. Undefined: not an address that this
+ * service takes.
  */
 export function canonicalEmail(text: string): string | undefined {
-  const email = text.trim().normalize('NFC');
+  const email = text.trim();
   if (email.length > 254 || !/^[\x21-\x7e]+$/.test(email)) return undefined;
   // The HTML standard's rule for `input type=email`, with at least one dot in the domain.
   const at = email.lastIndexOf('@');

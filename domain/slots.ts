@@ -97,7 +97,8 @@ function dayClock(date: string, timeZone: string): DayClock {
   const midnight = day.toZonedDateTime(timeZone);
   const next = day.add({ days: 1 }).toZonedDateTime(timeZone);
   // No zone has changed its offset twice in one day.
-  const plain = midnight.offsetNanoseconds === next.offsetNanoseconds && midnight.hour === 0;
+  const hasMidnight = midnight.toPlainDateTime().equals(day.toPlainDateTime());
+  const plain = hasMidnight && midnight.offsetNanoseconds === next.offsetNanoseconds;
   const clock: DayClock = plain
     ? (minute) => midnight.epochMilliseconds + minute * 60_000
     : (minute) => resolveOnce(day, minute, timeZone);

@@ -32,7 +32,7 @@ export function openDesk(bookingRef: string) {
     bookingRef,
     status: booking?.status ?? 'starting',
     ...(booking?.status === 'pending' && { holdExpiresAt: booking.settleAt }),
-    secondsLeft: booking?.status === 'pending' ? secondsUntil(booking.settleAt) : 0,
+    secondsLeft: booking?.status === 'pending' ? secondsLeftUntil(booking.settleAt) : 0,
   }));
 
   return {
@@ -67,6 +67,10 @@ export function msUntil(instant: string): number {
   return Math.max(0, Date.parse(instant) - Date.now());
 }
 
-function secondsUntil(instant: string): number {
-  return Math.ceil(msUntil(instant) / 1000);
+/**
+ * Seconds until an instant, for a query. The workflow's own clock stands still between its tasks, so this asks the
+ * worker's, which no decision may rest on.
+ */
+function secondsLeftUntil(instant: string): number {
+  return Math.max(0, Math.ceil((Date.parse(instant) - workflowInfo().unsafe.now()) / 1000));
 }

@@ -13,6 +13,7 @@ export function accessLog({ log, traffic, metrics }: Pick<Deps, 'log' | 'traffic
     const requestId = /^[A-Za-z0-9-]{8,64}$/.test(given) ? given : randomUUID();
     ctx.state['requestId'] = requestId;
     ctx.set('X-Request-Id', requestId);
+    if (traffic.stopping) ctx.set('Connection', 'close');
     traffic.inFlight++;
     try {
       await next();

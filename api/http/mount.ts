@@ -70,10 +70,21 @@ async function readJson(ctx: Context, optional: boolean): Promise<unknown> {
     ctx.request.length === 0 || (ctx.request.length === undefined && !ctx.get('Transfer-Encoding'));
   if (optional && empty) return {};
   const charset = ctx.request.charset.toLowerCase();
-  if (ctx.request.type !== 'application/json' || (charset !== '' && charset !== 'utf-8')) {
+  const plain = ['', 'identity'].includes(ctx.get('Content-Encoding').toLowerCase());
+  if (
+    ctx.request.type.toLowerCase() !== 'application/json' ||
+    (charset !== '' && charset !== 'utf-8') ||
+    !plain
+  ) {
     throw new Problem('unsupported_media_type');
   }
-  await parseJson(ctx, async () => {});
+  try {
+    await parseJson(ctx, async () => {});
+  } catch (error) {
+    // The parser throws the bare error of JSON.parse, which would look like a bug of ours.
+    if (error instanceof SyntaxError) throw new Problem('malformed_json');
+    throw error;
+  }
   return ctx.request.body;
 }
 

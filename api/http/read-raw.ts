@@ -3,7 +3,7 @@ import { Problem } from '../../domain/problems.ts';
 
 /** The bytes of the body as they came. @throws Problem payload_too_large, unsupported_media_type */
 export async function readRaw(ctx: Context, bytesMax: number): Promise<Buffer> {
-  if (ctx.request.type !== 'application/json' || ctx.get('Content-Encoding') !== '') {
+  if (ctx.request.type.toLowerCase() !== 'application/json' || ctx.get('Content-Encoding') !== '') {
     throw new Problem('unsupported_media_type');
   }
   if ((ctx.request.length ?? 0) > bytesMax) throw new Problem('payload_too_large');

@@ -33,29 +33,24 @@ export function operationRoutes(deps: Deps): Route[] {
     path: '/readyz',
     access: 'anyone',
     tag: 'Operations',
-    summary: 'Can it serve? Postgres must answer; without Temporal it is degraded',
+    summary: 'Can it serve? Postgres must answer; without Temporal or a worker it is degraded',
     status: 200,
     response: z.strictObject({
       status: health,
       postgres: z.literal('ok'),
       temporal: health,
+      worker: health,
       outbox: z.strictObject({ waiting: z.number(), dead: z.number(), oldest_seconds: z.number() }),
     }),
     problems: ['database_unavailable'],
   })(async () => {
     if (deps.traffic.stopping) throw new Problem('overloaded', { detail: 'This process is stopping.' });
-    const [outbox, temporal] = await Promise.all([
-      outboxDepth(deps.db),
-      deps.workflows.ping().then(
-        () => 'ok' as const,
-        () => 'degraded' as const,
-      ),
-    ]);
+    const [outbox, engine] = await Promise.all([outboxDepth(deps.db), askEngine(deps)]);
     const lagging = outbox.oldestMs > laggingMs;
     return {
-      status: temporal === 'ok' && !lagging ? ('ok' as const) : ('degraded' as const),
+      status: engine.worker === 'ok' && !lagging ? ('ok' as const) : ('degraded' as const),
       postgres: 'ok' as const,
-      temporal,
+      ...engine,
       outbox: {
         waiting: outbox.waiting,
         dead: outbox.dead,
@@ -91,6 +86,15 @@ export function operationRoutes(deps: Deps): Route[] {
   });
 
   return [livez, readyz, cleanup];
+}
+
+/** Temporal and its worker: without them bookings are taken all the same, and carried out later. */
+async function askEngine({ workflows }: Deps) {
+  const degraded = { temporal: 'degraded', worker: 'degraded' } as const;
+  return workflows.hasWorker().then(
+    (worker) => ({ temporal: 'ok', worker: worker ? 'ok' : 'degraded' }) as const,
+    () => degraded,
+  );
 }
 
 async function settleWithin({ settling, log }: Deps, bookingRef: string): Promise<string> {

@@ -2,12 +2,14 @@ import { join } from 'node:path';
 import { startStripe } from '../stripe.ts';
 
 /**
- * The emulator as a process. Environment: `DEV_STRIPE_PORT` (12111), `STRIPE_WEBHOOK_URL` (none), `DATA_DIR` (.data),
- * where it keeps `stripe.jsonl`. Prints one line when it is ready; SIGTERM and SIGINT stop it.
+ * The emulator as a process. Environment: `DEV_STRIPE_HOST` (127.0.0.1), `DEV_STRIPE_PORT` (12111),
+ * `STRIPE_WEBHOOK_URL` (none), `DATA_DIR` (.data), where it keeps `stripe.jsonl`. Prints one line when it is ready;
+ * SIGTERM and SIGINT stop it.
  */
 async function main(): Promise<void> {
-  const { DEV_STRIPE_PORT, STRIPE_WEBHOOK_URL, DATA_DIR } = process.env;
+  const { DEV_STRIPE_HOST, DEV_STRIPE_PORT, STRIPE_WEBHOOK_URL, DATA_DIR } = process.env;
   const emulator = await startStripe({
+    ...(DEV_STRIPE_HOST ? { host: DEV_STRIPE_HOST } : {}),
     port: Number(DEV_STRIPE_PORT ?? 12_111),
     stateFile: join(DATA_DIR ?? '.data', 'stripe.jsonl'),
     ...(STRIPE_WEBHOOK_URL ? { webhookUrl: STRIPE_WEBHOOK_URL } : {}),

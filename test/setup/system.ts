@@ -33,6 +33,8 @@ export interface TestUser {
 export interface SystemOptions {
   /** Settings that differ from the tests' own. */
   settings?: Record<string, string>;
+  /** Reach Postgres by this `host:port`, a proxy's, instead of its own. */
+  databaseAddress?: string;
   /** Start a worker too (default true). */
   worker?: boolean;
   /** Where the log goes (default: nowhere). */
@@ -54,7 +56,7 @@ export async function startSystem(options: SystemOptions = {}) {
     PORT: '0',
     DEBUG: 'true',
     LOG_LEVEL: options.logTo ? 'info' : 'silent',
-    DATABASE_URL: database.url,
+    DATABASE_URL: addressed(database.url, options.databaseAddress),
     DATABASE_POOL: '10',
     TEMPORAL_ADDRESS: temporal.address,
     TEMPORAL_NAMESPACE: temporal.namespace,
@@ -116,6 +118,12 @@ export async function startSystem(options: SystemOptions = {}) {
 }
 
 export type System = Awaited<ReturnType<typeof startSystem>>;
+
+function addressed(databaseUrl: string, address: string | undefined): string {
+  const url = new URL(databaseUrl);
+  if (address) url.host = address;
+  return url.href;
+}
 
 function parse(text: string): unknown {
   try {

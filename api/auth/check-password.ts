@@ -1,0 +1,37 @@
+import type { Context } from 'koa';
+import { findLogin, type LoginRow, updatePasswordHash } from '../../db/users.ts';
+import { canonicalEmail } from '../../domain/email.ts';
+import { Problem } from '../../domain/problems.ts';
+import type { Deps } from '../deps.ts';
+import { countAgainst, limiterKey, refuseIfLimited } from '../http/rate-limit.ts';
+
+/**
+ * The active account that these credentials open, for the API and the staff panel alike: throttled per account and
+ * per address, and equally slow for an account that does not exist.
+ * @throws Problem invalid_credentials, too_many_requests, overloaded
+ */
+export async function checkPassword(
+  { db, passwords, limiters }: Deps,
+  ctx: Context,
+  given: { email: string; password: string },
+): Promise<LoginRow> {
+  // What is no address has no account; it is checked like any other, so that it takes as long.
+  const address = canonicalEmail(given.email) ?? '';
+  const account = limiterKey(address);
+  await refuseIfLimited(limiters.accountFailures, account);
+  await refuseIfLimited(limiters.addressFailures, ctx.ip);
+  const user = await findLogin(db, address);
+  const matches = await passwords.verify(user?.passwordHash, given.password);
+  if (!user || !matches || !user.isActive) {
+    await Promise.all([
+      countAgainst(limiters.accountFailures, account),
+      countAgainst(limiters.addressFailures, ctx.ip),
+    ]);
+    throw new Problem('invalid_credentials');
+  }
+  await limiters.accountFailures?.delete(account);
+  if (passwords.isOutdated(user.passwordHash)) {
+    await updatePasswordHash(db, user.id, await passwords.hash(given.password));
+  }
+  return user;
+}

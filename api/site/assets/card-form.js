@@ -1,0 +1,154 @@
+import { clearFieldErrors, field, h, showFieldErrors, whileBusy } from './dom.js';
+import { settings } from './settings.js';
+
+const { payment } = settings;
+
+/** https://docs.stripe.com/testing */
+const testCards = [
+  ['4242 4242 4242 4242', 'pays'],
+  ['4000 0000 0000 9995', 'is declined'],
+  ['4000 0025 0000 3155', 'asks its bank first'],
+];
+
+/** Which field an error of Stripe is about (`error.param` or `error.code`). */
+const fieldsOf = {
+  incorrect_number: 'card-number',
+  invalid_number: 'card-number',
+  invalid_expiry_month: 'card-expiry',
+  invalid_expiry_year: 'card-expiry',
+  expired_card: 'card-expiry',
+  invalid_cvc: 'card-cvc',
+  incorrect_cvc: 'card-cvc',
+};
+
+/**
+ * A card form for the Stripe emulator: the browser sends the card straight there, with the publishable key and the
+ * PaymentIntent's client secret, as Stripe.js does with Stripe.
+ * `getIntent` opens the PaymentIntent; `onPaid` is told its status, `onChallenge` the address of the bank's page.
+ */
+export function createCardForm({ getIntent, returnUrl, label, onPaid, onChallenge }) {
+  const message = h('p', { class: 'notice bad', role: 'alert', hidden: true });
+  const submit = h('button', { type: 'submit', class: 'primary wide' }, label);
+  const form = h(
+    'form',
+    { class: 'card-form', novalidate: true, onsubmit: (event) => void pay(event) },
+    field({
+      id: 'card-number',
+      label: 'Card number',
+      inputmode: 'numeric',
+      autocomplete: 'cc-number',
+      maxlength: 23,
+      placeholder: '1234 1234 1234 1234',
+    }),
+    h(
+      'div',
+      { class: 'pair' },
+      field({
+        id: 'card-expiry',
+        label: 'Expires (MM/YY)',
+        inputmode: 'numeric',
+        autocomplete: 'cc-exp',
+        maxlength: 7,
+        placeholder: 'MM/YY',
+      }),
+      field({
+        id: 'card-cvc',
+        label: 'CVC',
+        inputmode: 'numeric',
+        autocomplete: 'cc-csc',
+        maxlength: 4,
+        placeholder: '123',
+      }),
+    ),
+    message,
+    submit,
+    settings.debug && testCardButtons(),
+  );
+
+  function testCardButtons() {
+    const fill = (number) => {
+      const soon = new Date().getFullYear() + 3 - 2_000;
+      for (const [id, value] of [
+        ['card-number', number],
+        ['card-expiry', `03/${soon}`],
+        ['card-cvc', '333'],
+      ]) {
+        form.querySelector(`#${id}`).value = value;
+      }
+      submit.focus();
+    };
+    return h(
+      'fieldset',
+      { class: 'test-cards' },
+      h('legend', {}, 'Test cards (debug)'),
+      ...testCards.map(([number, does]) =>
+        h(
+          'button',
+          { type: 'button', class: 'quiet', onclick: () => fill(number) },
+          h('code', {}, number),
+          ` ${does}`,
+        ),
+      ),
+    );
+  }
+
+  async function pay(event) {
+    event.preventDefault();
+    await whileBusy(submit, async () => {
+      clearFieldErrors(form);
+      message.hidden = true;
+      try {
+        const card = readCard(form);
+        if (!card) return;
+        const intent = await confirm(await getIntent(), card, returnUrl);
+        const url = intent.next_action?.redirect_to_url?.url;
+        if (intent.status === 'requires_action' && url) onChallenge(url);
+        else onPaid(intent.status);
+      } catch (error) {
+        const id = fieldsOf[error.code];
+        if (id && showFieldErrors(form, [{ field: id, message: error.message }])) return;
+        message.textContent = error.message;
+        message.hidden = false;
+      }
+    });
+  }
+  return form;
+}
+
+/** The card as typed; undefined when a field says what is missing. */
+function readCard(form) {
+  const value = (id) => form.querySelector(`#${id}`).value.trim();
+  const number = value('card-number').replace(/[\s-]/g, '');
+  const expiry = /^(\d{1,2})\s*\/?\s*(\d{2}|\d{4})$/.exec(value('card-expiry'));
+  const errors = [
+    !/^\d{12,19}$/.test(number) && { field: 'card-number', message: 'Type the number on the card.' },
+    !expiry && { field: 'card-expiry', message: 'Type month and year, as 03/29.' },
+    !/^\d{3,4}$/.test(value('card-cvc')) && { field: 'card-cvc', message: 'Type the 3 or 4 digits.' },
+  ].filter(Boolean);
+  if (showFieldErrors(form, errors)) return undefined;
+  return { number, exp_month: expiry[1], exp_year: expiry[2], cvc: value('card-cvc') };
+}
+
+/**
+ * Confirms the PaymentIntent (https://docs.stripe.com/api/payment_intents/confirm).
+ * @throws Error with a sentence for the customer, and Stripe's `code`
+ */
+async function confirm(intent, card, returnUrl) {
+  const body = new URLSearchParams({ client_secret: intent.client_secret, return_url: returnUrl });
+  body.set('payment_method_data[type]', 'card');
+  for (const [name, value] of Object.entries(card)) body.set(`payment_method_data[card][${name}]`, value);
+  const url = `${payment.apiBase}/v1/payment_intents/${intent.payment_intent_id}/confirm`;
+  const headers = { Authorization: `Bearer ${payment.publishableKey}` };
+  let response;
+  try {
+    response = await fetch(url, { method: 'POST', headers, body });
+  } catch {
+    throw new Error(
+      'The payment service cannot be reached. You were probably not charged; look at your booking before you try again.',
+    );
+  }
+  const answer = await response.json().catch(() => ({}));
+  if (response.ok) return answer;
+  const { message = 'The payment service refused the card.', code } = answer.error ?? {};
+  throw Object.assign(new Error(message), { code });
+}

@@ -1,0 +1,183 @@
+import { h, repeat, whileBusy } from './dom.js';
+import { longDate, money, shortTime, statusOf } from './format.js';
+import { settings } from './settings.js';
+
+const pollMs = 8_000;
+const pageSize = 10;
+
+/** My bookings, newest first, with what can be done about each. */
+export function createMyBookings({ place, session, onPay, onCancelled }) {
+  let bookings = [];
+  let next = null;
+  let pages = 1;
+  let asking = null; // The id of the booking whose cancellation is being asked about.
+  let failure = null; // Why it was refused.
+  let painted = '';
+  let stop = () => {};
+
+  async function load() {
+    try {
+      const found = [];
+      let cursor = null;
+      for (let page = 0; page < pages; page++) {
+        const at = cursor ? `&cursor=${encodeURIComponent(cursor)}` : '';
+        const answer = await session.call('GET', `/api/bookings/?limit=${pageSize}${at}`);
+        found.push(...answer.bookings);
+        cursor = answer.next;
+        if (!cursor) break;
+      }
+      bookings = found;
+      next = cursor;
+    } catch {
+      return; // The next round may have more luck; what is shown stays.
+    }
+    paint();
+  }
+
+  function paint() {
+    const state = JSON.stringify([bookings, next, asking, failure]);
+    // Only changes are painted, so that the focus stays where it is.
+    if (state === painted) return;
+    painted = state;
+    const focused = place.contains(document.activeElement) ? document.activeElement.id : '';
+    place.replaceChildren(
+      h('h2', { id: 'mine-title' }, 'My bookings'),
+      bookings.length === 0
+        ? h('p', { class: 'hint' }, 'None yet.')
+        : h('ul', { class: 'mine' }, ...bookings.map(row)),
+      next
+        ? h(
+            'button',
+            { type: 'button', class: 'quiet', id: 'more', onclick: () => ((pages += 1), load()) },
+            'Show more',
+          )
+        : '',
+    );
+    if (focused) place.querySelector(`#${CSS.escape(focused)}`)?.focus();
+  }
+
+  function row(booking) {
+    const [word, tone] = statusOf(booking);
+    const isPending = booking.status === 'pending';
+    const canCancel =
+      isPending || (booking.status === 'confirmed' && Date.parse(booking.starts_at) > Date.now());
+    const when = `${longDate(booking.booking_date)}, ${shortTime(booking.start_time)}–${shortTime(booking.end_time)}`;
+    const label = (verb) => `${verb}: ${booking.room_name}, ${when}`;
+    return h(
+      'li',
+      { 'data-booking': booking.id },
+      h(
+        'div',
+        { class: 'mine-what' },
+        h('strong', {}, booking.room_name),
+        h('span', {}, `${when} (${booking.time_zone})`),
+      ),
+      h('span', { class: `badge ${tone}` }, word),
+      h('span', { class: 'mine-price' }, money(booking.total_amount, booking.currency)),
+      h(
+        'div',
+        { class: 'actions' },
+        isPending &&
+          h(
+            'button',
+            {
+              type: 'button',
+              class: 'primary',
+              id: `pay-${booking.id}`,
+              'aria-label': label('Pay'),
+              onclick: () => void pay(booking),
+            },
+            'Pay',
+          ),
+        canCancel &&
+          asking !== booking.id &&
+          h(
+            'button',
+            {
+              type: 'button',
+              class: 'quiet',
+              id: `cancel-${booking.id}`,
+              'aria-label': label('Cancel'),
+              onclick: () => ask(booking.id),
+            },
+            'Cancel',
+          ),
+      ),
+      asking === booking.id && question(booking),
+    );
+  }
+
+  function question(booking) {
+    const yes = h(
+      'button',
+      {
+        type: 'button',
+        class: 'danger',
+        id: `yes-${booking.id}`,
+        onclick: () => void whileBusy(yes, () => cancel(booking)),
+      },
+      'Yes, cancel it',
+    );
+    return h(
+      'div',
+      { class: 'question', role: 'group', 'aria-label': 'Cancel this booking?' },
+      h('p', {}, `Cancel this booking? ${refundWords(booking)}`),
+      failure && h('p', { class: 'notice bad', role: 'alert' }, failure),
+      h(
+        'div',
+        { class: 'actions' },
+        yes,
+        h('button', { type: 'button', class: 'quiet', onclick: () => ask(null) }, 'Keep it'),
+      ),
+    );
+  }
+
+  function ask(id) {
+    asking = id;
+    failure = null;
+    paint();
+    if (id) place.querySelector(`#yes-${id}`)?.focus();
+  }
+
+  async function cancel(booking) {
+    try {
+      const after = await session.call('POST', `/api/bookings/${booking.id}/cancel/`);
+      asking = null;
+      onCancelled(after);
+    } catch (refusal) {
+      failure = refusal.message;
+    }
+    await load();
+    paint();
+  }
+
+  async function pay(booking) {
+    try {
+      onPay(await session.call('GET', `/api/bookings/${booking.id}/`));
+    } catch {
+      await load();
+    }
+  }
+
+  return {
+    /** Shows the list while somebody is signed in. */
+    follow() {
+      stop();
+      const present = session.signedIn();
+      place.hidden = !present;
+      bookings = [];
+      pages = 1;
+      painted = '';
+      stop = present ? repeat(load, pollMs) : () => {};
+    },
+    refresh: () => session.signedIn() && load(),
+  };
+}
+
+function refundWords(booking) {
+  if (booking.status === 'pending') return 'Nothing has been charged.';
+  const hoursLeft = (Date.parse(booking.starts_at) - Date.now()) / 3_600_000;
+  const price = money(booking.total_amount, booking.currency);
+  if (hoursLeft >= settings.freeCancelHours) return `You get ${price} back.`;
+  return `It starts in less than ${settings.freeCancelHours} hours: ${price} is not paid back.`;
+}

@@ -1,0 +1,128 @@
+import { Refusal, repeatSafely, request, wait } from './api.js';
+
+const refreshPath = '/api/token/refresh-cookie/';
+/** A new access token is fetched this long before the old one ends. */
+const refreshEarlyMs = 60_000;
+const refreshAttemptsMax = 6;
+
+/**
+ * Who is signed in. The access token lives in memory only; the refresh token is a cookie that no script can read.
+ * `onChange` hears of every sign-in and sign-out.
+ */
+export function createSession({ onChange }) {
+  let token = null;
+  let timer;
+  let refreshing = null;
+
+  function begin(access, email) {
+    const signedInBefore = token !== null;
+    token = access;
+    if (email) rememberEmail(email);
+    clearTimeout(timer);
+    timer = setTimeout(
+      () => void refresh().catch(() => {}),
+      Math.max(1_000, lifetimeMs(access) - refreshEarlyMs),
+    );
+    if (!signedInBefore) onChange();
+  }
+
+  function end() {
+    const signedInBefore = token !== null;
+    token = null;
+    rememberEmail(null);
+    clearTimeout(timer);
+    if (signedInBefore) onChange();
+  }
+
+  /** One refresh at a time, however many calls need it. Resolves to whether somebody is signed in. */
+  function refresh() {
+    refreshing ??= exchangeCookie().finally(() => (refreshing = null));
+    return refreshing;
+  }
+
+  async function exchangeCookie() {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        begin((await request('POST', refreshPath)).access);
+        return true;
+      } catch (refusal) {
+        if (refusal.status === 401 || refusal.status === 403) {
+          end();
+          return false;
+        }
+        // 409: another tab has just done it, and the browser has its new cookie by the time we ask again.
+        if (attempt === refreshAttemptsMax) throw refusal;
+        await wait(refusal.retryAfterMs * (0.5 + Math.random()));
+      }
+    }
+  }
+
+  async function once(method, path, options) {
+    try {
+      return await request(method, path, { ...options, token });
+    } catch (refusal) {
+      if (refusal.status !== 401 || token === null) throw refusal;
+      if (!(await refresh()))
+        throw new Refusal(401, { code: refusal.code, detail: 'Your session has ended. Sign in again.' }, 0);
+      return request(method, path, { ...options, token });
+    }
+  }
+
+  // A laptop that slept may wake with a token that has ended.
+  document.addEventListener('visibilitychange', () => {
+    if (!document.hidden && token !== null && remainingMs(token) < refreshEarlyMs)
+      void refresh().catch(() => {});
+  });
+
+  return {
+    signedIn: () => token !== null,
+    email: () => readEmail() ?? 'Signed in',
+    /** After a reload: the cookie says who it was. */
+    resume: () => refresh().catch(() => false),
+    async signIn(email, password) {
+      const answer = await request('POST', '/api/login/', { body: { email, password } });
+      begin(answer.access, answer.email);
+    },
+    async register(email, password, confirmation) {
+      const body = { email, password, confirm_password: confirmation };
+      await request('POST', '/api/register/', { body });
+    },
+    async signOut() {
+      await once('POST', '/api/logout/', {}).catch(() => {});
+      end();
+    },
+    /** Every call here is safe to repeat: it reads, or it has a key, or the API says so. */
+    call: (method, path, options = {}) => repeatSafely(() => once(method, path, options)),
+  };
+}
+
+function claimsOf(token) {
+  const part = token.split('.')[1].replaceAll('-', '+').replaceAll('_', '/');
+  return JSON.parse(atob(part));
+}
+
+/** From the token's own two instants: this machine's clock may be wrong. */
+function lifetimeMs(token) {
+  const { iat, exp } = claimsOf(token);
+  return (exp - iat) * 1_000;
+}
+
+const remainingMs = (token) => claimsOf(token).exp * 1_000 - Date.now();
+
+/** The e-mail is remembered for this tab, only to be shown after a reload. Storage may be switched off. */
+function rememberEmail(email) {
+  try {
+    if (email) sessionStorage.setItem('email', email);
+    else sessionStorage.removeItem('email');
+  } catch {
+    // Then the page says "Signed in".
+  }
+}
+
+function readEmail() {
+  try {
+    return sessionStorage.getItem('email');
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,106 @@
+import { byId, clearFieldErrors, field, h, showFieldErrors, whileBusy } from './dom.js';
+import { settings } from './settings.js';
+
+const names = { email: 'email', password: 'password', confirm_password: 'confirmation' };
+
+/** The dialog to sign in or to make an account. `ask()` resolves to whether somebody signed in. */
+export function createSignIn({ session }) {
+  const dialog = byId('sign-in');
+  let mode = 'in';
+  let answer = () => {};
+  dialog.addEventListener('close', () => answer(session.signedIn()));
+
+  function show() {
+    const isNew = mode === 'up';
+    const message = h('p', { class: 'notice bad', role: 'alert', hidden: true });
+    const submit = h('button', { type: 'submit', class: 'primary' }, isNew ? 'Make my account' : 'Sign in');
+    const form = h(
+      'form',
+      { novalidate: true, onsubmit: (event) => void send(event, form, message, submit) },
+      field({ id: 'email', label: 'E-mail', type: 'email', autocomplete: 'username', maxlength: 254 }),
+      field({
+        id: 'password',
+        label: 'Password',
+        type: 'password',
+        autocomplete: isNew ? 'new-password' : 'current-password',
+        hint: isNew ? 'At least 8 characters.' : '',
+      }),
+      isNew &&
+        field({
+          id: 'confirmation',
+          label: 'The same password again',
+          type: 'password',
+          autocomplete: 'new-password',
+        }),
+      message,
+      h(
+        'div',
+        { class: 'actions' },
+        submit,
+        h('button', { type: 'button', class: 'quiet', onclick: () => dialog.close() }, 'Not now'),
+      ),
+    );
+    dialog.replaceChildren(
+      h('h2', { id: 'sign-in-title' }, isNew ? 'Make an account' : 'Sign in'),
+      form,
+      h(
+        'p',
+        { class: 'aside' },
+        isNew ? 'You have one already? ' : 'New here? ',
+        h(
+          'button',
+          { type: 'button', class: 'link', onclick: switchMode },
+          isNew ? 'Sign in' : 'Make an account',
+        ),
+      ),
+      settings.demo && !isNew ? demoButton(form) : '',
+    );
+    form.querySelector('input').focus();
+  }
+
+  function demoButton(form) {
+    const fill = () => {
+      form.querySelector('#email').value = settings.demo.email;
+      form.querySelector('#password').value = settings.demo.password;
+      form.requestSubmit();
+    };
+    return h(
+      'p',
+      { class: 'aside' },
+      'Debug: ',
+      h('button', { type: 'button', class: 'link', onclick: fill }, 'use the demo account'),
+    );
+  }
+
+  function switchMode() {
+    mode = mode === 'in' ? 'up' : 'in';
+    show();
+  }
+
+  async function send(event, form, message, submit) {
+    event.preventDefault();
+    await whileBusy(submit, async () => {
+      clearFieldErrors(form);
+      message.hidden = true;
+      const value = (id) => form.querySelector(`#${id}`)?.value ?? '';
+      try {
+        if (mode === 'up') await session.register(value('email'), value('password'), value('confirmation'));
+        await session.signIn(value('email'), value('password'));
+        dialog.close();
+      } catch (refusal) {
+        if (showFieldErrors(form, refusal.errors, names)) return;
+        message.textContent = refusal.message;
+        message.hidden = false;
+      }
+    });
+  }
+
+  return {
+    ask() {
+      mode = 'in';
+      show();
+      dialog.showModal();
+      return new Promise((resolve) => (answer = resolve));
+    },
+  };
+}

@@ -1,0 +1,169 @@
+import { h, repeat } from './dom.js';
+import { addDays, clockTime, longDate, shortTime } from './format.js';
+
+const pollMs = 3_000;
+
+/**
+ * The day and its slots, asked for again every few seconds. Choosing: the first click is the start, a click further
+ * on is the end, if everything between them is free. `onChange` hears of every new choice and every new state.
+ */
+export function createSlots({ call, dayPlace, place, zonePlace, horizonDays, onChange, onRefusal }) {
+  let room = null;
+  let date = null;
+  let today = null;
+  let slots = [];
+  let chosen = null;
+  let stop = () => {};
+  const buttons = new Map();
+
+  const input = h('input', {
+    type: 'date',
+    id: 'date',
+    'aria-describedby': 'date-name',
+    onchange: () => input.value && go(input.value),
+  });
+  const name = h('output', { class: 'day-name', id: 'date-name', for: 'date' });
+  const before = h(
+    'button',
+    {
+      type: 'button',
+      class: 'quiet step',
+      'aria-label': 'The day before',
+      onclick: () => go(addDays(date, -1)),
+    },
+    '‹',
+  );
+  const after = h(
+    'button',
+    {
+      type: 'button',
+      class: 'quiet step',
+      'aria-label': 'The next day',
+      onclick: () => go(addDays(date, 1)),
+    },
+    '›',
+  );
+  dayPlace.replaceChildren(h('label', { for: 'date', class: 'unseen' }, 'Day'), before, input, after, name);
+
+  function go(wanted) {
+    const last = addDays(today, horizonDays);
+    date = wanted < today ? today : wanted > last ? last : wanted;
+    choose(null);
+    restart();
+  }
+
+  function restart() {
+    stop();
+    buttons.clear();
+    slots = [];
+    place.replaceChildren(
+      ...Array.from({ length: 12 }, () => h('span', { class: 'slot empty', 'aria-hidden': 'true' })),
+    );
+    stop = repeat(refresh, pollMs);
+  }
+
+  async function refresh() {
+    const asked = { room, date };
+    try {
+      const query = date ? `?date=${date}` : '';
+      const answer = await call('GET', `/api/rooms/${room.id}/availability/${query}`);
+      if (asked.room !== room || asked.date !== date) return;
+      // Without a date the API answers with the room's own today.
+      today ??= answer.from;
+      date = answer.from;
+      slots = answer.slots;
+      onRefusal(null);
+    } catch (refusal) {
+      return onRefusal(refusal);
+    }
+    show();
+  }
+
+  function show() {
+    Object.assign(input, { value: date, min: today, max: addDays(today, horizonDays) });
+    before.disabled = date <= today;
+    after.disabled = date >= addDays(today, horizonDays);
+    name.textContent = longDate(date);
+    zonePlace.textContent = `Times are those of the room: ${room.time_zone}.`;
+    if (buttons.size === 0) place.replaceChildren(...slots.map(makeButton));
+    if (chosen && !isFree(chosen.start, chosen.end)) choose(null, 'taken');
+    for (const slot of slots) paint(slot);
+    onChange(chosen);
+  }
+
+  function makeButton(slot) {
+    const button = h(
+      'button',
+      { type: 'button', onclick: () => clicked(slot.start_time) },
+      h('span', { class: 'slot-time' }, shortTime(slot.start_time)),
+      h('span', { class: 'slot-state' }),
+    );
+    buttons.set(slot.start_time, button);
+    return button;
+  }
+
+  function paint(slot) {
+    const button = buttons.get(slot.start_time);
+    const within = chosen !== null && slot.start_time >= chosen.start && slot.end_time <= chosen.end;
+    const words = { held: `till ${slot.frees_at && clockTime(slot.frees_at, room.time_zone)}` };
+    button.className = `slot ${within ? 'mine' : slot.status}`;
+    button.disabled = slot.status !== 'free';
+    button.setAttribute('aria-pressed', String(within));
+    button.title =
+      slot.status === 'held'
+        ? `Held, not paid yet; free again ${words.held.replace('till', 'at')} if it is not paid`
+        : '';
+    button.lastChild.textContent = within ? 'chosen' : (words[slot.status] ?? slot.status);
+    button.setAttribute(
+      'aria-label',
+      `${shortTime(slot.start_time)} to ${shortTime(slot.end_time)}, ${slot.status}${slot.status === 'held' ? ` ${words.held}` : ''}`,
+    );
+  }
+
+  const between = (start, end) => slots.filter((slot) => slot.start_time >= start && slot.end_time <= end);
+  const isFree = (start, end) => {
+    const inside = between(start, end);
+    return inside.length > 0 && inside.every((slot) => slot.status === 'free');
+  };
+
+  function clicked(start) {
+    const slot = slots.find((one) => one.start_time === start);
+    const extend = chosen !== null && start >= chosen.end && isFree(chosen.start, slot.end_time);
+    const again = chosen !== null && chosen.start === start && chosen.end === slot.end_time;
+    choose(again ? null : { start: extend ? chosen.start : start, end: slot.end_time });
+    for (const one of slots) paint(one);
+  }
+
+  /** Sets the choice; `why` is `taken` when somebody else was faster. */
+  function choose(range, why) {
+    chosen = range && { ...range, count: between(range.start, range.end).length };
+    onChange(chosen, why);
+  }
+
+  return {
+    showRoom(next) {
+      room = next;
+      today = null;
+      date = null;
+      choose(null);
+      restart();
+    },
+    /** Sets start and end; an end that cannot be reached from there becomes the first possible one. */
+    setRange(start, end) {
+      const first = slots.find((slot) => slot.start_time === start);
+      if (!first) return;
+      choose({ start, end: end > start && isFree(start, end) ? end : first.end_time });
+      for (const slot of slots) paint(slot);
+    },
+    clear: () => choose(null),
+    refresh: () => room && refresh(),
+    room: () => room,
+    date: () => date,
+    starts: () => slots.filter((slot) => slot.status === 'free').map((slot) => slot.start_time),
+    /** The ends that can be reached from a start without crossing a slot that is taken. */
+    endsFrom: (start) =>
+      slots
+        .filter((slot) => slot.end_time > start && isFree(start, slot.end_time))
+        .map((slot) => slot.end_time),
+  };
+}

@@ -1,0 +1,191 @@
+import type { BookingStatus, PaymentStatus, RefundPurpose } from '../../domain/booking.ts';
+import type { IntentStatus, RefundStatus, Room } from '../models.ts';
+import type { Db } from '../knex.ts';
+import { beginsWith, idIn, isUuid, type ListSource } from './list.ts';
+
+/** The lists of the panel: where their rows come from. How they look is in api/panel/pages. */
+
+export interface BookingListRow {
+  id: number;
+  ref: string;
+  user_id: number;
+  user_email: string;
+  room_id: number;
+  room_name: string;
+  booking_date: string;
+  start_time: string;
+  end_time: string;
+  time_zone: string;
+  guest_count: number;
+  amount_minor: number;
+  currency: string;
+  status: BookingStatus;
+  payment_status: PaymentStatus;
+  hold_expires_at: Date;
+  created_at: Date;
+}
+
+const usersNamed = (db: Db, search: string) =>
+  db('users').select('id').where('email', 'like', beginsWith(search.toLowerCase()));
+
+export const bookingList: ListSource<BookingListRow> = {
+  id: 'b.id',
+  sorts: { id: 'b.id', date: 'b.booking_date' },
+  find(db, search, filters) {
+    const query = db('bookings as b');
+    const id = idIn(search);
+    if (id !== undefined) query.where('b.id', id);
+    else if (isUuid(search)) query.where('b.ref', search);
+    else if (search.startsWith('pi_')) {
+      query.whereIn('b.id', db('payments').select('booking_id').where('stripe_payment_intent_id', search));
+    } else if (search !== '') query.whereIn('b.user_id', usersNamed(db, search));
+    if (filters['status']) query.where('b.status', filters['status']);
+    if (filters['payment']) query.where('b.payment_status', filters['payment']);
+    if (filters['room']) query.where('b.room_id', Number(filters['room']));
+    if (filters['user']) query.where('b.user_id', Number(filters['user']));
+    if (filters['from']) query.where('b.booking_date', '>=', filters['from']);
+    if (filters['to']) query.where('b.booking_date', '<=', filters['to']);
+    return query;
+  },
+  dress: (page) =>
+    page
+      .join('bookings as b', 'b.id', 'page.row_id')
+      .join('users as u', 'u.id', 'b.user_id')
+      .join('rooms as r', 'r.id', 'b.room_id')
+      .select(
+        ...['id', 'ref', 'user_id', 'room_id', 'booking_date', 'start_time', 'end_time', 'guest_count'].map(
+          (name) => `b.${name}`,
+        ),
+        ...['amount_minor', 'currency', 'status', 'payment_status', 'hold_expires_at', 'created_at'].map(
+          (name) => `b.${name}`,
+        ),
+        'r.name as room_name',
+        'r.time_zone',
+        'u.email as user_email',
+      ),
+};
+
+export interface PaymentListRow {
+  id: number;
+  booking_id: number;
+  user_email: string;
+  attempt: number;
+  intent_id: string | null;
+  amount_minor: number;
+  amount_received_minor: number;
+  currency: string;
+  status: IntentStatus;
+  refund_status: RefundStatus | null;
+  refund_purpose: RefundPurpose | null;
+  created_at: Date;
+}
+
+export const paymentList: ListSource<PaymentListRow> = {
+  id: 'p.id',
+  sorts: { id: 'p.id', amount: 'p.amount_minor' },
+  find(db, search, filters) {
+    const query = db('payments as p');
+    const id = idIn(search);
+    if (id !== undefined) query.where('p.booking_id', id);
+    else if (isUuid(search)) query.where('p.ref', search);
+    else if (search.startsWith('pi_')) query.where('p.stripe_payment_intent_id', search);
+    else if (search.startsWith('re_')) {
+      query.whereIn('p.id', db('refunds').select('payment_id').where('stripe_refund_id', search));
+    } else if (search !== '') {
+      query.whereIn('p.booking_id', db('bookings').select('id').whereIn('user_id', usersNamed(db, search)));
+    }
+    if (filters['status']) query.where('p.status', filters['status']);
+    if (filters['refund'] === 'none') {
+      query.whereNotExists(db('refunds as f').select('f.id').whereRaw('?? = ??', ['f.payment_id', 'p.id']));
+    } else if (filters['refund']) {
+      query.whereIn('p.id', db('refunds').select('payment_id').where('status', filters['refund']));
+    }
+    return query;
+  },
+  dress: (page) =>
+    page
+      .join('payments as p', 'p.id', 'page.row_id')
+      .join('bookings as b', 'b.id', 'p.booking_id')
+      .join('users as u', 'u.id', 'b.user_id')
+      .leftJoin('refunds as f', 'f.payment_id', 'p.id')
+      .select(
+        'p.id',
+        'p.booking_id',
+        'p.attempt',
+        'p.stripe_payment_intent_id as intent_id',
+        'p.amount_minor',
+        'p.amount_received_minor',
+        'p.currency',
+        'p.status',
+        'p.created_at',
+        'u.email as user_email',
+        'f.status as refund_status',
+        'f.purpose as refund_purpose',
+      ),
+};
+
+export interface UserListRow {
+  id: number;
+  email: string;
+  is_staff: boolean;
+  is_active: boolean;
+  created_at: Date;
+}
+
+export const userList: ListSource<UserListRow> = {
+  id: 'u.id',
+  sorts: { id: 'u.id', email: 'u.email' },
+  find(db, search, filters) {
+    const query = db('users as u');
+    const id = idIn(search);
+    if (id !== undefined) query.where('u.id', id);
+    else if (search !== '') query.where('u.email', 'like', beginsWith(search.toLowerCase()));
+    if (filters['role']) query.where('u.is_staff', filters['role'] === 'staff');
+    if (filters['state']) query.where('u.is_active', filters['state'] === 'active');
+    return query;
+  },
+  dress: (page) =>
+    page
+      .join('users as u', 'u.id', 'page.row_id')
+      .select('u.id', 'u.email', 'u.is_staff', 'u.is_active', 'u.created_at'),
+};
+
+export const roomList: ListSource<Room> = {
+  id: 'r.id',
+  sorts: { id: 'r.id', name: 'r.name', price: 'r.price_minor', capacity: 'r.capacity' },
+  find(db, search, filters) {
+    const query = db('rooms as r');
+    const id = idIn(search);
+    if (id !== undefined) query.where('r.id', id);
+    else if (search !== '') query.where('r.name', 'ilike', `%${beginsWith(search)}`);
+    if (filters['state']) query.where('r.is_available', filters['state'] === 'available');
+    return query;
+  },
+  dress: (page) => page.join('rooms as r', 'r.id', 'page.row_id').select('r.*'),
+};
+
+export interface FlagListRow {
+  id: number;
+  kind: string;
+  subject: string;
+  detail: string;
+  booking_id: number | null;
+  created_at: Date;
+  resolved_at: Date | null;
+}
+
+export const flagList: ListSource<FlagListRow> = {
+  id: 'g.id',
+  sorts: { id: 'g.id' },
+  find(db, search, filters) {
+    const query = db('flags as g');
+    const id = idIn(search);
+    if (id !== undefined) query.where('g.booking_id', id);
+    else if (search !== '') query.where('g.subject', search);
+    if (filters['kind']) query.where('g.kind', filters['kind']);
+    if (filters['state'] === 'open') query.whereNull('g.resolved_at');
+    if (filters['state'] === 'resolved') query.whereNotNull('g.resolved_at');
+    return query;
+  },
+  dress: (page) => page.join('flags as g', 'g.id', 'page.row_id').select('g.*'),
+};

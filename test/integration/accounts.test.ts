@@ -1,0 +1,200 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { rows } from '../../db/knex.ts';
+import { expectProblem, someAddress } from '../factories.ts';
+import { startSystem, type System } from '../setup/system.ts';
+
+const password = 'correct horse battery';
+const newEmail = () => `${randomUUID()}@example.com`;
+
+describe('accounts', () => {
+  let system: System;
+  beforeAll(async () => {
+    system = await startSystem({
+      worker: false,
+      settings: { LIMIT_LOGIN_FAILURES: '3', LIMIT_REGISTRATIONS: '4', TRUST_PROXY_HOPS: '1' },
+    });
+  });
+  afterAll(() => system.stop());
+
+  /** From an address of its own, unless told: the limits of one test are not another's. */
+  const post = (path: string, body: unknown, from = someAddress()) =>
+    system.call('POST', path, { body, headers: { 'X-Forwarded-For': from } });
+  const register = (email: string, differing: Record<string, unknown> = {}, from?: string) =>
+    post('/api/register/', { email, password, confirm_password: password, ...differing }, from);
+  const login = (email: string, word = password, from?: string) =>
+    post('/api/login/', { email, password: word }, from);
+
+  test.each(['/api/register/', '/api/register'])('%s makes an account', async (path) => {
+    const email = newEmail();
+    const answer = await post(path, { email, password, confirm_password: password });
+    expect(answer.status).toBe(201);
+    expect(answer.body).toEqual({ message: 'Registration successful', user_id: expect.any(Number) });
+    const stored = await rows(
+      system.db,
+      'select email, is_staff, is_superuser, is_active from users where id = ?',
+      [answer.body.user_id],
+    );
+    expect(stored).toEqual([{ email, is_staff: false, is_superuser: false, is_active: true }]);
+  });
+
+  test('AU-12 the password is stored as an argon2id hash of at least 19 MiB and two passes', async () => {
+    const { body } = await register(newEmail());
+    const [user] = await rows<{ password_hash: string }>(
+      system.db,
+      'select password_hash from users where id = ?',
+      [body.user_id],
+    );
+    expect(user?.password_hash).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
+  });
+
+  test.each<[string, Record<string, unknown>, string]>([
+    ['no e-mail', { email: undefined }, 'email'],
+    ['an e-mail that is none', { email: 'nobody' }, 'email'],
+    ['an e-mail without a dot in its domain', { email: 'a@localhost' }, 'email'],
+    ['an e-mail that is a number', { email: 7 }, 'email'],
+    ['no password', { password: undefined }, 'password'],
+    ['no confirmation', { confirm_password: undefined }, 'confirm_password'],
+    [
+      'a password of 1025 bytes',
+      { password: 'ä'.repeat(513), confirm_password: 'ä'.repeat(513) },
+      'password',
+    ],
+  ])('registration refuses %s', async (_, differing, field) => {
+    expectProblem(await register(newEmail(), differing), 'invalid_request', field);
+  });
+
+  test('registration refuses passwords that differ', async () => {
+    expectProblem(
+      await register(newEmail(), { confirm_password: 'other' }),
+      'passwords_differ',
+      'confirm_password',
+    );
+  });
+
+  test.each(['short', '12345678', 'aaaaaaaaaaaa', 'PASSWORD1'])(
+    'registration refuses the weak password %s',
+    async (weak) => {
+      const answer = await register(newEmail(), { password: weak, confirm_password: weak });
+      expectProblem(answer, 'password_too_weak', 'password');
+    },
+  );
+
+  test('registration refuses one’s own address as the password', async () => {
+    const email = newEmail();
+    const answer = await register(email, { password: email, confirm_password: email });
+    expectProblem(answer, 'password_too_weak', 'password');
+  });
+
+  test('AZ-03 nobody registers as staff', async () => {
+    for (const field of ['is_staff', 'is_superuser', 'is_active', 'id', 'role', 'created_at']) {
+      expectProblem(await register(newEmail(), { [field]: true }), 'invalid_request', field);
+    }
+    expect(await rows(system.db, 'select 1 from users where is_staff or is_superuser')).toEqual([]);
+  });
+
+  test('AU-17 two spellings of an e-mail registered at once make one account, and both log in', async () => {
+    const email = newEmail();
+    const spellings = [email, email.toUpperCase(), ` ${email} `, `\t${email}`];
+    const answers = await Promise.all(spellings.map((spelling) => register(spelling)));
+    expect(answers.map(({ status }) => status).sort()).toEqual([201, 409, 409, 409]);
+    for (const answer of answers.filter(({ status }) => status === 409)) expectProblem(answer, 'email_taken');
+    expect((await login(email.toUpperCase())).body).toMatchObject({ email });
+  });
+
+  test('AU-17 look-alikes of an e-mail are refused, a +tag is another address', async () => {
+    const name = randomUUID();
+    expect((await register(`i${name}@example.com`)).status).toBe(201);
+    for (const alike of ['ı', 'İ', 'ｉ', 'і']) {
+      expectProblem(await register(`${alike}${name}@example.com`), 'invalid_request', 'email');
+    }
+    expect((await register(`i${name}+tag@example.com`)).status).toBe(201);
+  });
+
+  test.each(['/api/login/', '/api/login'])('%s answers who one is, with an access token', async (path) => {
+    const email = newEmail();
+    const { body } = await register(email);
+    const answer = await post(path, { email, password });
+    expect(answer.status).toBe(200);
+    expect(answer.body).toEqual({
+      message: 'Login successful',
+      user_id: body.user_id,
+      email,
+      is_staff: false,
+      is_superuser: false,
+      access: expect.stringMatching(/^[\w-]+\.[\w-]+\.[\w-]+$/),
+    });
+    const mine = await system.call('GET', '/api/bookings/', { token: answer.body.access });
+    expect(mine.status).toBe(200);
+  });
+
+  test('AU-14 a wrong password and an unknown e-mail get the same answer', async () => {
+    const email = newEmail();
+    await register(email);
+    const [wrong, unknown, noAddress] = await Promise.all([
+      login(email, 'not the password'),
+      login(newEmail()),
+      login('nobody'),
+    ]);
+    for (const answer of [wrong, unknown, noAddress]) {
+      expectProblem(answer, 'invalid_credentials');
+      expect({ ...answer.body, instance: '' }).toEqual({ ...wrong.body, instance: '' });
+      expect(answer.headers.getSetCookie()).toEqual([]);
+    }
+  });
+
+  test('a disabled account cannot log in', async () => {
+    const email = newEmail();
+    const { body } = await register(email);
+    await rows(system.db, 'update users set is_active = false where id = ?', [body.user_id]);
+    expectProblem(await login(email), 'invalid_credentials');
+  });
+
+  test('AU-16 after three failures from anywhere an account is throttled, for a time', async () => {
+    const email = newEmail();
+    await register(email);
+    for (let failure = 0; failure < 3; failure++) {
+      expectProblem(await login(email, 'wrong password'), 'invalid_credentials');
+    }
+    const throttled = await login(email);
+    expectProblem(throttled, 'too_many_requests');
+    const seconds = Number(throttled.headers.get('Retry-After'));
+    expect(seconds).toBeGreaterThan(800);
+    expect(seconds).toBeLessThanOrEqual(900);
+    await rows(system.db, 'update rate_limits set expire = 1');
+    expect((await login(email)).status).toBe(200);
+  });
+
+  test('a successful login forgets the failures before it', async () => {
+    const email = newEmail();
+    await register(email);
+    for (const word of [
+      'wrong password',
+      'wrong again',
+      password,
+      'wrong password',
+      'wrong again',
+      password,
+    ]) {
+      expect((await login(email, word)).status).toBe(word === password ? 200 : 401);
+    }
+  });
+
+  test('AU-16 one address that fails with many accounts is throttled, others are not', async () => {
+    const from = someAddress();
+    for (let failure = 0; failure < 15; failure++) {
+      expect((await login(newEmail(), 'wrong password', from)).status).toBe(401);
+    }
+    expectProblem(await login(newEmail(), 'wrong password', from), 'too_many_requests');
+    expectProblem(await login(newEmail(), 'wrong password'), 'invalid_credentials');
+  });
+
+  test('HT-06 an address cannot hide behind a forged X-Forwarded-For', async () => {
+    const from = someAddress();
+    const answers = [];
+    for (let turn = 0; turn < 5; turn++) {
+      answers.push((await register(newEmail(), {}, `${someAddress()}, ${from}`)).status);
+    }
+    expect(answers).toEqual([201, 201, 201, 201, 429]);
+  });
+});

@@ -1,0 +1,238 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { rows } from '../../db/knex.ts';
+import { bookingBody, expectProblem, newBooking, requestBooking, showBooking } from '../factories.ts';
+import { dayAhead, startSystem, type System, type TestUser } from '../setup/system.ts';
+
+describe('making a booking', () => {
+  let system: System;
+  beforeAll(async () => {
+    system = await startSystem({
+      worker: false,
+      settings: { LIMIT_OPEN_HOLDS: '3', BOOKING_HORIZON_DAYS: '30' },
+    });
+  });
+  afterAll(() => system.stop());
+
+  test.each(['/api/bookings/', '/api/bookings'])('%s answers 201 with the booking', async (path) => {
+    const guest = await system.newUser();
+    const room = await system.newRoom({ name: `Blue ${path}`, time_zone: 'Asia/Tokyo', price_minor: 1_999 });
+    const before = Date.now();
+    const { status, body } = await system.call('POST', path, {
+      token: guest.token,
+      body: bookingBody(room, { special_requests: 'Tea, please. ☕' }),
+    });
+    expect(status).toBe(201);
+    const date = dayAhead(7);
+    expect(body).toEqual({
+      id: expect.any(Number),
+      user_id: guest.id,
+      user_name: guest.email,
+      user_email: guest.email,
+      room_id: room,
+      room_name: `Blue ${path}`,
+      booking_date: date,
+      start_time: '09:00:00',
+      end_time: '10:00:00',
+      starts_at: `${date}T00:00:00.000Z`,
+      ends_at: `${date}T01:00:00.000Z`,
+      time_zone: 'Asia/Tokyo',
+      guest_count: 2,
+      special_requests: 'Tea, please. ☕',
+      total_amount: 39.98,
+      currency: 'usd',
+      number_of_slots: 2,
+      status: 'pending',
+      payment_status: 'pending',
+      hold_expires_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+      created_at: expect.stringMatching(/Z$/),
+      hold_seconds_left: 1_800,
+      payment: null,
+    });
+    expect(Math.abs(Date.parse(body.hold_expires_at) - before - 30 * 60_000)).toBeLessThan(2_000);
+    const shown = await showBooking(system, guest, body.id);
+    expect(shown.hold_seconds_left).toBeGreaterThan(1_790);
+    expect({ ...shown, hold_seconds_left: 1_800 }).toEqual(body);
+  });
+
+  test('what old clients send is understood: seconds in times, and their own user_id', async () => {
+    const guest = await system.newUser();
+    const answer = await requestBooking(system, guest, {
+      start_time: '09:00:00',
+      end_time: '10:00:00',
+      user_id: guest.id,
+    });
+    expect(answer.status).toBe(201);
+    expect(answer.body.special_requests).toBeNull();
+  });
+
+  test('a booking may end at midnight', async () => {
+    const booking = await newBooking(system, await system.newUser(), {
+      start_time: '23:30',
+      end_time: '24:00',
+    });
+    expect(booking).toMatchObject({ end_time: '24:00:00', ends_at: `${dayAhead(8)}T00:00:00.000Z` });
+  });
+
+  test('a zero-decimal currency is shown and stored in its own units', async () => {
+    const room_id = await system.newRoom({ currency: 'jpy', price_minor: 5_000 });
+    const booking = await newBooking(system, await system.newUser(), { room_id });
+    expect(booking).toMatchObject({ total_amount: 10_000, currency: 'jpy' });
+    const stored = await rows(system.db, 'select amount_minor, currency from bookings where id = ?', [
+      booking.id,
+    ]);
+    expect(stored).toEqual([{ amount_minor: 10_000, currency: 'jpy' }]);
+  });
+
+  const open = { opening_time: '09:00', closing_time: '18:00' };
+  test.each([
+    ['end_before_start', 'end_time', { start_time: '10:00', end_time: '10:00' }, {}],
+    ['end_before_start', 'end_time', { start_time: '10:00', end_time: '09:00' }, {}],
+    ['outside_opening_hours', 'start_time', { start_time: '08:30', end_time: '09:30' }, open],
+    ['outside_opening_hours', 'end_time', { start_time: '17:30', end_time: '18:30' }, open],
+    ['off_grid', 'start_time', { start_time: '09:15', end_time: '10:00' }, open],
+    ['off_grid', 'end_time', { start_time: '09:00', end_time: '09:45' }, open],
+    ['over_capacity', 'guest_count', { guest_count: 11 }, {}],
+    ['in_the_past', 'start_time', { booking_date: dayAhead(-1) }, {}],
+    ['too_far_ahead', 'booking_date', { booking_date: dayAhead(32) }, {}],
+    ['too_long', 'end_time', { start_time: '00:00', end_time: '24:00' }, { slot_duration_minutes: 10 }],
+  ] as const)('a broken rule has a code of its own: %s, of %s', async (code, field, differing, room) => {
+    const room_id = await system.newRoom(room);
+    expectProblem(
+      await requestBooking(system, await system.newUser(), { room_id, ...differing }),
+      code,
+      field,
+    );
+    expect(await rows(system.db, 'select 1 from bookings where room_id = ?', [room_id])).toEqual([]);
+  });
+
+  test.each<[string, unknown]>([
+    ['room_id', undefined],
+    ['room_id', '1'],
+    ['booking_date', '2030-02-30'],
+    ['booking_date', '25.10.2030'],
+    ['start_time', '9:00'],
+    ['start_time', '09:00:30'],
+    ['start_time', '23:59:60'],
+    ['end_time', '25:00'],
+    ['guest_count', 0],
+    ['guest_count', 1.5],
+    ['special_requests', 'x'.repeat(2_001)],
+    ['user_id', 'me'],
+  ])('HT-12 a malformed %s is named: %s', async (field, value) => {
+    const answer = await requestBooking(system, await system.newUser(), { room_id: 1, [field]: value });
+    expectProblem(answer, 'invalid_request', field);
+  });
+
+  test('every malformed field is named at once', async () => {
+    const { token } = await system.newUser();
+    const answer = await system.call('POST', '/api/bookings/', { token, body: {} });
+    expectProblem(answer, 'invalid_request');
+    const fields = answer.body.errors.map((error: { field: string }) => error.field);
+    expect(fields).toEqual(['room_id', 'booking_date', 'start_time', 'end_time', 'guest_count']);
+  });
+
+  test('AZ-03 ST-13 nothing that the server decides can be sent', async () => {
+    const guest = await system.newUser();
+    for (const field of [
+      'total_amount',
+      'amount',
+      'price',
+      'currency',
+      'status',
+      'payment_status',
+      'hold_expires_at',
+      'created_at',
+      'payment_intent_id',
+      'id',
+      '__proto__x',
+    ]) {
+      expectProblem(
+        await requestBooking(system, guest, { room_id: 1, [field]: 1 }),
+        'invalid_request',
+        field,
+      );
+    }
+  });
+
+  test('a room that is unknown or not available cannot be booked', async () => {
+    const guest = await system.newUser();
+    expectProblem(await requestBooking(system, guest, { room_id: 999_999 }), 'room_not_found');
+    const room_id = await system.newRoom({ is_available: false });
+    expectProblem(await requestBooking(system, guest, { room_id }), 'room_not_found');
+  });
+
+  test('a room that was edited since the last booking is judged as it is now', async () => {
+    const guest = await system.newUser();
+    const room_id = await system.newRoom();
+    expect(await newBooking(system, guest, { room_id })).toMatchObject({ total_amount: 40 });
+    await system.db('rooms').where('id', room_id).update({ price_minor: 2_550, capacity: 3 });
+    const later = { room_id, start_time: '12:00', end_time: '13:00' };
+    expect(await newBooking(system, guest, later)).toMatchObject({ total_amount: 51 });
+    expectProblem(
+      await requestBooking(system, guest, { ...later, guest_count: 4 }),
+      'over_capacity',
+      'guest_count',
+    );
+    await system.db('rooms').where('id', room_id).update({ is_available: false });
+    expectProblem(await requestBooking(system, guest, { ...later, start_time: '12:30' }), 'slot_taken');
+    expectProblem(
+      await requestBooking(system, guest, { room_id, start_time: '15:00', end_time: '16:00' }),
+      'room_not_found',
+    );
+    await system.db('rooms').where('id', room_id).update({ is_available: true });
+    expect(
+      (await requestBooking(system, guest, { room_id, start_time: '15:00', end_time: '16:00' })).status,
+    ).toBe(201);
+  });
+
+  test('one books for oneself; staff books for others', async () => {
+    const [guest, other, staff] = await Promise.all([
+      system.newUser(),
+      system.newUser(),
+      system.newUser({ isStaff: true }),
+    ]);
+    expectProblem(await requestBooking(system, guest, { user_id: other.id }), 'not_your_user');
+    const booking = await newBooking(system, staff, { user_id: other.id });
+    expect(booking).toMatchObject({ user_id: other.id, user_email: other.email });
+    expect((await showBooking(system, other, booking.id)).id).toBe(booking.id);
+    const events = await rows(
+      system.db,
+      'select actor, from_status, to_status, cause from booking_events where booking_id = ?',
+      [booking.id],
+    );
+    expect(events).toEqual([
+      { actor: `staff:${staff.id}`, from_status: null, to_status: 'pending', cause: 'requested' },
+    ]);
+    expectProblem(await requestBooking(system, staff, { user_id: 999_999 }), 'invalid_request', 'user_id');
+  });
+
+  test('a disabled user’s token makes no booking', async () => {
+    const guest = await system.newUser();
+    await rows(system.db, 'update users set is_active = false where id = ?', [guest.id]);
+    expectProblem(await requestBooking(system, guest), 'invalid_request', 'user_id');
+  });
+
+  test('AZ-06 of ten holds asked for at once a user gets the three that are allowed', async () => {
+    const guest = await system.newUser();
+    const answers = await Promise.all(Array.from({ length: 10 }, () => requestBooking(system, guest)));
+    const refused = answers.filter(({ status }) => status !== 201);
+    expect(refused).toHaveLength(7);
+    for (const answer of refused) {
+      expectProblem(answer, 'too_many_holds');
+      expect(Number(answer.headers.get('Retry-After'))).toBeGreaterThan(0);
+    }
+  });
+
+  test('AZ-06 a hold that has lapsed or was cancelled does not count', async () => {
+    const guest = await system.newUser();
+    for (let n = 0; n < 3; n++) await newBooking(system, guest);
+    expectProblem(await requestBooking(system, guest), 'too_many_holds');
+    await rows(
+      system.db,
+      `update bookings set hold_expires_at = now() where id = (select min(id) from bookings where user_id = ?)`,
+      [guest.id],
+    );
+    await newBooking(system, guest);
+    expectProblem(await requestBooking(system, guest), 'too_many_holds');
+  });
+});

@@ -1,0 +1,125 @@
+import { randomUUID } from 'node:crypto';
+import { Client, Connection } from '@temporalio/client';
+import { pino } from 'pino';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { createRelay } from '../../api/relay.ts';
+import { rows } from '../../db/knex.ts';
+import { newBooking } from '../factories.ts';
+import { startSystem, type System, type TestUser, until } from '../setup/system.ts';
+
+describe('the outbox', () => {
+  let system: System;
+  let guest: TestUser;
+  let connection: Connection;
+  let temporal: Client;
+  beforeAll(async () => {
+    system = await startSystem({ worker: false });
+    guest = await system.newUser();
+    const { address, namespace } = inject('temporal');
+    connection = await Connection.connect({ address });
+    temporal = new Client({ connection, namespace });
+  });
+  afterAll(async () => {
+    await connection.close();
+    await system.stop();
+  });
+
+  const refOf = async (id: number) =>
+    (await rows<{ ref: string }>(system.db, 'select ref from bookings where id = ?', [id]))[0]?.ref ?? '';
+  const isEmpty = async () =>
+    (await rows(system.db, 'select 1 from outbox where dead_at is null')).length === 0;
+  const runsOf = async (ref: string) => {
+    const { status, runId } = await temporal.workflow.getHandle(`booking-${ref}`).describe();
+    return { status: status.name, runId };
+  };
+  const enqueue = (topic: string, payload: object, priority = 2) =>
+    rows(system.db, 'insert into outbox (topic, priority, payload) values (?, ?, ?)', [
+      topic,
+      priority,
+      JSON.stringify(payload),
+    ]);
+
+  test('OB-01 the message is written with the booking: with neither, or with both', async () => {
+    const { relay } = system.server.deps;
+    await relay.stop();
+    const booking = await newBooking(system, guest);
+    const messages = await rows(system.db, 'select topic, payload from outbox');
+    const ref = await refOf(booking.id);
+    expect(messages).toEqual([
+      {
+        topic: 'start_booking',
+        payload: { bookingRef: ref, summary: expect.stringContaining(`Room ${booking.room_id}`) },
+      },
+    ]);
+    expect(JSON.stringify(messages)).not.toContain('@');
+    // The process died here. Another one finds the message when its lease is over.
+    const [lease] = await rows<{ ms: number }>(
+      system.db,
+      `select extract(epoch from max(available_at) - clock_timestamp())::float8 * 1000 as ms from outbox`,
+    );
+    expect(lease?.ms).toBeLessThanOrEqual(4_000);
+    await rows(system.db, 'update outbox set available_at = now()');
+    relay.start();
+    await until('the start', isEmpty);
+    expect((await runsOf(ref)).status).toBe('RUNNING');
+  });
+
+  test('TM-03 a message carried twice starts one workflow', async () => {
+    const { id } = await newBooking(system, guest);
+    await until('the start', isEmpty);
+    const ref = await refOf(id);
+    const first = await runsOf(ref);
+    for (let n = 0; n < 3; n++) await enqueue('start_booking', { bookingRef: ref, summary: 'again' });
+    await until('the repeats', isEmpty);
+    expect(await runsOf(ref)).toEqual(first);
+  });
+
+  test('OB-02 four relays share the messages, and each is effective once', async () => {
+    const { db, workflows } = system.server.deps;
+    const started: string[] = [];
+    const counting = {
+      ...workflows,
+      startBooking: async (ref: string, summary: string) => {
+        started.push(ref);
+        await workflows.startBooking(ref, summary);
+      },
+    };
+    await system.server.deps.relay.stop();
+    const refs = Array.from({ length: 40 }, () => randomUUID());
+    for (const bookingRef of refs) await enqueue('start_booking', { bookingRef, summary: '' });
+    const relays = [1, 2, 3, 4].map(() =>
+      createRelay({ db, workflows: counting, log: pino({ level: 'silent' }), traffic: { inFlight: 0 } }),
+    );
+    for (const relay of relays) relay.start();
+    await until('all messages carried', isEmpty);
+    for (const relay of relays) await relay.stop();
+    system.server.deps.relay.start();
+    expect(started.sort()).toEqual(refs.sort());
+    expect((await runsOf(refs[0] ?? '')).status).toBe('RUNNING');
+  });
+
+  test('OB-03 a message that cannot be delivered blocks nobody, and ends aside with a flag', async () => {
+    const orphan = { bookingRef: randomUUID(), intentId: 'pi_orphan', verify: true };
+    await enqueue('orphan_payment', orphan, 1);
+    const { id } = await newBooking(system, guest);
+    const ref = await refOf(id);
+    await until(
+      'the others',
+      async () =>
+        (await rows(system.db, 'select 1 from outbox where topic = ?', ['start_booking'])).length === 0,
+    );
+    expect((await runsOf(ref)).status).toBe('RUNNING');
+    await until(
+      'the first failure',
+      async () => (await rows(system.db, 'select 1 from outbox where last_error is not null')).length === 1,
+    );
+    await rows(system.db, 'update outbox set attempts = 11, available_at = now()');
+    await until(
+      'the end',
+      async () => (await rows(system.db, 'select 1 from outbox where dead_at is not null')).length === 1,
+    );
+    expect(await rows(system.db, `select kind from flags`)).toEqual([{ kind: 'message_dead' }]);
+    const { body } = await system.call('GET', '/readyz');
+    expect(body.outbox).toMatchObject({ waiting: 0, dead: 1 });
+  });
+});

@@ -1,0 +1,198 @@
+import type Stripe from 'stripe';
+import { rows } from '../../db/knex.ts';
+import { dayAhead, startSystem, type SystemOptions, until } from '../setup/system.ts';
+
+/** A booking as its tests name it. */
+export interface Held {
+  id: number;
+  ref: string;
+  roomId: number;
+  /** Unix milliseconds. */
+  expiresAtMs: number;
+}
+
+export interface PaidFor extends Held {
+  intentId: string;
+}
+
+interface BookingFacts {
+  status: string;
+  payment_status: string;
+  workflow_id: string;
+  confirmed_payment_id: number | null;
+}
+
+/** What every booking of these tests costs: two slots of 20.00 usd. */
+export const priceMinor = 4_000;
+
+/** A whole service with one guest, and the short ways to hold, pay and look that the tests of payments share. */
+export async function startPayments(options: SystemOptions = {}) {
+  const system = await startSystem(options);
+  const { db, call } = system;
+  const { control } = system.stripe;
+  const { stripe } = system.server.deps;
+  // A busy machine may take more than the second that the service gives a new connection: they are made here.
+  const connections = Array.from({ length: system.config.database.poolMax }, () =>
+    until('a connection', () => rows(db, 'select pg_sleep(0.1)').catch(() => undefined), 30_000),
+  );
+  await Promise.all(connections);
+  const guest = await system.newUser();
+
+  function askForHold(roomId: number, token = guest.token) {
+    const body = {
+      room_id: roomId,
+      booking_date: dayAhead(7),
+      start_time: '09:00',
+      end_time: '10:00',
+      guest_count: 2,
+    };
+    return call('POST', '/api/bookings/', { token, body });
+  }
+
+  async function hold(room?: number): Promise<Held> {
+    const roomId = room ?? (await system.newRoom());
+    const { status, body } = await askForHold(roomId);
+    if (status !== 201) throw new Error(`the hold was refused: ${status} ${body.code}`);
+    const [row] = await rows<{ ref: string }>(db, 'select ref from bookings where id = ?', [body.id]);
+    return { id: body.id, ref: row?.ref ?? '', roomId, expiresAtMs: Date.parse(body.hold_expires_at) };
+  }
+
+  const askForIntent = (bookingId: number) =>
+    call('POST', '/api/payment-intent/', { token: guest.token, body: { booking_id: bookingId } });
+
+  async function openIntent(bookingId: number): Promise<string> {
+    const { status, body } = await askForIntent(bookingId);
+    if (status !== 201) throw new Error(`no PaymentIntent: ${status} ${body.code}`);
+    return body.payment_intent_id;
+  }
+
+  async function holdToPay(room?: number): Promise<PaidFor> {
+    const held = await hold(room);
+    return { ...held, intentId: await openIntent(held.id) };
+  }
+
+  async function facts(bookingId: number): Promise<BookingFacts> {
+    const [row] = await rows<BookingFacts>(
+      db,
+      'select status, payment_status, workflow_id, confirmed_payment_id from bookings where id = ?',
+      [bookingId],
+    );
+    if (!row) throw new Error(`no booking ${bookingId}`);
+    return row;
+  }
+
+  const untilStatus = (bookingId: number, status: string, timeoutMs = 10_000) =>
+    until(
+      `booking ${bookingId} is ${status}`,
+      async () => (await facts(bookingId)).status === status,
+      timeoutMs,
+    );
+
+  async function ledgerOf(intentId: string) {
+    const { paymentIntents } = await control.ledger();
+    const found = paymentIntents.find((intent) => intent.id === intentId);
+    if (!found) throw new Error(`Stripe has no ${intentId}`);
+    return found;
+  }
+
+  return {
+    system,
+    db,
+    call,
+    control,
+    stripe,
+    guest,
+    askForHold,
+    hold,
+    holdToPay,
+    askForIntent,
+    openIntent,
+    facts,
+    untilStatus,
+    ledgerOf,
+
+    async holdAndPay(): Promise<PaidFor> {
+      const paid = await holdToPay();
+      await control.pay(paid.intentId);
+      await untilStatus(paid.id, 'confirmed');
+      return paid;
+    },
+    show: async (bookingId: number) =>
+      (await call('GET', `/api/bookings/${bookingId}/`, { token: guest.token })).body,
+    cancel: (bookingId: number) => call('POST', `/api/bookings/${bookingId}/cancel/`, { token: guest.token }),
+
+    /** Where the booking has gone, in order, from the audit. */
+    async moves(bookingId: number): Promise<string[]> {
+      const found = await rows<{ to_status: string }>(
+        db,
+        'select to_status from booking_events where booking_id = ? order by id',
+        [bookingId],
+      );
+      return found.map((event) => event.to_status);
+    },
+    async flagsOn(subject: string): Promise<string[]> {
+      const found = await rows<{ kind: string }>(
+        db,
+        'select kind from flags where subject = ? order by kind',
+        [subject],
+      );
+      return found.map((flag) => flag.kind);
+    },
+    /** The refunds that were decided for a booking. */
+    refundsOf: (bookingId: number) =>
+      rows<{ purpose: string; status: string; amount_minor: number; last_error: string | null }>(
+        db,
+        `select f.purpose, f.status, f.amount_minor, f.last_error
+           from refunds f join payments p on p.id = f.payment_id where p.booking_id = ? order by f.id`,
+        [bookingId],
+      ),
+    paymentsOf: (bookingId: number) =>
+      rows<{ ref: string; status: string; attempt: number; intent_id: string | null }>(
+        db,
+        `select ref, status, attempt, stripe_payment_intent_id as intent_id
+           from payments where booking_id = ? order by id`,
+        [bookingId],
+      ),
+    /** Stripe's PaymentIntents that name the booking. */
+    async intentsOf(bookingRef: string) {
+      const { paymentIntents } = await control.ledger();
+      return paymentIntents.filter((intent) => intent.metadata['booking_ref'] === bookingRef);
+    },
+    /** A PaymentIntent that names a booking but was not asked for through the service. */
+    strangeIntent: (held: Held, amount = priceMinor) =>
+      stripe.paymentIntents.create({
+        amount,
+        currency: 'usd',
+        metadata: { booking_ref: held.ref, booking_id: String(held.id) },
+      }),
+    /** A PaymentIntent as Stripe shows it now, for events that are made by hand. */
+    snapshot: (intentId: string) => control.setPaymentIntent(intentId, {}),
+    /** Everything that was recorded has been carried to Temporal. */
+    untilCarried: () =>
+      until('the outbox is empty', async () => {
+        const waiting = await rows(db, 'select 1 from outbox where dead_at is null limit 1');
+        return waiting.length === 0;
+      }),
+    /** Stripe's own record of what has happened to an object, oldest first. */
+    async eventsOf(objectIds: string[], sinceSeconds = 0): Promise<Stripe.Event[]> {
+      const found: Stripe.Event[] = [];
+      for await (const event of stripe.events.list({ limit: 100, created: { gte: sinceSeconds } })) {
+        const object = event.data.object as { id?: string; payment_intent?: unknown };
+        if (objectIds.includes(object.id ?? '') || objectIds.includes(object.payment_intent as string)) {
+          found.push(event);
+        }
+      }
+      return found.reverse();
+    },
+  };
+}
+
+export type Payments = Awaited<ReturnType<typeof startPayments>>;
+
+/** Every order of the items. */
+export function permutationsOf<T>(items: readonly T[]): T[][] {
+  if (items.length <= 1) return [[...items]];
+  return items.flatMap((first, at) =>
+    permutationsOf(items.filter((_, index) => index !== at)).map((rest) => [first, ...rest]),
+  );
+}

@@ -1,0 +1,182 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { rows } from '../../db/knex.ts';
+import { expectProblem, newBooking, nextClockChange, requestIntent } from '../factories.ts';
+import { type Answer, dayAhead, startSystem, type System, type TestUser, until } from '../setup/system.ts';
+
+describe('rooms and their availability', () => {
+  let system: System;
+  let guest: TestUser;
+  beforeAll(async () => {
+    system = await startSystem({ settings: { HOLD_MINUTES: '30' } });
+    guest = await system.newUser();
+  });
+  afterAll(() => system.stop());
+
+  const availability = (room: number | string, query: string): Promise<Answer> =>
+    system.call('GET', `/api/rooms/${room}/availability/${query}`);
+  const slotAt = (answer: Answer, start: string) =>
+    answer.body.slots.find((slot: { start_time: string }) => slot.start_time === start);
+
+  test.each(['/api/rooms/', '/api/rooms'])(
+    '%s lists the rooms that can be booked, to anyone',
+    async (path) => {
+      const id = await system.newRoom({
+        name: `Shown ${path}`,
+        opening_time: '09:00',
+        closing_time: '18:00',
+      });
+      const hidden = await system.newRoom({ is_available: false });
+      const { status, body } = await system.call('GET', path);
+      expect(status).toBe(200);
+      expect(Object.keys(body)).toEqual(['count', 'rooms']);
+      expect(body.count).toBe(body.rooms.length);
+      expect(body.rooms.find((room: { id: number }) => room.id === hidden)).toBeUndefined();
+      expect(body.rooms.find((room: { id: number }) => room.id === id)).toEqual({
+        id,
+        name: `Shown ${path}`,
+        description: '',
+        price_per_slot: 20,
+        currency: 'usd',
+        capacity: 10,
+        amenities: [],
+        is_available: true,
+        slot_duration_minutes: 30,
+        opening_time: '09:00:00',
+        closing_time: '18:00:00',
+        time_zone: 'UTC',
+      });
+    },
+  );
+
+  test('a day shows every slot, free, held with the time it frees, and booked', async () => {
+    const room = await system.newRoom({
+      opening_time: '09:00',
+      closing_time: '12:00',
+      time_zone: 'Asia/Tokyo',
+    });
+    const date = dayAhead(7);
+    const held = await newBooking(system, guest, { room_id: room, start_time: '09:00', end_time: '10:00' });
+    const booked = await newBooking(system, guest, { room_id: room, start_time: '11:00', end_time: '11:30' });
+    const intent = await requestIntent(system, guest, booked.id);
+    await system.stripe.control.pay(intent.body.payment_intent_id);
+    const answer = await until('the confirmation', async () => {
+      const seen = await availability(room, `?date=${date}`);
+      return slotAt(seen, '11:00:00').status === 'booked' && seen;
+    });
+    expect(answer.status).toBe(200);
+    expect({ ...answer.body, slots: [] }).toEqual({
+      room_id: room,
+      time_zone: 'Asia/Tokyo',
+      from: date,
+      to: date,
+      slots: [],
+    });
+    expect(answer.body.slots.map((slot: { status: string }) => slot.status)).toEqual([
+      'held',
+      'held',
+      'free',
+      'free',
+      'booked',
+      'free',
+    ]);
+    expect(slotAt(answer, '09:30:00')).toEqual({
+      date,
+      start: `${date}T09:30:00`,
+      end: `${date}T10:00:00`,
+      start_time: '09:30:00',
+      end_time: '10:00:00',
+      starts_at: `${date}T00:30:00.000Z`,
+      ends_at: `${date}T01:00:00.000Z`,
+      status: 'held',
+      frees_at: held.hold_expires_at,
+    });
+    expect(slotAt(answer, '10:00:00').frees_at).toBeNull();
+    expect(slotAt(answer, '11:00:00').frees_at).toBeNull();
+  });
+
+  test('a lapsed hold that is not settled yet still holds its slot', async () => {
+    const room = await system.newRoom();
+    const { id } = await newBooking(system, guest, { room_id: room });
+    await rows(
+      system.db,
+      `update bookings set hold_expires_at = now(), settle_lease_until = now() + interval '1 hour' where id = ?`,
+      [id],
+    );
+    expect(slotAt(await availability(room, `?date=${dayAhead(7)}`), '09:00:00').status).toBe('held');
+  });
+
+  test('what has begun is past, today and before, on the room’s own calendar', async () => {
+    const room = await system.newRoom({ time_zone: 'Pacific/Kiritimati' });
+    const { body } = await availability(room, `?from=${dayAhead(-1)}&to=${dayAhead(2)}`);
+    const now = Date.now();
+    for (const slot of body.slots) {
+      const begun = Date.parse(slot.starts_at) <= now;
+      if (Math.abs(Date.parse(slot.starts_at) - now) > 5_000)
+        expect(slot.status).toBe(begun ? 'past' : 'free');
+    }
+    expect(body.slots).toHaveLength(4 * 48);
+    const { body: today } = await availability(room, '');
+    expect(today.from).toBe(new Date(now + 14 * 3_600_000).toISOString().slice(0, 10));
+    expect(today.to).toBe(today.from);
+  });
+
+  test('a room that is not available has only closed slots', async () => {
+    const room = await system.newRoom({ is_available: false, opening_time: '09:00', closing_time: '10:00' });
+    const { body } = await availability(room, `?date=${dayAhead(1)}`);
+    expect(body.slots.map((slot: { status: string }) => slot.status)).toEqual(['closed', 'closed']);
+  });
+
+  test.each([
+    // At 02:00 the clocks show 03:00: the slots between do not exist.
+    ['forward', 3, ['02:00:00', '02:30:00'], '03:00:00', 'T01:00:00.000Z'],
+    // At 03:00 the clocks show 02:00 again: the slots between happen twice.
+    ['back', 10, ['02:00:00', '02:30:00'], '03:00:00', 'T02:00:00.000Z'],
+  ] as const)(
+    'HT-12 where the clocks go %s the slots in between are closed and cannot be booked',
+    async (_, month, gone, next, nextAt) => {
+      const date = nextClockChange(month);
+      const room = await system.newRoom({ time_zone: 'Europe/Berlin' });
+      const { body } = await availability(room, `?date=${date}`);
+      const closed = body.slots.filter((slot: { status: string }) => slot.status === 'closed');
+      const times = closed.map((slot: { start_time: string }) => slot.start_time);
+      expect(times).toEqual(expect.arrayContaining([...gone]));
+      // Beside those, at most the slot that runs into the change.
+      expect(times.filter((time: string) => !gone.includes(time as never) && time !== '01:30:00')).toEqual(
+        [],
+      );
+      expect(closed.every((slot: { starts_at: unknown }) => slot.starts_at === null)).toBe(true);
+      const after = body.slots.find((slot: { start_time: string }) => slot.start_time === next);
+      expect(after).toMatchObject({ status: 'free', starts_at: `${date}${nextAt}` });
+      // A room's day still has its 48 slots.
+      expect(body.slots).toHaveLength(48);
+      for (const start_time of gone) {
+        const end_time = start_time === '02:00:00' ? '02:30' : '03:00';
+        const answer = await system.call('POST', '/api/bookings/', {
+          token: guest.token,
+          body: { room_id: room, booking_date: date, start_time, end_time, guest_count: 1 },
+        });
+        expectProblem(answer, 'clock_change', 'start_time');
+      }
+    },
+  );
+
+  test.each([
+    ['?date=2030-02-30', 'date'],
+    ['?date=tomorrow', 'date'],
+    ['?from=2030-01-02&to=2030-01-01', 'to'],
+    ['?from=2030-01-01&to=2030-02-01', 'to'],
+    ['?date=2030-01-01&from=2030-01-01', 'date'],
+    ['?day=2030-01-01', 'day'],
+    ['?date=2030-01-01&date=2030-01-02', 'date'],
+  ])('availability refuses %s', async (query, field) => {
+    expectProblem(await availability(await system.newRoom(), query), 'invalid_request', field);
+  });
+
+  test('31 days are shown at most, and of a room that exists', async () => {
+    const room = await system.newRoom({ opening_time: '09:00', closing_time: '10:00' });
+    const { body } = await availability(room, '?from=2030-01-01&to=2030-01-31');
+    expect(body.slots).toHaveLength(62);
+    expectProblem(await availability(999_999, `?date=${dayAhead(1)}`), 'room_not_found');
+    for (const id of ['0', 'x', '-1', '99999999999']) expectProblem(await availability(id, ''), 'not_found');
+  });
+});

@@ -1,0 +1,328 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { settleHold } from '../../activities/settle-hold.ts';
+import { rows } from '../../db/knex.ts';
+import { until } from '../setup/system.ts';
+import { type Held, type PaidFor, type Payments, priceMinor, startPayments } from './payment-kit.ts';
+
+/** When and why a booking reached a status, from the audit; the instant by the database's clock. */
+async function moveTo(payments: Payments, bookingId: number, status: string) {
+  const [move] = await rows<{ at: Date; actor: string; cause: string }>(
+    payments.db,
+    'select at, actor, cause from booking_events where booking_id = ? and to_status = ?',
+    [bookingId, status],
+  );
+  if (!move) throw new Error(`booking ${bookingId} was never ${status}`);
+  return move;
+}
+
+const untilOverdue = ({ expiresAtMs }: Held) => sleep(expiresAtMs - Date.now() + 20);
+
+describe('a hold at its deadline', () => {
+  let payments: Payments;
+  beforeAll(async () => {
+    payments = await startPayments({ settings: { HOLD_MINUTES: '0.05' } });
+  });
+  afterAll(() => payments.system.stop());
+
+  const settling = () => payments.system.server.deps.settling;
+
+  test.concurrent.each([
+    ['hangs', 'timeout', 3],
+    ['is down', '503', 30],
+  ] as const)(
+    'Stripe %s: the hold expires within 13 s all the same, and its PaymentIntent is canceled when Stripe is back',
+    async (_, kind, count) => {
+      const held = await payments.holdToPay();
+      await payments.control.failNext({
+        kind,
+        count,
+        match: { path: `/v1/payment_intents/${held.intentId}` },
+      });
+      await payments.untilStatus(held.id, 'expired', 18_000);
+      const { at, cause } = await moveTo(payments, held.id, 'expired');
+      expect(cause).toBe('unpaid_stripe_silent');
+      expect(at.getTime() - held.expiresAtMs).toBeGreaterThan(9_900);
+      expect(at.getTime() - held.expiresAtMs).toBeLessThan(13_000);
+      expect((await payments.ledgerOf(held.intentId)).status).toBe('requires_payment_method');
+      if (kind === '503') return;
+      await until(
+        'the cancellation',
+        async () => (await payments.ledgerOf(held.intentId)).status === 'canceled',
+        15_000,
+      );
+    },
+    45_000,
+  );
+
+  test.concurrent('ST-17 its PaymentIntent is canceled before the slot is given back', async ({ expect }) => {
+    const held = await payments.holdToPay();
+    await payments.untilStatus(held.id, 'expired');
+    const { at } = await moveTo(payments, held.id, 'expired');
+    const { status, canceledAt } = await payments.ledgerOf(held.intentId);
+    expect(status).toBe('canceled');
+    expect(canceledAt).toBeLessThanOrEqual(at.getTime());
+    expect(at.getTime() - held.expiresAtMs).toBeLessThan(3_000);
+    expect((await payments.askForHold(held.roomId)).status).toBe(201);
+    expect((await payments.askForIntent(held.id)).body.code).toBe('hold_expired');
+  });
+
+  test.concurrent('ST-18 paid in the moment of the cancellation: confirmed, not refunded', async ({
+    expect,
+  }) => {
+    const held = await payments.holdToPay();
+    await payments.control.payOnCancel(held.intentId);
+    await payments.untilStatus(held.id, 'confirmed');
+    expect(await payments.moves(held.id)).toEqual(['pending', 'confirmed']);
+    expect(await payments.ledgerOf(held.intentId)).toMatchObject({ chargedMinor: priceMinor, refunds: [] });
+  });
+
+  test.concurrent('ST-26 paid, and the news never came: Stripe is asked at the deadline, and it is confirmed', async ({
+    expect,
+  }) => {
+    const held = await payments.holdToPay();
+    // As a payment whose webhook was lost: the state changes and no event is sent.
+    await payments.control.setPaymentIntent(held.intentId, {
+      status: 'succeeded',
+      amount_received: priceMinor,
+    });
+    await payments.untilStatus(held.id, 'confirmed');
+    expect((await moveTo(payments, held.id, 'confirmed')).at.getTime()).toBeGreaterThan(held.expiresAtMs);
+  });
+
+  test.concurrent('ST-19 processing: kept, and a success that comes then confirms', async ({ expect }) => {
+    const held = await payments.holdToPay();
+    await payments.control.startProcessing(held.intentId);
+    await untilKept(held);
+    const taken = await payments.askForHold(held.roomId);
+    expect([taken.status, taken.body.code]).toEqual([409, 'slot_taken']);
+    await payments.control.settleProcessing(held.intentId, 'succeeded');
+    await payments.untilStatus(held.id, 'confirmed');
+    expect(await payments.moves(held.id)).toEqual(['pending', 'confirmed']);
+  });
+
+  test.concurrent('ST-19 processing, then refused: expired at the next look', async ({ expect }) => {
+    const held = await payments.holdToPay();
+    await payments.control.startProcessing(held.intentId);
+    await untilKept(held);
+    await payments.control.settleProcessing(held.intentId, 'failed');
+    await until('the news', async () => (await payments.facts(held.id)).payment_status === 'failed');
+    expect((await payments.facts(held.id)).status).toBe('pending');
+    await lookAgain(held);
+    await settleHold(settling(), { bookingRef: held.ref, actor: 'test', waitMs: 1_000 });
+    expect((await payments.facts(held.id)).status).toBe('expired');
+    expect((await payments.ledgerOf(held.intentId)).status).toBe('canceled');
+  });
+
+  test.concurrent('ST-19 processing for ten minutes: expired; the success after that finds its slot free', async ({
+    expect,
+  }) => {
+    const held = await payments.holdToPay();
+    await payments.control.startProcessing(held.intentId);
+    await untilKept(held);
+    await lookAgain(held, '10 minutes');
+    await settleHold(settling(), { bookingRef: held.ref, actor: 'test', waitMs: 1_000 });
+    expect((await payments.facts(held.id)).status).toBe('expired');
+    expect((await payments.ledgerOf(held.intentId)).status).toBe('processing');
+    await payments.control.settleProcessing(held.intentId, 'succeeded');
+    await payments.untilStatus(held.id, 'confirmed');
+    expect(await payments.moves(held.id)).toEqual(['pending', 'expired', 'confirmed']);
+  });
+
+  /** Settled once with the answer "processing": nobody looks again for a while. */
+  const untilKept = (held: Held) =>
+    until('the hold is kept', async () => {
+      const [row] = await rows(
+        payments.db,
+        "select 1 from bookings where id = ? and status = 'pending' and settle_after > clock_timestamp()",
+        [held.id],
+      );
+      return row !== undefined;
+    });
+
+  /** The time until the next look has passed, and as much since the deadline. */
+  const lookAgain = (held: Held, overdue = '1 second') =>
+    rows(
+      payments.db,
+      `update bookings set settle_after = clock_timestamp(),
+              hold_expires_at = least(hold_expires_at, clock_timestamp() - ?::interval) where id = ?`,
+      [overdue, held.id],
+    );
+
+  test.concurrent.each([
+    ['unpaid', 'expired'],
+    ['paid at that moment', 'confirmed'],
+  ])(
+    '%s, and settled by its workflow, the cleanup, a collision and 20 others at once: one decision',
+    async (what, ends) => {
+      const held = await payments.holdToPay();
+      if (ends === 'confirmed') await payments.control.payOnCancel(held.intentId);
+      await untilOverdue(held);
+      const request = { bookingRef: held.ref, actor: what, waitMs: 2_000 };
+      await Promise.all([
+        ...Array.from({ length: 20 }, () => settleHold(settling(), request)),
+        payments.call('POST', '/api/cleanup-expired-bookings/'),
+        payments.askForHold(held.roomId),
+      ]);
+      await payments.untilStatus(held.id, ends);
+      expect(await payments.moves(held.id)).toEqual(['pending', ends]);
+      const told = await payments.eventsOf([held.intentId]);
+      const finals = told.filter((event) => /^payment_intent\.(canceled|succeeded)$/.test(event.type));
+      expect(finals).toHaveLength(1);
+      expect(await payments.refundsOf(held.id)).toEqual([]);
+    },
+  );
+});
+
+describe('an overdue hold while no worker runs', () => {
+  let payments: Payments;
+  beforeAll(async () => {
+    payments = await startPayments({ settings: { HOLD_MINUTES: '0.01' }, worker: false });
+  });
+  afterAll(() => payments.system.stop());
+
+  test('a request that collides with it settles it and gets the slot', async () => {
+    const held = await payments.holdToPay();
+    await untilOverdue(held);
+    expect((await payments.askForHold(held.roomId)).status).toBe(201);
+    expect(await moveTo(payments, held.id, 'expired')).toMatchObject({ actor: 'collision', cause: 'unpaid' });
+    expect((await payments.ledgerOf(held.intentId)).status).toBe('canceled');
+  });
+
+  test('one that turns out to be paid is confirmed, and the request gets 409', async () => {
+    const held = await payments.holdToPay();
+    await payments.control.payOnCancel(held.intentId);
+    await untilOverdue(held);
+    expect((await payments.askForHold(held.roomId)).body.code).toBe('slot_taken');
+    expect((await payments.facts(held.id)).status).toBe('confirmed');
+  });
+
+  test('a PaymentIntent whose creation failed, and would be replayed so, does not hold the slot up', async () => {
+    const held = await payments.hold();
+    await payments.control.failNext({ kind: '500', match: { method: 'POST', path: '/v1/payment_intents$' } });
+    expect((await payments.askForIntent(held.id)).status).toBe(503);
+    expect(await payments.paymentsOf(held.id)).toMatchObject([{ status: 'creating' }]);
+    await untilOverdue(held);
+    expect((await payments.askForHold(held.roomId)).status).toBe(201);
+    expect(await payments.paymentsOf(held.id)).toMatchObject([{ status: 'canceled', intent_id: null }]);
+  });
+
+  test('a PaymentIntent that was made although its creation failed is canceled before the slot is given back', async () => {
+    const held = await payments.hold();
+    await payments.control.failNext({
+      kind: '500_after_effect',
+      match: { method: 'POST', path: '/v1/payment_intents$' },
+    });
+    expect((await payments.askForIntent(held.id)).status).toBe(503);
+    await untilOverdue(held);
+    expect((await payments.askForHold(held.roomId)).status).toBe(201);
+    expect(await payments.intentsOf(held.ref)).toMatchObject([{ status: 'canceled' }]);
+  });
+
+  test('while Stripe is frozen the request is answered within 1.5 s, and may ask again', async () => {
+    const held = await payments.holdToPay();
+    await untilOverdue(held);
+    await payments.control.failNext({
+      kind: 'timeout',
+      match: { path: `/v1/payment_intents/${held.intentId}/cancel` },
+    });
+    for (let request = 0; request < 2; request++) {
+      const askedAt = Date.now();
+      const { status, body, headers } = await payments.askForHold(held.roomId);
+      expect(Date.now() - askedAt).toBeLessThan(1_500);
+      expect([status, body.code, headers.get('retry-after')]).toEqual([409, 'slot_taken', '1']);
+    }
+    await until('the slot', async () => (await payments.askForHold(held.roomId)).status === 201, 12_000);
+    expect(await payments.moves(held.id)).toEqual(['pending', 'expired']);
+  });
+});
+
+describe('payments in the moment of the deadline', () => {
+  let payments: Payments;
+  beforeAll(async () => {
+    payments = await startPayments({ settings: { HOLD_MINUTES: '0.05' } });
+  });
+  afterAll(() => payments.system.stop());
+
+  interface Race extends PaidFor {
+    paid: boolean;
+    rivalId: number | undefined;
+  }
+
+  /** Pays so many milliseconds before or after the deadline. @returns whether Stripe took the money */
+  async function payAt(held: PaidFor, offsetMs: number): Promise<boolean> {
+    await sleep(Math.max(0, held.expiresAtMs + offsetMs - Date.now()));
+    return payments.control.pay(held.intentId).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** Somebody else wants the slot as soon as it is free. @returns their booking, if they got it */
+  async function grab(held: PaidFor): Promise<number | undefined> {
+    await sleep(Math.max(0, held.expiresAtMs - 50 - Date.now()));
+    for (let round = 0; round < 12; round++) {
+      const { status, body } = await payments.askForHold(held.roomId);
+      if (status === 201) return body.id;
+      if ((await payments.facts(held.id)).status === 'confirmed') return undefined;
+      await sleep(150);
+    }
+    return undefined;
+  }
+
+  async function race(number: number): Promise<Race> {
+    // One after the other, so that it is the race that decides and not the queue.
+    await sleep(number * 60);
+    const held = await payments.holdToPay();
+    const offsetMs = -600 + ((number * 7) % 60) * 20;
+    const [paid, rivalId] = await Promise.all([payAt(held, offsetMs), grab(held)]);
+    return { ...held, paid, rivalId };
+  }
+
+  test('60 payments within 600 ms of the deadline, a rival for each slot: every one is a room or its money back', async () => {
+    const races = await Promise.all(Array.from({ length: 60 }, (_, number) => race(number)));
+    expect(races.some((one) => one.paid)).toBe(true);
+    await until(
+      'all is decided',
+      async () => {
+        const open = await rows(
+          payments.db,
+          `select 1 from bookings b where b.status = 'pending'
+         union all select 1 from refunds f where f.status <> 'succeeded'
+         union all select 1 from payments p where p.status not in ('succeeded', 'canceled')
+         union all select 1 from payments p join bookings b on b.id = p.booking_id
+           where p.status = 'succeeded' and b.confirmed_payment_id is distinct from p.id
+             and not exists (select 1 from refunds f where f.payment_id = p.id)`,
+        );
+        return open.length === 0;
+      },
+      25_000,
+    );
+
+    // I1: no two bookings that hold a room overlap, now or at any time in the audit's order.
+    const overlaps = await rows(
+      payments.db,
+      `select 1 from bookings a join bookings b on a.room_id = b.room_id and a.id < b.id and a.during && b.during
+        where a.status in ('pending', 'confirmed') and b.status in ('pending', 'confirmed')`,
+    );
+    expect(overlaps).toEqual([]);
+    for (const one of races) {
+      const { status, confirmed_payment_id } = await payments.facts(one.id);
+      const money = await payments.ledgerOf(one.intentId);
+      const shown = { paid: one.paid, booking: status, intent: money.status, refunded: money.refundedMinor };
+      // I2, I3, I5: money means the room or the money back, no money means no room and nothing left to pay.
+      if (!one.paid) {
+        expect(shown).toEqual({ paid: false, booking: 'expired', intent: 'canceled', refunded: 0 });
+      } else if (status === 'confirmed') {
+        expect(shown).toMatchObject({ intent: 'succeeded', refunded: 0 });
+        expect(confirmed_payment_id).not.toBeNull();
+        expect(one.rivalId).toBeUndefined();
+      } else {
+        expect(shown).toEqual({ paid: true, booking: 'expired', intent: 'succeeded', refunded: priceMinor });
+        expect(money.refunds).toHaveLength(1);
+      }
+      // The contract: Stripe's answer decides the race, so who has paid within the hold has the room.
+      if (one.paid && (money.succeededAt ?? Infinity) < one.expiresAtMs) expect(status).toBe('confirmed');
+    }
+  }, 60_000);
+});

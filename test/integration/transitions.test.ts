@@ -1,0 +1,126 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { moveBooking } from '../../db/bookings.ts';
+import { rows } from '../../db/knex.ts';
+import { decideMoney, expireHold } from '../../db/money.ts';
+import { type BookingStatus, bookingStatuses, legalMoves } from '../../domain/booking.ts';
+import { asOwner, newBooking } from '../factories.ts';
+import { startSystem, type System, type TestUser } from '../setup/system.ts';
+
+interface Made {
+  id: number;
+  ref: string;
+  paymentId: number;
+  paymentRef: string;
+}
+
+describe('the moves of a booking', () => {
+  let system: System;
+  let guest: TestUser;
+  beforeAll(async () => {
+    system = await startSystem({ worker: false });
+    guest = await system.newUser();
+  });
+  afterAll(() => system.stop());
+
+  /** A pending booking with money that nothing was decided about. */
+  async function paidHold(): Promise<Made> {
+    const { id } = await newBooking(system, guest);
+    const paymentRef = randomUUID();
+    const [made] = await rows<{ ref: string; paymentId: number }>(
+      system.db,
+      `with paid as (
+         insert into payments (ref, booking_id, attempt, stripe_payment_intent_id, amount_minor, currency, status,
+                               amount_received_minor)
+         values (?, ?, 1, ?, 4000, 'usd', 'succeeded', 4000) returning id
+       ) select ref, (select id from paid) as "paymentId" from bookings where id = ?`,
+      [paymentRef, id, `pi_${paymentRef}`, id],
+    );
+    if (!made) throw new Error('no booking');
+    return { id, paymentRef, ...made };
+  }
+
+  const eventsOf = (id: number) =>
+    rows<{ from: BookingStatus | null; to: BookingStatus }>(
+      system.db,
+      'select from_status as "from", to_status as "to" from booking_events where booking_id = ? order by id',
+      [id],
+    );
+
+  test('PG-05 of confirm, expire and cancel at once one wins, and the events tell one line', async () => {
+    const winners = new Set<string>();
+    for (let round = 0; round < 60; round++) {
+      const { id, ref, paymentRef } = await paidHold();
+      const moves = [
+        () => decideMoney(system.db, { paymentRef, bookingRef: ref, actor: 'test' }),
+        () => expireHold(system.db, ref, 'test', 'unpaid'),
+        () => moveBooking(system.db, { bookingId: id, to: 'cancelled', actor: 'test', cause: 'test' }),
+        () => moveBooking(system.db, { bookingId: id, to: 'expired', actor: 'test', cause: 'test' }),
+      ];
+      await Promise.all(moves.map((_, n) => moves[(n + round) % moves.length]?.()));
+      const events = await eventsOf(id);
+      // Each move starts where the one before it ended, and is legal.
+      let status: BookingStatus | null = null;
+      for (const { from, to } of events) {
+        expect(from).toBe(status);
+        if (from) expect(legalMoves[from]).toContain(to);
+        status = to;
+      }
+      const [row] = await rows<{ status: BookingStatus; refunds: number }>(
+        system.db,
+        `select status, (select count(*)::int from refunds f join payments p on p.id = f.payment_id
+                          where p.booking_id = b.id) as refunds from bookings b where id = ?`,
+        [id],
+      );
+      expect(row?.status).toBe(status);
+      // The money has one end: the booking it confirmed, or the way back; a confirmed booking that is then
+      // cancelled here, by the bare move, keeps its money, since the decision on it was taken before.
+      const confirmed = events.some(({ to }) => to === 'confirmed');
+      expect(row?.refunds).toBe(confirmed ? 0 : 1);
+      winners.add(events.map(({ to }) => to).join(' '));
+    }
+    expect(winners.size).toBeGreaterThan(1);
+  });
+
+  test('PG-05 the database makes the legal moves and no other, for every pair of statuses', async () => {
+    await asOwner(system, async (owner) => {
+      for (const from of bookingStatuses) {
+        for (const to of bookingStatuses) {
+          const { id, paymentId } = await paidHold();
+          // Only the trigger stands between a booking and any status at all.
+          await owner.query('alter table bookings disable trigger bookings_legal_move');
+          await owner.query('update bookings set status = $1, confirmed_payment_id = $2 where id = $3', [
+            from,
+            paymentId,
+            id,
+          ]);
+          await owner.query('alter table bookings enable trigger bookings_legal_move');
+          const moved = owner.query('update bookings set status = $1 where id = $2', [to, id]);
+          if (from === to || legalMoves[from].includes(to)) await moved;
+          else
+            await expect(moved).rejects.toMatchObject({ code: '23514', constraint: 'bookings_legal_move' });
+        }
+      }
+    });
+  });
+
+  test('a booking is never confirmed without a payment of its own', async () => {
+    const [one, other] = await Promise.all([paidHold(), paidHold()]);
+    const confirm = (id: number, paymentId: number | null) =>
+      rows(system.db, `update bookings set status = 'confirmed', confirmed_payment_id = ? where id = ?`, [
+        paymentId,
+        id,
+      ]);
+    await expect(confirm(one.id, null)).rejects.toMatchObject({ constraint: 'bookings_paid_for' });
+    await expect(confirm(one.id, other.paymentId)).rejects.toMatchObject({ constraint: 'bookings_paid_by' });
+  });
+
+  test('OP-02 the events of a booking can be added to, not changed, not even by the owner', async () => {
+    const { id } = await paidHold();
+    for (const sql of ['update booking_events set actor = $$x$$', 'delete from booking_events']) {
+      await expect(rows(system.db, sql)).rejects.toMatchObject({ code: '42501' });
+      await asOwner(system, (owner) => expect(owner.query(sql)).rejects.toMatchObject({ code: '42501' }));
+    }
+    expect(await eventsOf(id)).toHaveLength(1);
+  });
+});

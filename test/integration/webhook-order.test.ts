@@ -1,0 +1,202 @@
+import type Stripe from 'stripe';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { until } from '../setup/system.ts';
+import { type PaidFor, type Payments, permutationsOf, startPayments } from './payment-kit.ts';
+
+/** What a PaymentIntent can go through at Stripe, what of it is told to us, and where the booking is afterwards. */
+interface Life {
+  name: string;
+  live(payments: Payments, intentId: string): Promise<unknown>;
+  told: string[];
+  ends: { status: string; payment_status: string };
+  flags?: string[];
+}
+
+const decline = (payments: Payments, id: string) =>
+  payments.control.pay(id, 'pm_card_visa_chargeDeclined').catch((error: { status: number }) => error.status);
+
+async function processThen(payments: Payments, id: string, outcome: 'succeeded' | 'failed') {
+  await payments.control.startProcessing(id);
+  await payments.control.settleProcessing(id, outcome);
+}
+
+const paid = { status: 'confirmed', payment_status: 'succeeded' };
+
+const lives: Life[] = [
+  {
+    name: 'declined, then paid',
+    live: async (payments, id) => {
+      await decline(payments, id);
+      await payments.control.pay(id);
+    },
+    told: ['created', 'payment_failed', 'succeeded'],
+    ends: paid,
+  },
+  {
+    name: 'processing, then paid',
+    live: (payments, id) => processThen(payments, id, 'succeeded'),
+    told: ['created', 'processing', 'succeeded'],
+    ends: paid,
+  },
+  {
+    name: 'processing, refused, then paid',
+    live: async (payments, id) => {
+      await processThen(payments, id, 'failed');
+      await payments.control.pay(id);
+    },
+    told: ['processing', 'payment_failed', 'succeeded'],
+    ends: paid,
+  },
+  {
+    name: 'declined, then canceled',
+    live: async (payments, id) => {
+      await decline(payments, id);
+      await payments.stripe.paymentIntents.cancel(id);
+    },
+    told: ['created', 'payment_failed', 'canceled'],
+    ends: { status: 'pending', payment_status: 'failed' },
+  },
+  {
+    name: 'processing, then canceled',
+    live: async (payments, id) => {
+      await payments.control.startProcessing(id, { cancelable: true });
+      await payments.stripe.paymentIntents.cancel(id);
+    },
+    told: ['created', 'processing', 'canceled'],
+    ends: { status: 'pending', payment_status: 'pending' },
+  },
+  {
+    name: 'processing, refused, then canceled',
+    live: async (payments, id) => {
+      await processThen(payments, id, 'failed');
+      await payments.stripe.paymentIntents.cancel(id);
+    },
+    told: ['processing', 'payment_failed', 'canceled'],
+    ends: { status: 'pending', payment_status: 'failed' },
+  },
+  {
+    name: 'paid, then given back by hand',
+    live: async (payments, id) => {
+      await payments.control.pay(id);
+      await payments.stripe.refunds.create({ payment_intent: id });
+    },
+    told: ['succeeded', 'refund.created', 'charge.refunded'],
+    ends: { status: 'confirmed', payment_status: 'refunded' },
+    flags: ['refunded_at_stripe'],
+  },
+  {
+    name: 'declined, paid, then given back by hand',
+    live: async (payments, id) => {
+      await decline(payments, id);
+      await payments.control.pay(id);
+      await payments.stripe.refunds.create({ payment_intent: id });
+    },
+    told: ['payment_failed', 'succeeded', 'charge.refunded'],
+    ends: { status: 'confirmed', payment_status: 'refunded' },
+    flags: ['refunded_at_stripe'],
+  },
+];
+
+describe('the order of events', () => {
+  let payments: Payments;
+  beforeAll(async () => {
+    payments = await startPayments();
+    await payments.control.setWebhookBehaviour({ paused: true });
+  });
+  afterAll(() => payments.system.stop());
+
+  /** Stripe's own events of a PaymentIntent, by their short names. */
+  async function toldOf(intentId: string): Promise<Map<string, Stripe.Event>> {
+    const { created } = await payments.snapshot(intentId);
+    const events = await payments.eventsOf([intentId], created);
+    return new Map(events.map((event) => [event.type.replace('payment_intent.', ''), event]));
+  }
+
+  async function tell(intentId: string, order: string[]): Promise<void> {
+    const events = await toldOf(intentId);
+    for (const name of order) {
+      const event = events.get(name);
+      if (!event) throw new Error(`${intentId} has no event ${name}: ${[...events.keys()].join(', ')}`);
+      expect(await payments.control.redeliver(event.id)).toEqual({ status: 200 });
+    }
+  }
+
+  const untilSettled = ({ id }: PaidFor, ends: Life['ends']) =>
+    until(`booking ${id} is ${ends.status} and ${ends.payment_status}`, async () => {
+      const { status, payment_status } = await payments.facts(id);
+      return status === ends.status && payment_status === ends.payment_status;
+    });
+
+  for (const life of lives) {
+    test.concurrent.each(permutationsOf(life.told).map((order) => [order.join(', '), order] as const))(
+      `ST-08 ${life.name}, told as %s`,
+      async (_, order) => {
+        const held = await payments.holdToPay();
+        await life.live(payments, held.intentId);
+        await tell(held.intentId, order);
+        await untilSettled(held, life.ends);
+        const money = await payments.ledgerOf(held.intentId);
+        expect(await payments.refundsOf(held.id)).toEqual([]);
+        expect(await payments.flagsOn(held.intentId)).toEqual(life.flags ?? []);
+        expect(money.refunds).toHaveLength(life.flags ? 1 : 0);
+        if (life.ends.status !== 'pending') {
+          expect(await payments.moves(held.id)).toEqual(['pending', 'confirmed']);
+        }
+      },
+    );
+  }
+
+  test('ST-08 a booking whose PaymentIntent was canceled at Stripe is paid with another', async () => {
+    const held = await payments.holdToPay();
+    await decline(payments, held.intentId);
+    await payments.stripe.paymentIntents.cancel(held.intentId);
+    await tell(held.intentId, ['canceled', 'payment_failed']);
+    const second = await payments.openIntent(held.id);
+    expect(second).not.toBe(held.intentId);
+    await payments.control.pay(second);
+    await tell(second, ['succeeded', 'created']);
+    await payments.untilStatus(held.id, 'confirmed');
+    expect(await payments.paymentsOf(held.id)).toMatchObject([
+      { attempt: 1, status: 'canceled' },
+      { attempt: 2, status: 'succeeded' },
+    ]);
+  });
+
+  test('ST-09 a declined payment keeps the hold, shows as failed, and the next card confirms', async () => {
+    const held = await payments.holdToPay();
+    await decline(payments, held.intentId);
+    await tell(held.intentId, ['payment_failed']);
+    await untilSettled(held, { status: 'pending', payment_status: 'failed' });
+    expect(await payments.openIntent(held.id)).toBe(held.intentId);
+    await payments.control.pay(held.intentId, 'pm_card_mastercard');
+    await tell(held.intentId, ['succeeded']);
+    await payments.untilStatus(held.id, 'confirmed');
+    expect((await payments.show(held.id)).payment_status).toBe('succeeded');
+  });
+
+  test('ST-03 ST-08 all events of a payment, 100 times each in any order and at once, have one effect', async () => {
+    const held = await payments.holdToPay();
+    const sibling = await payments.holdToPay();
+    await processThen(payments, held.intentId, 'failed');
+    await payments.control.pay(held.intentId);
+    const events = [...(await toldOf(held.intentId)).values()];
+    const flood = events.flatMap((event) => Array.from({ length: 100 }, () => event));
+    flood.sort(() => Math.random() - 0.5);
+    const refused: unknown[] = [];
+    await Promise.all(
+      Array.from({ length: 10 }, async () => {
+        for (let event = flood.pop(); event; event = flood.pop()) {
+          const reply = await payments.control.redeliver(event.id);
+          if (!('status' in reply) || reply.status !== 200) refused.push(reply);
+        }
+      }),
+    );
+    expect(refused).toEqual([]);
+    await payments.untilStatus(held.id, 'confirmed');
+    await payments.untilCarried();
+    expect(await payments.moves(held.id)).toEqual(['pending', 'confirmed']);
+    expect(await payments.paymentsOf(held.id)).toHaveLength(1);
+    expect(await payments.ledgerOf(held.intentId)).toMatchObject({ chargedMinor: 4_000, refunds: [] });
+    expect(await payments.facts(sibling.id)).toMatchObject({ status: 'pending', payment_status: 'pending' });
+  });
+});

@@ -1,0 +1,238 @@
+import { existsSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { ConfigError, loadConfig } from '../../config.ts';
+import {
+  configNames,
+  copiedInto,
+  exampleEnv,
+  exampleNames,
+  interpolate,
+  read,
+  readCompose,
+  root,
+  seconds,
+  type Service,
+  sourcesOf,
+  variablesOf,
+} from './compose-kit.ts';
+
+const baseFile = 'docker-compose.yml';
+const emulatorFile = 'docker-compose.emulator.yml';
+const base = readCompose(baseFile);
+const emulated = readCompose(emulatorFile);
+/** As Compose merges the two files: maps by key. */
+const merged = Object.fromEntries(
+  [...new Set([...Object.keys(base.services), ...Object.keys(emulated.services)])].map((name) => {
+    const [first, second] = [base.services[name] ?? {}, emulated.services[name] ?? {}];
+    const environment = { ...first.environment, ...second.environment };
+    return [
+      name,
+      { ...first, ...second, environment, depends_on: { ...first.depends_on, ...second.depends_on } },
+    ];
+  }),
+) as Record<string, Service>;
+const services = Object.entries(merged);
+
+/** The environment that a service is started with. */
+const environmentOf = (service: Service | undefined, env: Record<string, string>) =>
+  Object.fromEntries(
+    Object.entries(service?.environment ?? {}).map(([name, value]) => [
+      name,
+      interpolate(String(value ?? ''), env),
+    ]),
+  );
+
+const productionEnv = {
+  POSTGRES_PASSWORD: 'p1',
+  BOOKING_OWNER_PASSWORD: 'o1',
+  BOOKING_APP_PASSWORD: 'a1',
+  TEMPORAL_DB_PASSWORD: 't1',
+  SECRET_KEY: 'abcdefghijklmnopqrstuvwxyz0123456789',
+  CLEANUP_TOKEN: 'cleanup-token-of-a-test',
+  STRIPE_SECRET_KEY: 'sk_live_x',
+  STRIPE_WEBHOOK_SECRET: 'whsec_x',
+};
+
+describe('docker compose', () => {
+  it('pins every image, those of the Dockerfile too', () => {
+    for (const [name, { image, build }] of services) {
+      if (build) expect(read('Dockerfile'), name).toMatch(new RegExp(`^FROM \\S+ AS ${build.target}$`, 'm'));
+      else expect(image, name).toMatch(/^[\w./-]+:\d+\.\d+[\w.-]*$/);
+    }
+    const stages = [...read('Dockerfile').matchAll(/^FROM (\S+) AS (\S+)$/gm)];
+    expect(stages.length).toBeGreaterThan(0);
+    for (const [, from = ''] of stages.filter(([, from]) => !stages.some(([, , stage]) => stage === from))) {
+      expect(from).toMatch(/^[\w./-]+:\d+\.\d+\.\d+[\w.-]*$/);
+    }
+  });
+
+  it('starts only programs that exist and are in the image', () => {
+    for (const [name, { command = [], build }] of services) {
+      const script = command.find((part) => part.endsWith('.ts'));
+      expect(Boolean(build && command.length > 0 && !script), `${name} runs a script`).toBe(false);
+      if (!script) continue;
+      expect(existsSync(join(root, script)), script).toBe(true);
+      const copied = copiedInto(build?.target ?? '');
+      expect(
+        copied.some((part) => script === part || script.startsWith(`${part}/`)),
+        script,
+      ).toBe(true);
+    }
+  });
+
+  it.each(['service', 'stripe-emulator'])(
+    'copies what the image %s imports, and .dockerignore lets it through',
+    (stage) => {
+      const copied = copiedInto(stage);
+      const inImage = (path: string) => copied.some((part) => path === part || path.startsWith(`${part}/`));
+      const allowed = read('.dockerignore')
+        .split('\n')
+        .filter((line) => line.startsWith('!'));
+      for (const part of copied) {
+        expect(existsSync(join(root, part)), part).toBe(true);
+        expect(allowed, part).toContain(`!${part}`);
+      }
+      const sources = copied.flatMap((part) => sourcesOf(part)).filter((path) => /\.tsx?$/.test(path));
+      expect(sources.length).toBeGreaterThan(20);
+      for (const source of sources) {
+        for (const [, specifier = ''] of read(source).matchAll(/from '(\.{1,2}\/[^']+)'/g)) {
+          const path = join(dirname(source), specifier);
+          expect(inImage(path), `${source} imports ${path}`).toBe(true);
+        }
+      }
+    },
+  );
+
+  it('mounts only files that exist; the script of the database can be executed', () => {
+    const mounts = services
+      .flatMap(([, { volumes = [] }]) => volumes)
+      .filter((volume) => volume.startsWith('./'));
+    expect(mounts).toHaveLength(4);
+    for (const mount of mounts)
+      expect(existsSync(join(root, mount.split(':')[0] as string)), mount).toBe(true);
+    expect(statSync(join(root, 'ops/postgres/init.sh')).mode & 0o111).toBe(0o111);
+  });
+
+  it('gives every service a health check, or says why not', () => {
+    const reasons = { ...base['x-no-health-check'], ...emulated['x-no-health-check'] };
+    for (const [name, { healthcheck }] of services) {
+      const checked = Boolean(healthcheck?.test) && !healthcheck?.disable;
+      expect(checked !== name in reasons, `${name}: a health check or a reason, not both`).toBe(true);
+    }
+    expect(Object.keys(reasons).filter((name) => !(name in merged))).toEqual([]);
+  });
+
+  it('waits for services that exist, in a way that they can fulfil', () => {
+    for (const [name, { depends_on = {} }] of services) {
+      for (const [other, { condition }] of Object.entries(depends_on)) {
+        const runsOnce = merged[other]?.restart === 'on-failure:5';
+        const checked = Boolean(merged[other]?.healthcheck?.test);
+        expect(condition, `${name} → ${other}`).toBe(
+          runsOnce ? 'service_completed_successfully' : 'service_healthy',
+        );
+        expect(runsOnce || checked, `${name} → ${other}`).toBe(true);
+      }
+    }
+    expect(base.services['api']?.depends_on).not.toHaveProperty('temporal');
+  });
+
+  it('lets API and worker finish before it kills them', () => {
+    const worker = seconds(/shutdownForceTime: '(\d+s)'/.exec(read('worker/worker.ts'))?.[1]);
+    const api =
+      Number(/const drainMs = ([\d_]+)/.exec(read('api/server.ts'))?.[1]?.replaceAll('_', '')) / 1000;
+    expect(seconds(merged['worker']?.stop_grace_period)).toBeGreaterThan(worker);
+    const { shutdownDelayMs } = loadConfig(environmentOf(base.services['api'], productionEnv)).http;
+    expect(seconds(merged['api']?.stop_grace_period)).toBeGreaterThan(shutdownDelayMs / 1000 + api);
+  });
+
+  it('publishes nothing to the network that has no login, and nothing of the database', () => {
+    const ports = services.flatMap(([name, { ports = [] }]) =>
+      ports.map((port) => [name, interpolate(port, {})]),
+    );
+    expect(ports).toEqual([
+      ['temporal-ui', '127.0.0.1:8233:8080'],
+      ['api', '127.0.0.1:8000:8000'],
+      ['stripe', '127.0.0.1:14242:14242'],
+    ]);
+  });
+});
+
+describe('settings', () => {
+  it('pass from .env to API and worker, all of config.ts and nothing else', () => {
+    const given = (name: string) => Object.keys(base.services[name]?.environment ?? {});
+    const byImage = [...read('Dockerfile').matchAll(/\b(WORKFLOW_BUNDLE)=/g)].map(([, name]) => name);
+    const ofWorker = [...given('worker'), ...byImage].sort();
+    expect(ofWorker).toEqual(configNames().sort());
+    expect(given('api').sort()).toEqual(
+      given('worker')
+        .filter((name) => name !== 'METRICS_ADDRESS')
+        .sort(),
+    );
+    for (const name of Object.keys(emulated.services['api']?.environment ?? {})) {
+      expect(configNames()).toContain(name);
+    }
+  });
+
+  it('stand in .env.example, every one that is read and none that is not', () => {
+    const text = ['dev', 'db', 'commands']
+      .flatMap((folder) => sourcesOf(folder))
+      .map(read)
+      .join('\n');
+    const used = [...text.matchAll(/\benv(?:\.|\[')([A-Z][A-Z0-9_]+)|\b(DEV_[A-Z_]+_PORT)\b/g)];
+    // Not settings of ours: what the system itself sets.
+    const foreign = new Set(['PATH', 'HOME', 'XDG_CACHE_HOME']);
+    const compose = [baseFile, emulatorFile].flatMap(variablesOf);
+    const wanted = new Set([
+      ...configNames(),
+      ...used.map(([, one, port]) => one ?? port ?? '').filter((name) => !foreign.has(name)),
+      ...compose,
+      // What Compose itself reads.
+      'COMPOSE_FILE',
+      'COMPOSE_PATH_SEPARATOR',
+    ]);
+    expect(exampleNames().sort()).toEqual([...wanted].sort());
+  });
+
+  it('of .env.example as it stands start the service with the emulator', () => {
+    const env = exampleEnv();
+    expect(env['COMPOSE_FILE']?.split(env['COMPOSE_PATH_SEPARATOR'] ?? '')).toEqual([baseFile, emulatorFile]);
+    for (const name of ['api', 'worker']) {
+      const config = loadConfig(environmentOf(merged[name], env));
+      expect(config.debug).toBe(true);
+      expect(config.stripe.apiBase).toBe('http://stripe:14242');
+      expect(config.database.url).toBe('postgres://booking_app:try-out-app@postgres:5432/booking');
+    }
+    expect(environmentOf(merged['migrate'], env)['MIGRATE_DATABASE_URL']).toBe(
+      'postgres://booking_owner:try-out-owner@postgres:5432/booking',
+    );
+  });
+
+  it('of a production start the service without the emulator file', () => {
+    for (const name of ['api', 'worker']) {
+      const config = loadConfig(environmentOf(base.services[name], productionEnv));
+      expect(config.debug).toBe(false);
+      expect(config.stripe).toMatchObject({ apiBase: undefined, livemode: true });
+    }
+  });
+
+  it('that are missing in production are named, each of them', () => {
+    const { SECRET_KEY: _, CLEANUP_TOKEN: __, STRIPE_SECRET_KEY: ___, ...rest } = productionEnv;
+    const start = () => loadConfig(environmentOf(base.services['api'], rest));
+    expect(start).toThrow(ConfigError);
+    expect(start).toThrow('STRIPE_SECRET_KEY: required, but not set');
+    expect(() =>
+      loadConfig(environmentOf(base.services['api'], { ...rest, STRIPE_SECRET_KEY: 'sk_live_x' })),
+    ).toThrow(/SECRET_KEY: required[\s\S]*CLEANUP_TOKEN: required/);
+  });
+
+  it('without .env make compose say what to do', () => {
+    expect(() => environmentOf(base.services['postgres'], {})).toThrow('copy .env.example to .env');
+  });
+
+  it('of an outside database reach the services and the migrations alike', () => {
+    const env = { ...productionEnv, DATABASE_URL: 'postgres://app:x@db.example/booking?sslmode=verify-full' };
+    expect(environmentOf(base.services['api'], env)['DATABASE_URL']).toBe(env.DATABASE_URL);
+    expect(environmentOf(base.services['migrate'], env)['MIGRATE_DATABASE_URL']).toBe(env.DATABASE_URL);
+  });
+});

@@ -1,0 +1,218 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ConfigError, loadConfig } from '../../config.ts';
+
+const debug = {
+  DEBUG: 'true',
+  DATABASE_URL: 'postgres://booking:pw@localhost/booking',
+  TEMPORAL_ADDRESS: 'localhost:7233',
+  STRIPE_SECRET_KEY: 'sk_test_123',
+  STRIPE_WEBHOOK_SECRET: 'whsec_123',
+};
+const production = {
+  ...debug,
+  DEBUG: 'false',
+  SECRET_KEY: '0123456789abcdef0123456789abcdef',
+  CLEANUP_TOKEN: 'a-token-of-its-own',
+};
+
+/** The faults that the settings are refused for, a line each; empty: they are taken. */
+function faultsOf(env: NodeJS.ProcessEnv): string[] {
+  try {
+    loadConfig(env);
+    return [];
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return error.message
+      .split('\n')
+      .slice(1)
+      .map((line) => line.trim());
+  }
+}
+const namesOf = (env: NodeJS.ProcessEnv) => faultsOf(env).map((fault) => fault.split(':')[0]);
+
+describe('the defaults', () => {
+  test('of a development machine', () => {
+    const config = loadConfig(debug);
+    expect(config).toMatchObject({
+      debug: true,
+      http: { host: '127.0.0.1', port: 8000, trustProxyHops: 0, corsOrigins: [] },
+      temporal: { namespace: 'default', taskQueue: 'bookings', tls: undefined },
+      holdMs: 30 * 60_000,
+      freeCancelHours: 24,
+      horizonDays: 365,
+      limits: { openHolds: 5 },
+      stripe: { livemode: false, successUrl: 'http://localhost:8000/payment/success' },
+    });
+  });
+
+  test('debug is off where nobody turns it on', () => {
+    expect(loadConfig({ ...production, DEBUG: '' }).debug).toBe(false);
+  });
+
+  test.each([
+    ['0.1', 6_000],
+    ['0.01', 600],
+    ['1440', 86_400_000],
+  ])('HOLD_MINUTES=%s is %i ms', (minutes, ms) => {
+    expect(loadConfig({ ...debug, HOLD_MINUTES: minutes }).holdMs).toBe(ms);
+  });
+
+  test('secrets that are being rotated: several, the first one signs', () => {
+    const [fresh, old] = ['abcdefgh'.repeat(4), '01234567'.repeat(4)];
+    const rotating = {
+      ...debug,
+      STRIPE_WEBHOOK_SECRET: 'whsec_new, whsec_old',
+      SECRET_KEY: `${fresh},${old}`,
+    };
+    const config = loadConfig(rotating);
+    expect(config.stripe.webhookSecrets).toEqual(['whsec_new', 'whsec_old']);
+    expect(config.auth.secretKeys).toEqual([fresh, old]);
+  });
+
+  test('a live key means live mode', () => {
+    expect(loadConfig({ ...debug, STRIPE_SECRET_KEY: 'rk_live_1' }).stripe.livemode).toBe(true);
+  });
+});
+
+describe('faults', () => {
+  test('are told all at once, by name', () => {
+    const names = namesOf({ PORT: 'eighty', HOLD_MINUTES: '0', LOG_LEVEL: 'loud', STRIPE_SECRET_KEY: 'x' });
+    expect(names.sort()).toEqual([
+      'DATABASE_URL',
+      'HOLD_MINUTES',
+      'LOG_LEVEL',
+      'PORT',
+      'STRIPE_SECRET_KEY',
+      'STRIPE_WEBHOOK_SECRET',
+      'TEMPORAL_ADDRESS',
+    ]);
+  });
+
+  test('an empty value in a .env file means that it is not set', () => {
+    expect(faultsOf({ ...debug, DATABASE_URL: '' })).toEqual(['DATABASE_URL: required, but not set']);
+    expect(loadConfig({ ...debug, HOLD_MINUTES: '' }).holdMs).toBe(30 * 60_000);
+  });
+
+  test('never show a value', () => {
+    const secrets = {
+      DATABASE_URL: 'mysql://root:hunter2@db/x',
+      STRIPE_SECRET_KEY: 'hunter2-stripe',
+      STRIPE_WEBHOOK_SECRET: 'hunter2-hook',
+      SECRET_KEY: 'hunter2',
+      CLEANUP_TOKEN: 'hunter2',
+      PORT: 'hunter2',
+      DEBUG: 'hunter2',
+      LOG_LEVEL: 'hunter2',
+      TEMPORAL_TLS: 'hunter2',
+    };
+    const faults = faultsOf({ ...debug, ...secrets });
+    expect(faults.length).toBeGreaterThanOrEqual(8);
+    expect(faults.join('\n')).not.toContain('hunter2');
+    const short = faultsOf({ ...production, SECRET_KEY: 'hunter2' });
+    expect(short.join('\n')).toContain('SECRET_KEY');
+    expect(short.join('\n')).not.toContain('hunter2');
+  });
+
+  test.each([
+    ['PORT', '65536'],
+    ['PORT', '-1'],
+    ['HOLD_MINUTES', '1441'],
+    ['HOLD_MINUTES', 'Infinity'],
+    ['FREE_CANCEL_HOURS', '-1'],
+    ['BOOKING_HORIZON_DAYS', '0.5'],
+    ['LIMIT_OPEN_HOLDS', '-1'],
+    ['DATABASE_URL', 'http://localhost'],
+    ['STRIPE_API_BASE', 'ftp://localhost'],
+    ['STRIPE_WEBHOOK_SECRET', ','],
+    ['STRIPE_PUBLISHABLE_KEY', 'sk_test_1'],
+    ['TRUST_PROXY_HOPS', '11'],
+    ['CLEANUP_TOKEN', 'too-short'],
+    ['TEMPORAL_TLS_SERVER_CA_CERT_PATH', '/does/not/exist'],
+  ])('%s=%s', (name, value) => {
+    expect(namesOf({ ...debug, [name]: value })).toContain(name);
+  });
+});
+
+describe('outside debug', () => {
+  test('the usual settings are taken', () => {
+    expect(faultsOf(production)).toEqual([]);
+  });
+
+  test.each([
+    ['no SECRET_KEY', { SECRET_KEY: '' }, 'SECRET_KEY'],
+    ['a short SECRET_KEY', { SECRET_KEY: '0123456789abcdef' }, 'SECRET_KEY'],
+    ['a SECRET_KEY of one letter', { SECRET_KEY: 'a'.repeat(64) }, 'SECRET_KEY'],
+    ['one good and one short SECRET_KEY', { SECRET_KEY: `${production.SECRET_KEY},short` }, 'SECRET_KEY'],
+    ['the debug key', { SECRET_KEY: 'debug-only-secret-key-that-signs-nothing-real' }, 'SECRET_KEY'],
+    ['no CLEANUP_TOKEN', { CLEANUP_TOKEN: '' }, 'CLEANUP_TOKEN'],
+    ['a CLEANUP_TOKEN that is the SECRET_KEY', { CLEANUP_TOKEN: production.SECRET_KEY }, 'CLEANUP_TOKEN'],
+  ])('%s is refused', (_, change, name) => {
+    expect(namesOf({ ...production, ...change })).toContain(name);
+  });
+
+  test('in debug none of this is asked for', () => {
+    expect(faultsOf(debug)).toEqual([]);
+  });
+});
+
+describe('TM-15 Temporal outside this machine', () => {
+  const remote = { ...production, TEMPORAL_ADDRESS: 'temporal.example:7233' };
+  let dir: string;
+  beforeAll(() => {
+    dir = mkdtempSync(join(tmpdir(), 'config-'));
+    writeFileSync(join(dir, 'client.pem'), 'a certificate');
+    writeFileSync(join(dir, 'client.key'), 'a key');
+  });
+  afterAll(() => rmSync(dir, { recursive: true }));
+
+  test('is refused without TLS, and told how to cure it', () => {
+    const faults = faultsOf(remote);
+    expect(faults).toHaveLength(1);
+    expect(faults[0]).toMatch(
+      /^TEMPORAL_ADDRESS: .*TEMPORAL_TLS, TEMPORAL_API_KEY or.*TEMPORAL_ALLOW_PLAINTEXT/,
+    );
+  });
+
+  test.each(['10.0.0.5:7233', '[2001:db8::1]:7233', 'localhost.example:7233', '0.0.0.0:7233'])(
+    '%s is not this machine',
+    (address) => {
+      expect(namesOf({ ...remote, TEMPORAL_ADDRESS: address })).toEqual(['TEMPORAL_ADDRESS']);
+    },
+  );
+
+  test.each(['localhost:7233', '127.0.0.1:7233', '127.5.0.1:1', '[::1]:7233', 'localhost'])(
+    '%s is this machine',
+    (address) => {
+      expect(faultsOf({ ...remote, TEMPORAL_ADDRESS: address })).toEqual([]);
+    },
+  );
+
+  test('TEMPORAL_TLS=false switches TLS off and so is no excuse, whatever else is set', () => {
+    expect(namesOf({ ...remote, TEMPORAL_TLS: 'false' })).toEqual(['TEMPORAL_ADDRESS']);
+    expect(namesOf({ ...remote, TEMPORAL_TLS: 'false', TEMPORAL_API_KEY: 'key' })).toEqual([
+      'TEMPORAL_ADDRESS',
+    ]);
+  });
+
+  test('is taken with TLS, an API key, or on purpose', () => {
+    expect(loadConfig({ ...remote, TEMPORAL_TLS: 'true' }).temporal.tls).toEqual({});
+    const withKey = loadConfig({ ...remote, TEMPORAL_API_KEY: 'key' }).temporal;
+    expect(withKey).toMatchObject({ apiKey: 'key', tls: {} });
+    expect(loadConfig({ ...remote, TEMPORAL_ALLOW_PLAINTEXT: 'true' }).temporal.tls).toBeUndefined();
+  });
+
+  test('mTLS needs both halves, and reads them from their files', () => {
+    const crt = { TEMPORAL_TLS_CLIENT_CERT_PATH: join(dir, 'client.pem') };
+    const key = { TEMPORAL_TLS_CLIENT_KEY_PATH: join(dir, 'client.key') };
+    expect(faultsOf({ ...remote, ...crt }).join()).toContain('set both or none');
+    const { tls } = loadConfig({ ...remote, ...crt, ...key }).temporal;
+    expect(tls?.clientCertPair).toEqual({ crt: Buffer.from('a certificate'), key: Buffer.from('a key') });
+  });
+
+  test('in debug plain is enough', () => {
+    expect(faultsOf({ ...debug, TEMPORAL_ADDRESS: 'temporal:7233' })).toEqual([]);
+  });
+});

@@ -1,0 +1,212 @@
+import { ApplicationFailure } from '@temporalio/common';
+import type { Activities, BookingState } from '../../activities/index.ts';
+import { type BookingStatus, judgeCancel } from '../../domain/booking.ts';
+import { processingGraceMs, processingPollMs } from '../../domain/limits.ts';
+import type { PaymentNews } from '../../workflows/messages.ts';
+
+/** A payment as Stripe has it, and what we have made of it. */
+export interface FakePayment {
+  intentId: string;
+  ref: string;
+  atStripe: 'open' | 'processing' | 'succeeded' | 'canceled';
+  refund?: 'pending' | 'succeeded' | 'stuck';
+}
+
+/** One row, as small as the workflows can see it. Instants are milliseconds on the test server's clock. */
+export interface FakeBooking {
+  ref: string;
+  status: BookingStatus;
+  holdExpiresAtMs: number;
+  /** Later than the deadline while Stripe says `processing`. */
+  settleAtMs: number;
+  startsAtMs: number;
+  endsAtMs: number;
+  workflowId: string;
+  /** Somebody else holds the room now: late money does not confirm. */
+  slotTaken: boolean;
+  payments: FakePayment[];
+  confirmedBy?: string;
+  /** Every move, in order, with the instant at which it was made. */
+  moves: { to: BookingStatus; atMs: number }[];
+}
+
+/** What a booking's own workflows ask for. The reconciler's steps are tested on a real database. */
+type Steps = Pick<
+  Activities,
+  | 'loadBooking'
+  | 'settleHold'
+  | 'decidePayment'
+  | 'verifyPayment'
+  | 'closeIntents'
+  | 'cancelBooking'
+  | 'completeStay'
+  | 'sendRefund'
+  | 'flagRefundStuck'
+>;
+type Name = keyof Steps;
+/** Runs before an activity does its work: may throw, wait, or let the world change meanwhile. */
+type Before = (attempt: number) => Promise<void> | void;
+
+const freeCancelHours = 24;
+/** The real activities wait for an instant that is this near instead of going round by another timer. */
+const shortWaitMs = 2_000;
+const stateKeys = ['succeeded', 'canceled'];
+
+/**
+ * The activities over rows in memory, with the real rules (domain/) and the real answers, on the test server's
+ * skipping clock.
+ *
+ * @param clock the database's clock, in epoch milliseconds
+ */
+export function createFakeActivities(clock: () => Promise<number>) {
+  const bookings = new Map<string, FakeBooking>();
+  const calls: { name: Name; key: string }[] = [];
+  const before = new Map<string, Before>();
+
+  async function enter(name: Name, key: string): Promise<void> {
+    calls.push({ name, key });
+    await before.get(`${name} ${key}`)?.(
+      calls.filter((call) => call.name === name && call.key === key).length,
+    );
+  }
+
+  function find(ref: string): FakeBooking {
+    const booking = bookings.get(ref);
+    if (!booking) throw ApplicationFailure.nonRetryable(`no booking ${ref}`, 'BookingNotFound');
+    return booking;
+  }
+
+  async function stateOf(booking: FakeBooking): Promise<BookingState> {
+    const now = await clock();
+    return {
+      bookingRef: booking.ref,
+      status: booking.status,
+      settleAt: new Date(booking.settleAtMs).toISOString(),
+      settleInMs: Math.max(0, booking.settleAtMs - now),
+      endsAt: new Date(booking.endsAtMs).toISOString(),
+      endsInMs: Math.max(0, booking.endsAtMs - now),
+      workflowId: booking.workflowId,
+      hasOpenIntent: booking.payments.some(({ atStripe }) => !stateKeys.includes(atStripe)),
+    };
+  }
+
+  async function move(booking: FakeBooking, to: BookingStatus): Promise<void> {
+    booking.status = to;
+    booking.moves.push({ to, atMs: await clock() });
+  }
+
+  /** Confirm or refund, once. */
+  async function decide(booking: FakeBooking, payment: FakePayment, workflowId?: string): Promise<void> {
+    if (payment.atStripe !== 'succeeded' || payment.refund || booking.confirmedBy === payment.ref) return;
+    const late = booking.status === 'expired' && !booking.slotTaken && booking.startsAtMs > (await clock());
+    if (booking.status !== 'pending' && !late) {
+      payment.refund = 'pending';
+      return;
+    }
+    booking.confirmedBy = payment.ref;
+    if (workflowId) booking.workflowId = workflowId;
+    await move(booking, 'confirmed');
+  }
+
+  /** Stripe is asked to cancel what is open. */
+  function close(booking: FakeBooking): boolean {
+    for (const payment of booking.payments) if (payment.atStripe === 'open') payment.atStripe = 'canceled';
+    return !booking.payments.some(({ atStripe }) => atStripe === 'processing');
+  }
+
+  function paymentOf(ref: string): FakePayment {
+    const all = [...bookings.values()].flatMap((booking) => booking.payments);
+    const payment = all.find((one) => one.ref === ref);
+    if (!payment) throw ApplicationFailure.nonRetryable(`no refund of ${ref}`, 'RefundNotFound');
+    return payment;
+  }
+
+  async function decideNews(news: PaymentNews & { workflowId: string }): Promise<BookingState> {
+    const booking = find(news.bookingRef);
+    const payment = booking.payments.find((one) => one.intentId === news.intentId);
+    if (payment) await decide(booking, payment, news.workflowId);
+    return stateOf(booking);
+  }
+
+  const activities: Steps = {
+    async loadBooking({ bookingRef }) {
+      await enter('loadBooking', bookingRef);
+      return stateOf(find(bookingRef));
+    },
+    async settleHold({ bookingRef }) {
+      await enter('settleHold', bookingRef);
+      const booking = find(bookingRef);
+      const now = await clock();
+      if (booking.status !== 'pending' || booking.settleAtMs > now + shortWaitMs) return stateOf(booking);
+      if (!close(booking) && now < booking.holdExpiresAtMs + processingGraceMs) {
+        booking.settleAtMs = now + processingPollMs;
+        return stateOf(booking);
+      }
+      for (const payment of booking.payments) await decide(booking, payment);
+      if (booking.status === 'pending') await move(booking, 'expired');
+      return stateOf(booking);
+    },
+    async decidePayment(news) {
+      await enter('decidePayment', news.bookingRef);
+      return decideNews(news);
+    },
+    async verifyPayment(news) {
+      await enter('verifyPayment', news.bookingRef);
+      return decideNews(news);
+    },
+    async closeIntents({ bookingRef, workflowId }) {
+      await enter('closeIntents', bookingRef);
+      const booking = find(bookingRef);
+      if (!close(booking)) throw ApplicationFailure.retryable('Stripe says processing', 'IntentStillOpen');
+      for (const payment of booking.payments) await decide(booking, payment, workflowId);
+      return stateOf(booking);
+    },
+    async cancelBooking(request) {
+      await enter('cancelBooking', request.bookingRef);
+      const booking = find(request.bookingRef);
+      const { status } = booking;
+      if (status === 'cancelled')
+        return { result: { cancelled: true, refund: false }, state: await stateOf(booking) };
+      const [startsAt, now] = [new Date(booking.startsAtMs), new Date(await clock())];
+      const { byStaff, refund: refundAsked } = request;
+      const verdict = judgeCancel({ status, startsAt, now, freeCancelHours, byStaff, refundAsked });
+      if (!verdict.allowed) {
+        const result = { cancelled: false as const, reason: verdict.reason, status };
+        return { result, state: await stateOf(booking) };
+      }
+      await move(booking, 'cancelled');
+      for (const payment of booking.payments)
+        if (verdict.refund && payment.atStripe === 'succeeded') payment.refund ??= 'pending';
+      return { result: { cancelled: true, refund: verdict.refund }, state: await stateOf(booking) };
+    },
+    async completeStay({ bookingRef }) {
+      await enter('completeStay', bookingRef);
+      const booking = find(bookingRef);
+      const due = booking.endsAtMs <= (await clock()) + shortWaitMs;
+      if (booking.status === 'confirmed' && due) await move(booking, 'completed');
+      return stateOf(booking);
+    },
+    async sendRefund({ paymentRef }) {
+      await enter('sendRefund', paymentRef);
+      paymentOf(paymentRef).refund = 'succeeded';
+      return 'succeeded';
+    },
+    async flagRefundStuck({ paymentRef }) {
+      await enter('flagRefundStuck', paymentRef);
+      paymentOf(paymentRef).refund = 'stuck';
+    },
+  };
+
+  return {
+    activities,
+    bookings,
+    /** How often an activity was called for a booking (for a payment, where it is about one). */
+    count: (name: Name, key: string) => calls.filter((call) => call.name === name && call.key === key).length,
+    /** Lets something happen each time before an activity does its work for this booking or payment. */
+    before(name: Name, key: string, run: Before): void {
+      before.set(`${name} ${key}`, run);
+    },
+  };
+}
+
+export type FakeActivities = ReturnType<typeof createFakeActivities>;

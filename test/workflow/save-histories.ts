@@ -1,0 +1,31 @@
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { findTemporalTestServer } from '../../dev/temporal-test-server.ts';
+import { fileNameOf, historiesDir, printHistory } from './histories.ts';
+import { scenarios } from './scenarios.ts';
+import { openStage } from './stage.ts';
+
+/**
+ * `npm run histories [-- WORDS]`: plays every scenario (or those whose name contains WORDS) and saves their histories.
+ * Only for a scenario that is new: the old files are the point, they are what open workflows look like. A change of
+ * the workflows that does not replay them needs `patched`, not new files.
+ */
+async function main(words: string): Promise<void> {
+  const stage = await openStage({ testServerPath: await findTemporalTestServer(console.log) });
+  const dir = fileURLToPath(historiesDir);
+  mkdirSync(dir, { recursive: true });
+  try {
+    for (const [name, play] of Object.entries(scenarios).filter(([key]) => key.includes(words))) {
+      const handle = await play(stage);
+      const history = await handle.fetchHistory();
+      writeFileSync(new URL(fileNameOf(name), historiesDir), printHistory(handle.workflowId, history));
+      console.log(`${name}: ${history.events?.length} events`);
+    }
+    const wanted = Object.keys(scenarios).map(fileNameOf);
+    for (const file of readdirSync(dir)) if (!wanted.includes(file)) rmSync(new URL(file, historiesDir));
+  } finally {
+    await stage.close();
+  }
+}
+
+await main(process.argv.slice(2).join(' '));
