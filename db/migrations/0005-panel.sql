@@ -29,3 +29,7 @@ create index users_email_prefix on users (email text_pattern_ops);
 
 -- Payments that are neither paid nor closed: few, and the front page asks which of them are stuck.
 create index payments_unsettled on payments (updated_at) where status in ('creating', 'processing');
+
+-- Bookings whose payment is neither open nor simply paid are few, and staff looks for them.
+create index bookings_by_odd_payment on bookings (payment_status, id)
+  where payment_status in ('processing', 'failed', 'refunded');

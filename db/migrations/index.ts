@@ -11,6 +11,7 @@ export const migrationNames = [
   '0003-record-payment-event',
   '0004-open-payment',
   '0005-panel',
+  '0006-reconcile',
 ];
 
 /** knex's view of the list: each migration is SQL text, and forward only (docs/operations.md, "Rolling back"). */
