@@ -42,10 +42,17 @@ export function parseTimeOfDay(text: string): number | undefined {
   return minute < 60 && minutes <= 1440 ? minutes : undefined;
 }
 
-/** 570 → `09:30:00`. */
+/** Every minute of a day as `HH:MM:00`: lists of slots write thousands of them. */
+const timesOfDay = Array.from({ length: 1441 }, (_, minute) => {
+  const hours = String(Math.floor(minute / 60)).padStart(2, '0');
+  return `${hours}:${String(minute % 60).padStart(2, '0')}:00`;
+});
+
+/** 570 → `09:30:00`. @throws RangeError for what is no minute of a day */
 export function formatTimeOfDay(minutes: number): string {
-  const two = (n: number) => String(n).padStart(2, '0');
-  return `${two(Math.floor(minutes / 60))}:${two(minutes % 60)}:00`;
+  const text = timesOfDay[minutes];
+  if (text === undefined) throw new RangeError(`no minute of a day: ${minutes}`);
+  return text;
 }
 
 /** Does the zone exist in this runtime's time zone data? */
