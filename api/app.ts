@@ -28,7 +28,7 @@ export function createApp(deps: Deps): Koa {
   app.use(problemMiddleware());
   app.use(limitRequests(deps.limiters));
   app.use(serveMetrics(deps.metrics, config.metricsToken));
-  app.use(serveDocument(printOpenApi(routes)));
+  app.use(serveDocument(() => printOpenApi(routes)));
   app.use(panel(deps));
   app.use(site(deps));
   app.use(mount(routes, deps));
@@ -64,12 +64,15 @@ function allowOrigins(origins: readonly string[]): Koa.Middleware {
   });
 }
 
-function serveDocument(document: unknown): Koa.Middleware {
-  const text = JSON.stringify(document);
+/** Printed once a day: the examples hold dates that lie ahead. */
+function serveDocument(print: () => unknown): Koa.Middleware {
+  let printed = { day: '', text: '' };
   return async (ctx, next) => {
     if (ctx.path !== '/openapi.json' || ctx.method !== 'GET') return next();
+    const day = new Date().toISOString().slice(0, 10);
+    if (printed.day !== day) printed = { day, text: JSON.stringify(print()) };
     ctx.state['route'] = '/openapi.json';
     ctx.type = 'application/json';
-    ctx.body = text;
+    ctx.body = printed.text;
   };
 }

@@ -34,7 +34,9 @@ export function connectDatabase(url: string, options: DatabaseOptions): Db {
       connectionString: url,
       types,
       application_name: applicationName,
-      connectionTimeoutMillis: 1_000,
+      // Longer than any request waits (acquireMs): a connection that comes late serves the next ones. Given up as early
+      // as the request, it would be asked for again and again, and a slow server would never catch up.
+      connectionTimeoutMillis: 5_000,
       statement_timeout: 2_000,
       lock_timeout: 1_500,
       idle_in_transaction_session_timeout: 10_000,

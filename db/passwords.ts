@@ -46,7 +46,8 @@ export function createPasswords() {
     async verify(stored: string | undefined, password: string): Promise<boolean> {
       decoy ??= hash('no account has this password', cost);
       const against = stored ?? (await decoy);
-      const matches = await takeTurn(() => verify(against, password.normalize('NFC')));
+      // A stored text that is no hash is a password that nobody has.
+      const matches = await takeTurn(() => verify(against, password.normalize('NFC')).catch(() => false));
       return matches && stored !== undefined;
     },
     /** Was the hash made with another cost than today's? */

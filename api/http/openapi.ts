@@ -90,13 +90,18 @@ function operationOf(route: Route): Json {
         content: {
           'application/json': {
             schema: schemaOf(route.body, 'input'),
-            ...(route.example !== undefined && { example: route.example }),
+            ...(route.example !== undefined && { example: exampleOf(route.example) }),
           },
         },
       },
     }),
     responses: responsesOf(route),
   };
+}
+
+/** Examples with a date are functions, so that the date lies ahead whenever the document is printed. */
+function exampleOf(given: unknown): unknown {
+  return typeof given === 'function' ? (given as () => unknown)() : given;
 }
 
 function operationId(route: Route): string {
@@ -109,18 +114,25 @@ function operationId(route: Route): string {
 
 function parametersOf(route: Route): Json[] {
   const list: Json[] = [];
-  const add = (place: 'path' | 'query', schema: z.ZodType | undefined) => {
+  const add = (place: 'path' | 'query', schema: z.ZodType | undefined, given: unknown) => {
     if (!schema) return;
+    const examples = (exampleOf(given) ?? {}) as Json;
     const { properties = {}, required = [] } = schemaOf(schema, 'input') as {
       properties?: Json;
       required?: string[];
     };
     for (const [name, shape] of Object.entries(properties)) {
-      list.push({ name, in: place, required: place === 'path' || required.includes(name), schema: shape });
+      list.push({
+        name,
+        in: place,
+        required: place === 'path' || required.includes(name),
+        schema: shape,
+        ...(name in examples && { example: examples[name] }),
+      });
     }
   };
-  add('path', route.params);
-  add('query', route.query);
+  add('path', route.params, route.exampleParams);
+  add('query', route.query, route.exampleQuery);
   if (route.idempotent) {
     const schema = { type: 'string', minLength: 1, maxLength: 255, pattern: '^[\\x21-\\x7e]+$' };
     list.push({ name: 'Idempotency-Key', in: 'header', required: false, schema });
@@ -151,10 +163,22 @@ function responsesOf(route: Route): Json {
     const list = [...new Set(codes)].filter((code) => problems[code].status === status);
     responses[status] = {
       description: list.map((code) => `\`${code}\``).join(', '),
-      content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+      content: {
+        'application/problem+json': {
+          schema: { $ref: '#/components/schemas/Problem' },
+          example: exampleProblem(list[0] as ProblemCode),
+        },
+      },
     };
   }
   return responses;
+}
+
+function exampleProblem(code: ProblemCode): Json {
+  const { status, title } = problems[code];
+  const type = `/docs/problems#${code}`;
+  const instance = 'urn:uuid:6f1c2b1e-3c39-4e0a-9a4c-0d6a3a6f7f10';
+  return { type, title, status, detail: title, code, instance, error: title };
 }
 
 const printing = {

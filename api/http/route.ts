@@ -18,6 +18,8 @@ export interface Call<A extends Access, P, Q, B> {
   ctx: Context;
 }
 
+type Example<T> = T | (() => T);
+
 interface RouteSpec<
   A extends Access,
   P extends z.ZodType,
@@ -43,8 +45,10 @@ interface RouteSpec<
   problems: readonly ProblemCode[];
   /** Answer 503 after this long, outcome unknown (default `requestMs`). */
   deadlineMs?: number;
-  /** An example of the body for the documentation; it works on the seeded data. */
-  example?: z.input<B>;
+  /** Examples for the documentation; together they work on the seeded data. Those with a date are computed. */
+  example?: Example<z.input<B>>;
+  exampleParams?: Partial<z.input<P>>;
+  exampleQuery?: Example<Partial<z.input<Q>>>;
   /** Takes the `Idempotency-Key` header. */
   idempotent?: boolean;
 }
@@ -64,6 +68,8 @@ export interface Route {
   problems: readonly ProblemCode[];
   deadlineMs: number | undefined;
   example: unknown;
+  exampleParams: unknown;
+  exampleQuery: unknown;
   idempotent: boolean;
   handle(call: Call<Access, unknown, unknown, unknown>): Promise<unknown>;
 }
@@ -87,6 +93,8 @@ export function route<
     bodyOptional: spec.bodyOptional ?? false,
     deadlineMs: spec.deadlineMs,
     example: spec.example,
+    exampleParams: spec.exampleParams,
+    exampleQuery: spec.exampleQuery,
     idempotent: spec.idempotent ?? false,
     handle: handle,
   });

@@ -52,3 +52,6 @@ export const limit = z
 
 /** Where the next page begins; opaque to clients. */
 export const cursor = z.string().max(64).optional();
+
+/** A day of next month, for examples: ahead, and within every sensible horizon. */
+export const exampleDate = (): string => new Date(Date.now() + 30 * 86_400_000).toISOString().slice(0, 10);

@@ -33,9 +33,10 @@ export function layOutDay(
   bookings: readonly DayBooking[],
   day: { date: string; now: Date; whole: boolean },
 ): DayGrid {
+  const taken = new Map<number, DayBooking[]>(rooms.map((room) => [room.id, []]));
+  for (const booking of bookings) taken.get(booking.room_id)?.push(booking);
   const drafts = rooms.map((room) => {
-    const taken = bookings.filter((booking) => booking.room_id === room.id);
-    return { room, stretches: stretchesOf(room, taken, day.date, day.now) };
+    return { room, stretches: stretchesOf(room, taken.get(room.id) ?? [], day.date, day.now) };
   });
   const shown = drafts
     .flatMap(({ stretches }) => stretches)

@@ -20,7 +20,7 @@ const tones: Record<string, Tone> = {
   canceled: 'calm',
   refunded: 'calm',
   failed: 'bad',
-} satisfies Partial<Record<BookingStatus | PaymentStatus | string, Tone>>;
+} satisfies Record<BookingStatus | PaymentStatus, Tone> & Record<string, Tone>;
 
 const plain = (word: string) => word.replaceAll('_', ' ');
 
@@ -169,7 +169,7 @@ export function Field(props: {
         </p>
       )}
       {lines ? (
-        <textarea {...(shared as object)} rows={lines}>
+        <textarea {...(shared)} rows={lines}>
           {value}
         </textarea>
       ) : secret ? (

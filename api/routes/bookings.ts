@@ -9,7 +9,7 @@ import { answerPage, cancelThroughWorkflow, loadBookingFor } from '../booking-an
 import { holdBooking } from '../hold.ts';
 import { answerOnce } from '../http/idempotency.ts';
 import { route, type Route } from '../http/route.ts';
-import { cursor, date, id, idParams, idText, limit, text, timeOfDay } from '../http/schemas.ts';
+import { cursor, date, exampleDate, id, idParams, idText, limit, text, timeOfDay } from '../http/schemas.ts';
 import { bookingItemView, bookingView, viewBooking } from '../views.ts';
 
 const newBooking = z.strictObject({
@@ -49,13 +49,13 @@ export function bookingRoutes(deps: Deps): Route[] {
     tag: 'Bookings',
     summary: 'Hold a slot until it is paid for',
     body: newBooking,
-    example: {
+    example: () => ({
       room_id: 1,
-      booking_date: '2027-03-01',
+      booking_date: exampleDate(),
       start_time: '09:00',
       end_time: '10:00',
       guest_count: 2,
-    },
+    }),
     idempotent: true,
     status: 201,
     response: bookingView,
@@ -131,6 +131,7 @@ export function bookingRoutes(deps: Deps): Route[] {
     tag: 'Bookings',
     summary: 'One booking, with its hold and its payment',
     params: idParams,
+    exampleParams: { id: '1' },
     status: 200,
     response: bookingView,
     problems: ['booking_not_found'],
@@ -143,6 +144,7 @@ export function bookingRoutes(deps: Deps): Route[] {
     tag: 'Bookings',
     summary: 'Cancel a booking; repeating is safe',
     params: idParams,
+    exampleParams: { id: '1' },
     body: z.strictObject({
       refund: z
         .boolean()
@@ -150,6 +152,7 @@ export function bookingRoutes(deps: Deps): Route[] {
         .meta({ description: 'Staff: give the money back whatever the hour.' }),
     }),
     bodyOptional: true,
+    example: { refund: false },
     status: 200,
     response: bookingView,
     problems: ['booking_not_found', 'not_cancellable', 'workflow_unavailable'],

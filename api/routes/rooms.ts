@@ -18,7 +18,7 @@ import {
 } from '../../domain/slots.ts';
 import type { Deps } from '../deps.ts';
 import { route, type Route } from '../http/route.ts';
-import { date, id, idParams, instant } from '../http/schemas.ts';
+import { date, exampleDate, id, idParams, instant } from '../http/schemas.ts';
 import { roomView, viewRoom } from '../views.ts';
 
 const slotView = z
@@ -57,6 +57,8 @@ export function roomRoutes({ db }: Deps): Route[] {
     tag: 'Rooms',
     summary: `The slots of a day, or of up to ${availabilityDaysMax} days`,
     params: idParams,
+    exampleParams: { id: '1' },
+    exampleQuery: () => ({ date: exampleDate() }),
     query: z.strictObject({ date: date.optional(), from: date.optional(), to: date.optional() }),
     status: 200,
     response: z.strictObject({

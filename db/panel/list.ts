@@ -13,10 +13,12 @@ export interface ListSource<Row> {
   id: string;
   /** What can be sorted by → its column, of the table that `find` reads, never null. */
   sorts: Readonly<Record<string, string>>;
+  /** Its own columns, e.g. `b.*`. */
+  own: readonly string[];
   /** The rows that match, nothing selected yet. Empty filters are absent. */
   find(db: Db, search: string, filters: Readonly<Record<string, string>>): Query;
-  /** Joins to the chosen ids (`page.row_id`) what a person wants to read, and selects it. */
-  dress(page: Query): Query;
+  /** Joins to the chosen rows (`page`) what a person wants to read of other tables, and selects it. */
+  dress?(page: Query): Query;
   /** Only for the type of a row. */
   row?: Row;
 }
@@ -57,6 +59,7 @@ export async function readPage<Row>(
   const chosen = source
     .find(db, request.search, request.filters)
     .select({ row_id: source.id, sort_value: column })
+    .select([...source.own])
     .orderBy([
       { column, order },
       { column: source.id, order },
@@ -67,33 +70,35 @@ export async function readPage<Row>(
     if (order === 'desc') chosen.whereRaw('(??, ??) < (?, ?)', [column, source.id, value, id]);
     else chosen.whereRaw('(??, ??) > (?, ?)', [column, source.id, value, id]);
   }
-  const found: Listed<Row>[] = await source
-    .dress(db.queryBuilder().from(chosen.as('page')))
-    .select('page.row_id', 'page.sort_value')
-    .orderBy([
-      { column: 'page.sort_value', order },
-      { column: 'page.row_id', order },
-    ]);
+  const page = db.queryBuilder().from(chosen.as('page')).select('page.*');
+  const found: Listed<Row>[] = await (source.dress?.(page) ?? page).orderBy([
+    { column: 'page.sort_value', order },
+    { column: 'page.row_id', order },
+  ]);
   const rows = found.slice(0, limit);
   return { rows: backwards ? rows.reverse() : rows, more: found.length > limit };
 }
 
-/** How many rows match, counted to 10,000 and no further. */
+/** What a search finds is counted no further than this: a long prefix matches few, a short one too many to help. */
+const foundExactMax = 1_000;
+
+/** How many rows match, counted to 10,000 (of a search: 1,000) and no further. */
 export async function countRows<Row>(
   db: Db,
   source: ListSource<Row>,
   request: Pick<ListRequest, 'search' | 'filters'>,
 ): Promise<{ count: number; exact: boolean }> {
+  const max = request.search === '' ? countExactMax : foundExactMax;
   const some = source
     .find(db, request.search, request.filters)
     .select(source.id)
-    .limit(countExactMax + 1);
+    .limit(max + 1);
   const [counted] = await db.count<{ count: string }[]>('* as count').from(some.as('sample'));
   const count = Number(counted?.count ?? 0);
-  return { count: Math.min(count, countExactMax), exact: count <= countExactMax };
+  return { count: Math.min(count, max), exact: count <= max };
 }
 
-const batchRows = 1_000;
+const batchRows = 500;
 
 /** Every row that matches, a batch at a time: memory and each query stay bounded, however long the list is. */
 export async function* readAll<Row>(

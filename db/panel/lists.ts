@@ -30,6 +30,7 @@ const usersNamed = (db: Db, search: string) =>
 
 export const bookingList: ListSource<BookingListRow> = {
   id: 'b.id',
+  own: ['b.*'],
   sorts: { id: 'b.id', date: 'b.booking_date' },
   find(db, search, filters) {
     const query = db('bookings as b');
@@ -49,20 +50,9 @@ export const bookingList: ListSource<BookingListRow> = {
   },
   dress: (page) =>
     page
-      .join('bookings as b', 'b.id', 'page.row_id')
-      .join('users as u', 'u.id', 'b.user_id')
-      .join('rooms as r', 'r.id', 'b.room_id')
-      .select(
-        ...['id', 'ref', 'user_id', 'room_id', 'booking_date', 'start_time', 'end_time', 'guest_count'].map(
-          (name) => `b.${name}`,
-        ),
-        ...['amount_minor', 'currency', 'status', 'payment_status', 'hold_expires_at', 'created_at'].map(
-          (name) => `b.${name}`,
-        ),
-        'r.name as room_name',
-        'r.time_zone',
-        'u.email as user_email',
-      ),
+      .join('users as u', 'u.id', 'page.user_id')
+      .join('rooms as r', 'r.id', 'page.room_id')
+      .select('r.name as room_name', 'r.time_zone', 'u.email as user_email'),
 };
 
 export interface PaymentListRow {
@@ -70,7 +60,7 @@ export interface PaymentListRow {
   booking_id: number;
   user_email: string;
   attempt: number;
-  intent_id: string | null;
+  stripe_payment_intent_id: string | null;
   amount_minor: number;
   amount_received_minor: number;
   currency: string;
@@ -82,7 +72,8 @@ export interface PaymentListRow {
 
 export const paymentList: ListSource<PaymentListRow> = {
   id: 'p.id',
-  sorts: { id: 'p.id', amount: 'p.amount_minor' },
+  own: ['p.*'],
+  sorts: { id: 'p.id', booking: 'p.booking_id' },
   find(db, search, filters) {
     const query = db('payments as p');
     const id = idIn(search);
@@ -104,24 +95,10 @@ export const paymentList: ListSource<PaymentListRow> = {
   },
   dress: (page) =>
     page
-      .join('payments as p', 'p.id', 'page.row_id')
-      .join('bookings as b', 'b.id', 'p.booking_id')
+      .join('bookings as b', 'b.id', 'page.booking_id')
       .join('users as u', 'u.id', 'b.user_id')
-      .leftJoin('refunds as f', 'f.payment_id', 'p.id')
-      .select(
-        'p.id',
-        'p.booking_id',
-        'p.attempt',
-        'p.stripe_payment_intent_id as intent_id',
-        'p.amount_minor',
-        'p.amount_received_minor',
-        'p.currency',
-        'p.status',
-        'p.created_at',
-        'u.email as user_email',
-        'f.status as refund_status',
-        'f.purpose as refund_purpose',
-      ),
+      .leftJoin('refunds as f', 'f.payment_id', 'page.id')
+      .select('u.email as user_email', 'f.status as refund_status', 'f.purpose as refund_purpose'),
 };
 
 export interface UserListRow {
@@ -134,6 +111,7 @@ export interface UserListRow {
 
 export const userList: ListSource<UserListRow> = {
   id: 'u.id',
+  own: ['u.id', 'u.email', 'u.is_staff', 'u.is_active', 'u.created_at'],
   sorts: { id: 'u.id', email: 'u.email' },
   find(db, search, filters) {
     const query = db('users as u');
@@ -144,14 +122,11 @@ export const userList: ListSource<UserListRow> = {
     if (filters['state']) query.where('u.is_active', filters['state'] === 'active');
     return query;
   },
-  dress: (page) =>
-    page
-      .join('users as u', 'u.id', 'page.row_id')
-      .select('u.id', 'u.email', 'u.is_staff', 'u.is_active', 'u.created_at'),
 };
 
 export const roomList: ListSource<Room> = {
   id: 'r.id',
+  own: ['r.*'],
   sorts: { id: 'r.id', name: 'r.name', price: 'r.price_minor', capacity: 'r.capacity' },
   find(db, search, filters) {
     const query = db('rooms as r');
@@ -161,7 +136,6 @@ export const roomList: ListSource<Room> = {
     if (filters['state']) query.where('r.is_available', filters['state'] === 'available');
     return query;
   },
-  dress: (page) => page.join('rooms as r', 'r.id', 'page.row_id').select('r.*'),
 };
 
 export interface FlagListRow {
@@ -176,6 +150,7 @@ export interface FlagListRow {
 
 export const flagList: ListSource<FlagListRow> = {
   id: 'g.id',
+  own: ['g.*'],
   sorts: { id: 'g.id' },
   find(db, search, filters) {
     const query = db('flags as g');
@@ -187,5 +162,4 @@ export const flagList: ListSource<FlagListRow> = {
     if (filters['state'] === 'resolved') query.whereNotNull('g.resolved_at');
     return query;
   },
-  dress: (page) => page.join('flags as g', 'g.id', 'page.row_id').select('g.*'),
 };

@@ -33,9 +33,9 @@ export async function fillWithBookings(
              on u.place = (n * 7919) % $2
            join (select id, row_number() over (order by id) - 1 as place from rooms) r on r.place = n % $3
        ), judged as (
-         select *, case when n % 10 = 3 then 'cancelled' when n % 20 = 7 then 'expired'
+         select *, case when (n / $3) % 10 = 3 then 'cancelled' when (n / $3) % 20 = 7 then 'expired'
                         when starts < now() - interval '1 hour' then 'completed'
-                        when n % 50 = 1 then 'pending' else 'confirmed' end as status
+                        when (n / $3) % 25 = 1 then 'pending' else 'confirmed' end as status
            from plan
        ), made as (
          insert into bookings (id, ref, user_id, room_id, during, booking_date, start_time, end_time, number_of_slots,
@@ -43,7 +43,7 @@ export async function fillWithBookings(
                                workflow_id, confirmed_payment_id, created_at)
          overriding system value
          select n, gen_random_uuid(), user_id, room_id, tstzrange(starts, starts + interval '30 minutes'),
-                starts::date, (starts at time zone 'UTC')::time, (starts at time zone 'UTC')::time + interval '29 minutes',
+                starts::date, (starts at time zone 'UTC')::time, (starts at time zone 'UTC')::time + interval '30 minutes',
                 1, 2, 1000 + n % 500, 'usd', status,
                 case when n % 5000 = 9 then 'failed' when status in ('confirmed', 'completed') then 'succeeded'
                      else 'pending' end,

@@ -120,7 +120,7 @@ export function bookingPages(deps: Deps): PanelRoute[] {
   ];
 }
 
-export const isOverdue = (booking: BookingDetailRow) =>
+const isOverdue = (booking: BookingDetailRow) =>
   booking.status === 'pending' && booking.hold_seconds_left <= 0;
 
 const nothingToRefund = () =>

@@ -9,7 +9,7 @@ import { Page } from '../layout.tsx';
 import { shortTime } from '../parts.tsx';
 import { type PanelRoute, respond, type Visit } from '../visit.ts';
 
-const roomsAtOnce = 40;
+const roomsAtOnce = 25;
 const pagesMax = 250;
 /** Wide enough that the shortest slot can say what it is; with half hours a usual day fits a screen. */
 const slotPixels = 36;
@@ -127,14 +127,14 @@ function Grid({ date, grid }: { date: string; grid: DayGrid }) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable with the keyboard
     <div class="scroll lanes" tabIndex={0} role="region" aria-label="Calendar of the day, scrolls sideways">
-      <table class="lanes" {...(width as object)}>
+      <table class="lanes" {...(width)}>
         <caption class="unseen">
           All rooms on {date}, each in its own time zone. A stretch begins at its first minute and ends before
           its last.
         </caption>
         <colgroup>
-          <col {...({ width: headPixels } as object)} />
-          <col span={(toMinute - fromMinute) / unitMinutes} {...(unitWidth as object)} />
+          <col {...({ width: headPixels })} />
+          <col span={(toMinute - fromMinute) / unitMinutes} {...(unitWidth)} />
         </colgroup>
         <thead>
           <tr>
@@ -187,13 +187,10 @@ function StretchText({ stretch }: { stretch: Stretch }) {
   const to = shortTime(formatTimeOfDay(stretch.endMinute));
   if (!booking) {
     return (
-      <span class="stretch">
-        <span class="kind">{kind}</span>
-        <span class="unseen">
-          {' '}
-          {from} to {to}
-        </span>
-      </span>
+      <>
+        {kind}
+        <span class="unseen">{` ${from} to ${to}`}</span>
+      </>
     );
   }
   const word =

@@ -3,7 +3,8 @@
 const ui = SwaggerUIBundle({
   url: '/openapi.json',
   dom_id: '#swagger',
-  deepLinking: true,
+  // With it every operation's button would have a link inside, which a screen reader cannot tell apart.
+  deepLinking: false,
   // No badge of a validator somewhere else.
   validatorUrl: null,
   displayRequestDuration: true,
@@ -15,3 +16,25 @@ const ui = SwaggerUIBundle({
     return response;
   },
 });
+
+const names = [
+  ['#servers', 'Server'],
+  ['.body-param textarea', 'Request body'],
+  ['.content-type-wrapper select, .response-control-media-type select, select.content-type', 'Media type'],
+  ['.parameters input', 'Parameter'],
+];
+
+/** Swagger UI leaves some controls without a name, and boxes that scroll out of the keyboard's reach. */
+function mend() {
+  for (const [selector, name] of names) {
+    for (const control of document.querySelectorAll(selector)) {
+      if (!control.hasAttribute('aria-label'))
+        control.setAttribute('aria-label', control.placeholder || name);
+    }
+  }
+  for (const box of document.querySelectorAll('pre, .highlight-code, .microlight')) {
+    if (!box.hasAttribute('tabindex')) box.setAttribute('tabindex', '0');
+  }
+}
+
+new MutationObserver(mend).observe(document.getElementById('swagger'), { childList: true, subtree: true });

@@ -63,3 +63,6 @@ export function factsOf(booking) {
     ['Price', money(booking.total_amount, booking.currency)],
   ];
 }
+
+/** The date on the calendar of a zone now, `YYYY-MM-DD`, as en-CA writes it. */
+export const todayIn = (timeZone) => new Intl.DateTimeFormat('en-CA', { timeZone }).format(new Date());

@@ -26,8 +26,8 @@ export function showRooms(place, rooms, { chosenId, onChoose }) {
           'span',
           { class: 'room-facts' },
           `Up to ${room.capacity} guests · ${shortTime(room.opening_time)}–${shortTime(room.closing_time)}`,
-          ...room.amenities.map((amenity) => h('span', { class: 'tag' }, amenity)),
         ),
+        h('span', {}, ...room.amenities.map((amenity) => h('span', { class: 'tag' }, amenity))),
       ),
     ),
   );

@@ -1,5 +1,5 @@
 import { h, repeat } from './dom.js';
-import { addDays, clockTime, longDate, shortTime } from './format.js';
+import { addDays, clockTime, longDate, shortTime, todayIn } from './format.js';
 
 const pollMs = 3_000;
 
@@ -11,8 +11,11 @@ export function createSlots({ call, dayPlace, place, zonePlace, horizonDays, onC
   let room = null;
   let date = null;
   let today = null;
+  // Until somebody chooses a day, an evening without a free slot leads to tomorrow.
+  let dayChosen = false;
   let slots = [];
   let chosen = null;
+  let whyNone; // `taken` when somebody else was faster.
   let stop = () => {};
   const buttons = new Map();
 
@@ -43,9 +46,11 @@ export function createSlots({ call, dayPlace, place, zonePlace, horizonDays, onC
     },
     '›',
   );
+  for (const control of [input, before, after]) control.disabled = true;
   dayPlace.replaceChildren(h('label', { for: 'date', class: 'unseen' }, 'Day'), before, input, after, name);
 
   function go(wanted) {
+    dayChosen = true;
     const last = addDays(today, horizonDays);
     date = wanted < today ? today : wanted > last ? last : wanted;
     choose(null);
@@ -65,12 +70,10 @@ export function createSlots({ call, dayPlace, place, zonePlace, horizonDays, onC
   async function refresh() {
     const asked = { room, date };
     try {
-      const query = date ? `?date=${date}` : '';
-      const answer = await call('GET', `/api/rooms/${room.id}/availability/${query}`);
+      const answer = await call('GET', `/api/rooms/${room.id}/availability/?date=${date}`);
       if (asked.room !== room || asked.date !== date) return;
-      // Without a date the API answers with the room's own today.
-      today ??= answer.from;
-      date = answer.from;
+      const hasFree = answer.slots.some((slot) => slot.status === 'free');
+      if (!dayChosen && !hasFree && date === today) return go(addDays(today, 1));
       slots = answer.slots;
       onRefusal(null);
     } catch (refusal) {
@@ -80,15 +83,15 @@ export function createSlots({ call, dayPlace, place, zonePlace, horizonDays, onC
   }
 
   function show() {
-    Object.assign(input, { value: date, min: today, max: addDays(today, horizonDays) });
+    Object.assign(input, { value: date, min: today, max: addDays(today, horizonDays), disabled: false });
     before.disabled = date <= today;
     after.disabled = date >= addDays(today, horizonDays);
     name.textContent = longDate(date);
     zonePlace.textContent = `Times are those of the room: ${room.time_zone}.`;
     if (buttons.size === 0) place.replaceChildren(...slots.map(makeButton));
     if (chosen && !isFree(chosen.start, chosen.end)) choose(null, 'taken');
+    else onChange(chosen, whyNone);
     for (const slot of slots) paint(slot);
-    onChange(chosen);
   }
 
   function makeButton(slot) {
@@ -96,6 +99,7 @@ export function createSlots({ call, dayPlace, place, zonePlace, horizonDays, onC
       'button',
       { type: 'button', onclick: () => clicked(slot.start_time) },
       h('span', { class: 'slot-time' }, shortTime(slot.start_time)),
+      h('span', { class: 'unseen' }, ` to ${shortTime(slot.end_time)}, `),
       h('span', { class: 'slot-state' }),
     );
     buttons.set(slot.start_time, button);
@@ -105,19 +109,13 @@ export function createSlots({ call, dayPlace, place, zonePlace, horizonDays, onC
   function paint(slot) {
     const button = buttons.get(slot.start_time);
     const within = chosen !== null && slot.start_time >= chosen.start && slot.end_time <= chosen.end;
-    const words = { held: `till ${slot.frees_at && clockTime(slot.frees_at, room.time_zone)}` };
+    const isHeld = slot.status === 'held';
+    const frees = isHeld ? clockTime(slot.frees_at, room.time_zone) : '';
     button.className = `slot ${within ? 'mine' : slot.status}`;
     button.disabled = slot.status !== 'free';
     button.setAttribute('aria-pressed', String(within));
-    button.title =
-      slot.status === 'held'
-        ? `Held, not paid yet; free again ${words.held.replace('till', 'at')} if it is not paid`
-        : '';
-    button.lastChild.textContent = within ? 'chosen' : (words[slot.status] ?? slot.status);
-    button.setAttribute(
-      'aria-label',
-      `${shortTime(slot.start_time)} to ${shortTime(slot.end_time)}, ${slot.status}${slot.status === 'held' ? ` ${words.held}` : ''}`,
-    );
+    button.title = isHeld ? `Held, not paid yet; free again at ${frees} if it is not paid` : '';
+    button.lastChild.textContent = within ? 'chosen' : isHeld ? `till ${frees}` : slot.status;
   }
 
   const between = (start, end) => slots.filter((slot) => slot.start_time >= start && slot.end_time <= end);
@@ -134,17 +132,18 @@ export function createSlots({ call, dayPlace, place, zonePlace, horizonDays, onC
     for (const one of slots) paint(one);
   }
 
-  /** Sets the choice; `why` is `taken` when somebody else was faster. */
   function choose(range, why) {
     chosen = range && { ...range, count: between(range.start, range.end).length };
+    whyNone = why;
     onChange(chosen, why);
   }
 
   return {
+    /** Another room: the day stays, if it is not over on the clock of that room. */
     showRoom(next) {
       room = next;
-      today = null;
-      date = null;
+      today = todayIn(room.time_zone);
+      date = date && date > today ? date : today;
       choose(null);
       restart();
     },
@@ -155,7 +154,11 @@ export function createSlots({ call, dayPlace, place, zonePlace, horizonDays, onC
       choose({ start, end: end > start && isFree(start, end) ? end : first.end_time });
       for (const slot of slots) paint(slot);
     },
-    clear: () => choose(null),
+    /** Forgets the choice and looks again: it has become a booking. */
+    clear() {
+      choose(null);
+      void refresh();
+    },
     refresh: () => room && refresh(),
     room: () => room,
     date: () => date,
