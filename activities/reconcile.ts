@@ -22,7 +22,7 @@ import {
 } from '../domain/limits.ts';
 import type { ActivityDeps } from './deps.ts';
 import { closeAllPayments } from './intents.ts';
-import { settleHold } from './settle-hold.ts';
+import { settleHolds } from './settle-hold.ts';
 import { handledEventTypes, recordStripeEvent } from './stripe-events.ts';
 
 /** What one run found and did; shown in Temporal's UI as the result of the run. */
@@ -65,11 +65,7 @@ export function createReconcileActivities(deps: ActivityDeps) {
     /** Repairs what the database alone shows to be wrong, and reports. Each repair is safe at any time. */
     async repairBookings(): Promise<Omit<ReconcileReport, 'eventsUntil' | 'missedEvents'>> {
       const overdue = await findOverdueHolds(db, 10_000, reconcileBatchMax);
-      await Promise.allSettled(
-        overdue.map((bookingRef) =>
-          settleHold(deps, { bookingRef, actor: 'reconciler', waitMs: settleBoundMs }),
-        ),
-      );
+      await settleHolds(deps, overdue, { actor: 'reconciler', totalMs: settleBoundMs * 4 });
       const dead = await findDeadWithOpenIntent(db, reconcileBatchMax);
       // What turns out to be paid is recorded as such, and decided through the message below.
       await Promise.allSettled(dead.map((bookingRef) => closeAllPayments(deps, bookingRef)));

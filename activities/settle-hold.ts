@@ -9,8 +9,12 @@ import {
 import { decideMoney, expireHold } from '../db/money.ts';
 import { rows } from '../db/knex.ts';
 import { processingGraceMs, processingPollMs, settleBoundMs, settleLeaseMs } from '../domain/limits.ts';
+import type { BookingStatus } from '../domain/booking.ts';
 import type { ActivityDeps } from './deps.ts';
 import { closeAllPayments } from './intents.ts';
+
+/** A Stripe that fails at once is asked again after a pause, which grows to this. */
+const askEveryMs = 1_000;
 
 export interface SettleRequest {
   bookingRef: string;
@@ -41,7 +45,7 @@ export async function settleHold(
 async function settleLeased(deps: ActivityDeps, request: SettleRequest, lease: SettleLease): Promise<void> {
   const begun = Date.now();
   const waitMs = Math.min(request.waitMs, settleBoundMs);
-  for (let nextPauseMs = 200; ; nextPauseMs *= 2) {
+  for (let pauseMs = 200; ; pauseMs = Math.min(pauseMs * 2, askEveryMs)) {
     const { verdict } = await closeAllPayments(deps, request.bookingRef);
     const passedMs = Date.now() - begun;
     const overdueMs = lease.overdueMs + passedMs;
@@ -53,17 +57,18 @@ async function settleLeased(deps: ActivityDeps, request: SettleRequest, lease: S
       );
     }
     if (verdict !== 'unknown') return concludeHold(deps, request, 'unpaid');
-    if (overdueMs >= settleBoundMs) {
+    const leftMs = Math.max(0, settleBoundMs - overdueMs);
+    const waitNowMs = Math.min(pauseMs, leftMs);
+    if (leftMs > 0 && passedMs + waitNowMs > waitMs) return releaseHoldLease(deps.db, lease.bookingId, 0);
+    await sleep(waitNowMs);
+    // Not asked again at the bound: a Stripe that hangs would take its own timeout on top.
+    if (leftMs <= pauseMs) {
       deps.log.warn(
         { bookingRef: request.bookingRef },
         'Stripe gives no final answer; the hold expires all the same',
       );
       return concludeHold(deps, request, 'unpaid_stripe_silent');
     }
-    // The last round begins at the bound, not after it.
-    const pauseMs = Math.min(nextPauseMs, settleBoundMs - overdueMs);
-    if (passedMs + pauseMs > waitMs) return releaseHoldLease(deps.db, lease.bookingId, 0);
-    await sleep(pauseMs);
   }
 }
 
@@ -84,4 +89,42 @@ async function concludeHold(deps: ActivityDeps, request: SettleRequest, cause: s
   }
   // Does nothing to a booking that the money has just confirmed.
   await expireHold(deps.db, request.bookingRef, request.actor, cause);
+}
+
+/** So many at a time: whoever settles many leaves connections for those who settle one. */
+const lanes = 4;
+
+/**
+ * Settles many overdue holds, a few at a time, until `totalMs` is over.
+ * @returns how each stands; what was not begun in time, or could not be settled, is `pending`
+ */
+export async function settleHolds(
+  deps: ActivityDeps,
+  bookingRefs: readonly string[],
+  { actor, totalMs }: { actor: string; totalMs: number },
+): Promise<(BookingStatus | 'gone')[]> {
+  const endsAt = Date.now() + totalMs;
+  const waiting = [...bookingRefs];
+  const settled: (BookingStatus | 'gone')[] = [];
+  async function work(): Promise<void> {
+    for (let bookingRef = waiting.shift(); bookingRef !== undefined; bookingRef = waiting.shift()) {
+      const waitMs = Math.min(settleBoundMs, endsAt - Date.now());
+      settled.push(waitMs > 0 ? await settleWithin(deps, { bookingRef, actor, waitMs }) : 'pending');
+    }
+  }
+  await Promise.all(Array.from({ length: lanes }, work));
+  return settled;
+}
+
+/** Settling goes on behind when it takes longer than the caller waits. */
+async function settleWithin(deps: ActivityDeps, request: SettleRequest): Promise<BookingStatus | 'gone'> {
+  const settled = settleHold(deps, request).then(
+    (state) => state?.status ?? 'gone',
+    (error: unknown) => {
+      deps.log.warn({ err: error, bookingRef: request.bookingRef }, 'an overdue hold could not be settled');
+      return 'pending' as const;
+    },
+  );
+  const late = new Promise<'pending'>((resolve) => setTimeout(resolve, request.waitMs, 'pending').unref());
+  return Promise.race([settled, late]);
 }

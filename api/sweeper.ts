@@ -1,4 +1,4 @@
-import { settleHold } from '../activities/settle-hold.ts';
+import { settleHolds } from '../activities/settle-hold.ts';
 import type { ActivityDeps } from '../activities/index.ts';
 import { findOverdueHolds } from '../db/bookings.ts';
 import { settleBoundMs, sweepBatchMax, sweepDelayMs, sweepEveryMs } from '../domain/limits.ts';
@@ -15,15 +15,7 @@ export function createSweeper(deps: ActivityDeps) {
   async function sweep(): Promise<void> {
     try {
       const overdue = await findOverdueHolds(deps.db, sweepDelayMs, sweepBatchMax);
-      const settle = (bookingRef: string) =>
-        settleHold(deps, { bookingRef, actor: 'sweeper', waitMs: settleBoundMs });
-      const settled = await Promise.allSettled(overdue.map(settle));
-      const failed = settled.filter((result) => result.status === 'rejected');
-      if (failed.length > 0)
-        deps.log.warn(
-          { err: failed[0]?.reason, failed: failed.length },
-          'some overdue holds could not be settled',
-        );
+      await settleHolds(deps, overdue, { actor: 'sweeper', totalMs: settleBoundMs * 2 });
     } catch (error) {
       deps.log.warn({ err: error }, 'overdue holds could not be looked for');
     }

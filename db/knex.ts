@@ -53,6 +53,8 @@ export function connectDatabase(url: string, options: DatabaseOptions): Db {
         done(null, connection);
       },
     },
+    // A failing statement is told with its placeholders: its values are people's, and errors are logged.
+    compileSqlOnError: false,
     log: { warn() {}, error() {}, deprecate() {}, debug() {} },
   });
   const connect = db.client.acquireRawConnection.bind(db.client) as () => Promise<pg.Client>;
@@ -84,6 +86,8 @@ function limitQueryTime(connection: pg.Client, queryMs: number): void {
     return query(config, (error, result) => {
       clearTimeout(timer);
       const lost = error && !isFromServer(error);
+      // "Failing row contains (…)": the row, with e-mail and password hash. Errors are logged.
+      if (error && !lost) delete (error as pg.DatabaseError).detail;
       callback(lost ? new DatabaseUnavailable(error) : error, result);
     });
   };

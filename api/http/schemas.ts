@@ -45,7 +45,7 @@ export const instant = z.iso.datetime();
 
 export const limit = z
   .string()
-  .regex(/^\d{1,3}$/, { error: `Use a number from 1 to ${pageSizeMax}.` })
+  .regex(/^([1-9]\d?|100)$/, { error: `Use a number from 1 to ${pageSizeMax}.` })
   .transform(Number)
   .pipe(z.number().min(1).max(pageSizeMax))
   .default(pageSizeDefault);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { completeStays, findOverdueHolds } from '../../db/bookings.ts';
 import { outboxDepth } from '../../db/outbox.ts';
-import { settleHold } from '../../activities/settle-hold.ts';
+import { settleHolds } from '../../activities/settle-hold.ts';
 import { cleanupBatchMax } from '../../domain/limits.ts';
 import { Problem } from '../../domain/problems.ts';
 import type { Deps } from '../deps.ts';
@@ -12,8 +12,6 @@ const health = z.enum(['ok', 'degraded']);
 
 /** How long the cleanup call waits for Stripe in all; what is not done then is done by the next call. */
 const cleanupMs = 2_000;
-/** So many holds are settled at a time: the database's connections are for the other requests too. */
-const cleanupLanes = 4;
 
 /** A message that waits longer than this means that workflows lag behind the bookings. */
 const laggingMs = 30_000;
@@ -81,7 +79,7 @@ export function operationRoutes(deps: Deps): Route[] {
   })(async ({ ctx }) => {
     requireToken(ctx, deps.config.cleanupToken, 'CLEANUP_TOKEN');
     const overdue = await findOverdueHolds(deps.db, 0, cleanupBatchMax);
-    const settled = await settleAll(deps, overdue);
+    const settled = await settleHolds(deps.settling, overdue, { actor: 'cleanup', totalMs: cleanupMs });
     const completed = await completeStays(deps.db, { actor: 'cleanup', limit: cleanupBatchMax });
     const number = (status: string) => settled.filter((one) => one === status).length;
     return { expired: number('expired'), confirmed: number('confirmed'), completed, left: number('pending') };
@@ -97,31 +95,4 @@ async function askEngine({ workflows }: Deps) {
     (worker) => ({ temporal: 'ok', worker: worker ? 'ok' : 'degraded' }) as const,
     () => degraded,
   );
-}
-
-/** Settles a few at a time until the time is over, and says how each stands; what was not begun is pending. */
-async function settleAll(deps: Deps, bookingRefs: readonly string[]): Promise<string[]> {
-  const endsAt = Date.now() + cleanupMs;
-  const waiting = [...bookingRefs];
-  const settled: string[] = [];
-  async function work(): Promise<void> {
-    for (let ref = waiting.shift(); ref !== undefined; ref = waiting.shift()) {
-      const leftMs = endsAt - Date.now();
-      settled.push(leftMs > 0 ? await settleWithin(deps, ref, leftMs) : 'pending');
-    }
-  }
-  await Promise.all(Array.from({ length: cleanupLanes }, work));
-  return settled;
-}
-
-async function settleWithin({ settling, log }: Deps, bookingRef: string, waitMs: number): Promise<string> {
-  const settled = settleHold(settling, { bookingRef, actor: 'cleanup', waitMs }).then(
-    (state) => state?.status ?? 'gone',
-    (error: unknown) => {
-      log.warn({ err: error, bookingRef }, 'an overdue hold could not be settled');
-      return 'pending';
-    },
-  );
-  const late = new Promise<string>((resolve) => setTimeout(resolve, waitMs, 'pending').unref());
-  return Promise.race([settled, late]);
 }

@@ -22,7 +22,7 @@ export function webhookRoutes(deps: Deps): Route[] {
     summary: 'Stripe’s events; signed, at least once, in any order',
     status: 200,
     response: z.strictObject({ status: z.literal('success') }),
-    problems: ['invalid_signature', 'invalid_payload', 'payload_too_large'],
+    problems: ['invalid_signature', 'invalid_payload', 'payload_too_large', 'unsupported_media_type'],
   })(async ({ ctx }) => {
     const payload = await readRaw(ctx, webhookBodyBytesMax);
     const event = verify(deps, payload, ctx.get('Stripe-Signature'));
