@@ -21,8 +21,9 @@ interface OfBooking {
 
 /** A wait shorter than this is waited in the activity: the server's own timers are coarser than a second. */
 const shortWaitMs = 2_000;
-/** How often to look again while somebody else settles the hold. */
+/** How often, and how long, to look again while somebody else settles the hold. */
 const leasedPollMs = 300;
+const leasedWaitMs = 3_000;
 
 export function createBookingActivities(deps: ActivityDeps) {
   const { db } = deps;
@@ -39,7 +40,7 @@ export function createBookingActivities(deps: ActivityDeps) {
 
     /** Settles the hold if it is due, waiting for a deadline that is a moment away and for another who settles it. */
     async settleHold({ bookingRef, actor }: OfBooking & { actor: string }): Promise<BookingState> {
-      const giveUpAt = Date.now() + settleBoundMs;
+      const giveUpAt = Date.now() + leasedWaitMs;
       let booking = await loadBooking({ bookingRef });
       while (booking.status === 'pending' && booking.settleInMs <= shortWaitMs && Date.now() < giveUpAt) {
         await sleep(booking.settleInMs);

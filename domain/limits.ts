@@ -29,7 +29,7 @@ export const relayMemoryMax = 64;
 /** A message that fails this often without an outage is set aside, with a flag for staff. */
 export const relayAttemptsMax = 12;
 
-export const stripeTimeoutMs = 5_000;
+export const stripeTimeoutMs = 4_000;
 
 export const requestMs = 2_800;
 /** `POST /api/payment-intent/` waits for Stripe: its own timeout, once repeated, and a little. */

@@ -9,13 +9,13 @@ import type { Activities } from '../activities/index.ts';
 
 /** Steps that call Stripe: minutes of trouble there are nothing to a workflow that lives for months. */
 export const stripeSteps = proxyActivities<Activities>({
-  startToCloseTimeout: '20s',
+  startToCloseTimeout: '15s',
   retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '30s' },
 });
 
 /** A refund is tried for two weeks, then it is a person's. */
 export const refundSteps = proxyActivities<Activities>({
-  startToCloseTimeout: '20s',
+  startToCloseTimeout: '15s',
   scheduleToCloseTimeout: '14 days',
   retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '10 minutes' },
 });

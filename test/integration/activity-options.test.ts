@@ -1,0 +1,91 @@
+import { Client, Connection } from '@temporalio/client';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { rows } from '../../db/knex.ts';
+import { dayAhead, startSystem, type System, type TestUser, until } from '../setup/system.ts';
+
+describe('the activities of a workflow', () => {
+  let system: System;
+  let guest: TestUser;
+  let connection: Connection;
+  let client: Client;
+  beforeAll(async () => {
+    system = await startSystem({ settings: { HOLD_MINUTES: '0.05' } });
+    guest = await system.newUser();
+    connection = await Connection.connect({ address: inject('temporal').address });
+    client = new Client({ connection });
+  });
+  afterAll(async () => {
+    await connection.close();
+    await system.stop();
+  });
+
+  async function holdAndOpenIntent() {
+    const body = {
+      room_id: await system.newRoom(),
+      booking_date: dayAhead(5),
+      start_time: '09:00',
+      end_time: '10:00',
+      guest_count: 1,
+    };
+    const booking = (await system.call('POST', '/api/bookings/', { token: guest.token, body })).body;
+    const intent = await system.call('POST', '/api/payment-intent/', {
+      token: guest.token,
+      body: { booking_id: booking.id },
+    });
+    const [row] = await rows<{ ref: string }>(system.db, 'select ref from bookings where id = ?', [
+      booking.id,
+    ]);
+    return {
+      id: booking.id as number,
+      ref: row?.ref ?? '',
+      intentId: intent.body.payment_intent_id as string,
+    };
+  }
+
+  async function scheduled(workflowId: string) {
+    const { events } = await client.workflow.getHandle(workflowId).fetchHistory();
+    return (events ?? []).flatMap((event) => event.activityTaskScheduledEventAttributes ?? []);
+  }
+
+  test('TM-08 each has a time of its own to finish, at most 15 s, and retries at a bounded pace', async () => {
+    const { ref } = await holdAndOpenIntent();
+    const workflowId = `booking-${ref}`;
+    await until('the end', async () => {
+      const state = await client.workflow
+        .getHandle(workflowId)
+        .describe()
+        .catch(() => undefined);
+      return state?.status.name === 'COMPLETED';
+    });
+    const activities = await scheduled(workflowId);
+    expect(activities.map((activity) => activity.activityType?.name)).toContain('settleHold');
+    for (const { startToCloseTimeout, retryPolicy } of activities) {
+      expect(Number(startToCloseTimeout?.seconds)).toBeGreaterThan(0);
+      expect(Number(startToCloseTimeout?.seconds)).toBeLessThanOrEqual(15);
+      expect(Number(retryPolicy?.maximumInterval?.seconds)).toBeLessThanOrEqual(30);
+    }
+  });
+
+  test('TM-08 a refund that Stripe refuses for good is tried once and then flagged', async () => {
+    const { id, intentId } = await holdAndOpenIntent();
+    await system.stripe.control.pay(intentId);
+    const show = async () => (await system.call('GET', `/api/bookings/${id}/`, { token: guest.token })).body;
+    await until('the confirmation', async () => (await show()).status === 'confirmed');
+    // The charge is gone at Stripe: no repetition will bring it back.
+    await rows(system.db, `update payments set stripe_payment_intent_id = 'pi_gone' where booking_id = ?`, [
+      id,
+    ]);
+    await system.call('POST', `/api/bookings/${id}/cancel/`, { token: guest.token });
+    const flags = () =>
+      rows(system.db, `select 1 from flags where kind = 'refund_stuck' and subject = 'pi_gone'`);
+    await until('the flag', async () => (await flags()).length === 1);
+    const [payment] = await rows<{ ref: string }>(
+      system.db,
+      'select ref from payments where booking_id = ?',
+      [id],
+    );
+    const { events } = await client.workflow.getHandle(`refund-${payment?.ref}`).fetchHistory();
+    const started = (events ?? []).flatMap((event) => event.activityTaskStartedEventAttributes ?? []);
+    expect(started.map(({ attempt }) => attempt)).toEqual([1]);
+  });
+});
