@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rows } from '../../db/knex.ts';
 import { bookingBody, expectProblem, newBooking, requestBooking, showBooking } from '../factories.ts';
-import { dayAhead, startSystem, type System, type TestUser } from '../setup/system.ts';
+import { dayAhead, startSystem, type System } from '../setup/system.ts';
 
 describe('making a booking', () => {
   let system: System;

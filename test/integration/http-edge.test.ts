@@ -6,6 +6,12 @@ import { listRoutes } from '../../api/routes.ts';
 import { bookingBody, expectProblem } from '../factories.ts';
 import { type Answer, startSystem, type System, type TestUser } from '../setup/system.ts';
 
+/** The work of client and server together, in milliseconds of a core: a busy machine does not change it. */
+function cpuMsSince(begun: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(begun);
+  return (user + system) / 1000;
+}
+
 describe('the edge', () => {
   let system: System;
   let guest: TestUser;
@@ -21,17 +27,12 @@ describe('the edge', () => {
   const post = (body: unknown, headers: Record<string, string> = {}) =>
     system.call('POST', '/api/bookings/', { token: guest.token, body, headers });
 
-  test.each([
-    '/',
-    '/api',
-    '/api/nothing/',
-    '/api/rooms/1',
-    '/api/bookings/1/2',
-    '/%00',
-    '/api/rooms/%E0%A4%A',
-  ])('HT-01 nothing is at %s, and that is a problem document', async (path) => {
-    expectProblem(await system.call('GET', path), 'not_found');
-  });
+  test.each(['/api', '/api/nothing/', '/api/rooms/1', '/api/bookings/1/2', '/%00', '/api/rooms/%E0%A4%A'])(
+    'HT-01 nothing is at %s, and that is a problem document',
+    async (path) => {
+      expectProblem(await system.call('GET', path), 'not_found');
+    },
+  );
 
   test.each([
     ['DELETE', '/api/bookings/', 'HEAD, GET, POST'],
@@ -59,10 +60,11 @@ describe('the edge', () => {
   );
 
   test('HT-01 an unforeseen failure is a bare 500 that says nothing of its cause', async () => {
-    const { find } = system.server.deps.rooms;
-    system.server.deps.rooms.find = () => Promise.reject(new Error('secret of the house'));
+    const { rooms } = system.server.deps;
+    const find = rooms.find.bind(rooms);
+    rooms.find = () => Promise.reject(new Error('secret of the house'));
     const answer = await post(bookingBody(1));
-    system.server.deps.rooms.find = find;
+    rooms.find = find;
     expectProblem(answer, 'internal_error');
     expect(JSON.stringify(answer.body)).not.toContain('secret');
   });
@@ -124,9 +126,9 @@ describe('the edge', () => {
       JSON.stringify(Array(10_000).fill(0)),
       JSON.stringify(Object.fromEntries(Array.from({ length: 3_000 }, (_, n) => [`field${n}`, n]))),
     ]) {
-      const begun = performance.now();
+      const begun = process.cpuUsage();
       const answer = await post(body);
-      expect(performance.now() - begun).toBeLessThan(500);
+      expect(cpuMsSince(begun)).toBeLessThan(500);
       expect(answer.status).toBe(400);
       expect((answer.body.errors ?? []).length).toBeLessThanOrEqual(25);
       expect(JSON.stringify(answer.body).length).toBeLessThan(10_000);
@@ -138,14 +140,14 @@ describe('the edge', () => {
   });
 
   test('HT-14 a long e-mail costs nothing', async () => {
-    const begun = performance.now();
+    const begun = process.cpuUsage();
     const email = `${'a.'.repeat(25_000)}@${'b.'.repeat(5_000)}`;
     expectProblem(
       await system.call('POST', '/api/login/', { body: { email, password: 'x' } }),
       'invalid_request',
       'email',
     );
-    expect(performance.now() - begun).toBeLessThan(500);
+    expect(cpuMsSince(begun)).toBeLessThan(500);
   });
 
   test.each([

@@ -6,8 +6,9 @@ import { startSystem, type System, type TestUser, until } from '../setup/system.
 describe('the PaymentIntent of a booking', () => {
   let system: System;
   let guest: TestUser;
+  let log = '';
   beforeAll(async () => {
-    system = await startSystem();
+    system = await startSystem({ logTo: { write: (line: string) => void (log += line) } });
     guest = await system.newUser();
   });
   afterAll(() => system.stop());
@@ -111,6 +112,8 @@ describe('the PaymentIntent of a booking', () => {
        union all select stripe_events::text from stripe_events union all select idempotency_keys::text from idempotency_keys`,
     );
     expect(JSON.stringify(stored)).not.toContain('_secret_');
+    expect(log).toContain('/api/payment-intent');
+    expect(log).not.toContain('_secret_');
   });
 
   test('a paid booking is not paid again', async () => {

@@ -1,6 +1,6 @@
 import type Stripe from 'stripe';
-import { rows } from '../../db/knex.ts';
-import { dayAhead, startSystem, type SystemOptions, until } from '../setup/system.ts';
+import { connectDatabase, type Db, rows } from '../../db/knex.ts';
+import { type Answer, dayAhead, startSystem, type SystemOptions, until } from '../setup/system.ts';
 
 /** A booking as its tests name it. */
 export interface Held {
@@ -28,14 +28,17 @@ export const priceMinor = 4_000;
 /** A whole service with one guest, and the short ways to hold, pay and look that the tests of payments share. */
 export async function startPayments(options: SystemOptions = {}) {
   const system = await startSystem(options);
-  const { db, call } = system;
+  const { call } = system;
+  // The tests look through connections of their own, so that they do not take the service's.
+  const db = connectDatabase(system.config.database.url, {
+    poolMax: 4,
+    acquireMs: 20_000,
+    applicationName: 'test',
+  });
   const { control } = system.stripe;
   const { stripe } = system.server.deps;
   // A busy machine may take more than the second that the service gives a new connection: they are made here.
-  const connections = Array.from({ length: system.config.database.poolMax }, () =>
-    until('a connection', () => rows(db, 'select pg_sleep(0.1)').catch(() => undefined), 30_000),
-  );
-  await Promise.all(connections);
+  await Promise.all([connectAll(db, 4), connectAll(system.server.deps.db, system.config.database.poolMax)]);
   const guest = await system.newUser();
 
   function askForHold(roomId: number, token = guest.token) {
@@ -49,9 +52,16 @@ export async function startPayments(options: SystemOptions = {}) {
     return call('POST', '/api/bookings/', { token, body });
   }
 
+  /** The pool of the service may be busy for longer than it waits. */
+  const newRoom = () => until('a room', () => system.newRoom().catch(() => undefined), 30_000);
+
   async function hold(room?: number): Promise<Held> {
-    const roomId = room ?? (await system.newRoom());
+    const roomId = room ?? (await newRoom());
     const { status, body } = await askForHold(roomId);
+    return heldOf(status, body, roomId);
+  }
+
+  async function heldOf(status: number, body: Answer['body'], roomId: number): Promise<Held> {
     if (status !== 201) throw new Error(`the hold was refused: ${status} ${body.code}`);
     const [row] = await rows<{ ref: string }>(db, 'select ref from bookings where id = ?', [body.id]);
     return { id: body.id, ref: row?.ref ?? '', roomId, expiresAtMs: Date.parse(body.hold_expires_at) };
@@ -66,10 +76,22 @@ export async function startPayments(options: SystemOptions = {}) {
     return body.payment_intent_id;
   }
 
-  async function holdToPay(room?: number): Promise<PaidFor> {
-    const held = await hold(room);
-    return { ...held, intentId: await openIntent(held.id) };
-  }
+  /** A busy machine may need the whole of a short hold to open its PaymentIntent: then another hold is taken. */
+  const holdToPay = (room?: number): Promise<PaidFor> =>
+    until(
+      'a hold with a PaymentIntent',
+      async () => {
+        const roomId = room ?? (await newRoom());
+        const { status, body } = await askForHold(roomId);
+        if (status === 409 || status === 503) return undefined;
+        const held = await heldOf(status, body, roomId);
+        const asked = await askForIntent(held.id);
+        if (asked.status === 409 || asked.status === 503) return undefined;
+        if (asked.status !== 201) throw new Error(`no PaymentIntent: ${asked.status} ${asked.body.code}`);
+        return { ...held, intentId: asked.body.payment_intent_id as string };
+      },
+      30_000,
+    );
 
   async function facts(bookingId: number): Promise<BookingFacts> {
     const [row] = await rows<BookingFacts>(
@@ -97,6 +119,10 @@ export async function startPayments(options: SystemOptions = {}) {
 
   return {
     system,
+    stop: async () => {
+      await db.destroy();
+      await system.stop();
+    },
     db,
     call,
     control,
@@ -119,7 +145,12 @@ export async function startPayments(options: SystemOptions = {}) {
     },
     show: async (bookingId: number) =>
       (await call('GET', `/api/bookings/${bookingId}/`, { token: guest.token })).body,
-    cancel: (bookingId: number) => call('POST', `/api/bookings/${bookingId}/cancel/`, { token: guest.token }),
+    /** Cancels as a client does: where there was no answer in time (503) it asks again, which is safe. */
+    cancel: (bookingId: number, token = guest.token) =>
+      until(`an answer to the cancellation of ${bookingId}`, async () => {
+        const answer = await call('POST', `/api/bookings/${bookingId}/cancel/`, { token });
+        return answer.status !== 503 && answer;
+      }),
 
     /** Where the booking has gone, in order, from the audit. */
     async moves(bookingId: number): Promise<string[]> {
@@ -188,6 +219,11 @@ export async function startPayments(options: SystemOptions = {}) {
 }
 
 export type Payments = Awaited<ReturnType<typeof startPayments>>;
+
+async function connectAll(db: Db, connections: number): Promise<void> {
+  const occupy = () => rows(db, 'select pg_sleep(0.1)').catch(() => undefined);
+  await Promise.all(Array.from({ length: connections }, () => until('a connection', occupy, 30_000)));
+}
 
 /** Every order of the items. */
 export function permutationsOf<T>(items: readonly T[]): T[][] {

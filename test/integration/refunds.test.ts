@@ -13,7 +13,7 @@ describe('refunds', () => {
     await payments.control.clearFaults();
     await payments.control.setWebhookBehaviour({ loseRate: 0 });
   });
-  afterAll(() => payments.system.stop());
+  afterAll(() => payments.stop());
 
   const refundRequest = { method: 'POST', path: '/v1/refunds$' };
   const strike = (kind: FaultKind, count = 1) =>
@@ -66,8 +66,10 @@ describe('refunds', () => {
     await strike('drop_after_effect', 4);
     await cancelInTime(paid);
     const [payment] = await payments.paymentsOf(paid.id);
-    const { sendRefund } = createActivities(payments.system.server.deps.settling);
-    await Promise.allSettled(Array.from({ length: 5 }, () => sendRefund({ paymentRef: payment?.ref ?? '' })));
+    const activities = createActivities(payments.system.server.deps.settling);
+    await Promise.allSettled(
+      Array.from({ length: 5 }, () => activities.sendRefund({ paymentRef: payment?.ref ?? '' })),
+    );
     await untilRefund(paid, 'succeeded');
     await expectOneFullRefund(paid);
   });

@@ -20,7 +20,7 @@ describe('Stripe out of order while a PaymentIntent is made', () => {
     payments = await startPayments({ logTo });
   });
   afterEach(() => payments.control.clearFaults());
-  afterAll(() => payments.system.stop());
+  afterAll(() => payments.stop());
 
   const creation = { method: 'POST', path: '/v1/payment_intents$' };
   const strike = (kind: FaultKind, count = 1) => payments.control.failNext({ kind, count, match: creation });

@@ -49,7 +49,7 @@ describe('the moves of a booking', () => {
 
   test('PG-05 of confirm, expire and cancel at once one wins, and the events tell one line', async () => {
     const winners = new Set<string>();
-    for (let round = 0; round < 60; round++) {
+    for (let round = 0; round < 40; round++) {
       const { id, ref, paymentRef } = await paidHold();
       const moves = [
         () => decideMoney(system.db, { paymentRef, bookingRef: ref, actor: 'test' }),
@@ -57,7 +57,8 @@ describe('the moves of a booking', () => {
         () => moveBooking(system.db, { bookingId: id, to: 'cancelled', actor: 'test', cause: 'test' }),
         () => moveBooking(system.db, { bookingId: id, to: 'expired', actor: 'test', cause: 'test' }),
       ];
-      await Promise.all(moves.map((_, n) => moves[(n + round) % moves.length]?.()));
+      const order = moves.map((_, n) => moves[(n + round) % moves.length] as () => Promise<unknown>);
+      await Promise.all(order.map((move) => move()));
       const events = await eventsOf(id);
       // Each move starts where the one before it ended, and is legal.
       let status: BookingStatus | null = null;
@@ -80,7 +81,7 @@ describe('the moves of a booking', () => {
       winners.add(events.map(({ to }) => to).join(' '));
     }
     expect(winners.size).toBeGreaterThan(1);
-  });
+  }, 60_000);
 
   test('PG-05 the database makes the legal moves and no other, for every pair of statuses', async () => {
     await asOwner(system, async (owner) => {

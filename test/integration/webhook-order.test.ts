@@ -103,7 +103,7 @@ describe('the order of events', () => {
     payments = await startPayments();
     await payments.control.setWebhookBehaviour({ paused: true });
   });
-  afterAll(() => payments.system.stop());
+  afterAll(() => payments.stop());
 
   /** Stripe's own events of a PaymentIntent, by their short names. */
   async function toldOf(intentId: string): Promise<Map<string, Stripe.Event>> {

@@ -1,0 +1,101 @@
+import { gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { listRoutes } from '../../api/routes.ts';
+import { garbageFor, type Garbage } from '../security/garbage.ts';
+import { sized } from '../security/run.ts';
+import { startSystem, type System, type TestUser } from '../setup/system.ts';
+
+/** So many requests at once: fewer than hashes may wait, so that none is refused for being too many. */
+const lanes = 6;
+const rounds = sized(1, 5);
+const growthMaxMb = 96;
+const timeoutMs = sized(120_000, 1_200_000);
+
+const residentMb = () => process.memoryUsage.rss() / 1024 ** 2;
+
+describe('garbage', () => {
+  let system: System;
+  let guest: TestUser;
+  let staff: TestUser;
+  beforeAll(async () => {
+    system = await startSystem({
+      worker: false,
+      settings: { LIMIT_LOGIN_FAILURES: '0', LIMIT_REGISTRATIONS: '0', CLEANUP_TOKEN: 'a-token-of-its-own' },
+    });
+    [guest, staff] = await Promise.all([system.newUser(), system.newUser({ isStaff: true })]);
+  });
+  afterAll(() => system.stop());
+
+  /** Sends all of it, a few at a time. Returns what was not refused as it should be. */
+  async function throwAll(garbage: Garbage[], token: string): Promise<string[]> {
+    const wrong: string[] = [];
+    const queue = garbage[Symbol.iterator]();
+    const lane = async () => {
+      for (const one of queue) {
+        const { status, headers, body } = await system.call(one.method, one.path, {
+          token,
+          ...(one.body !== undefined && { body: one.body }),
+        });
+        const refused = status >= 400 && status < 500;
+        const told = headers.get('Content-Type')?.startsWith('application/problem+json');
+        const small = JSON.stringify(body).length < 10_000;
+        if (!refused || !told || !small) wrong.push(`${status} ${one.what}`);
+      }
+    };
+    await Promise.all(Array.from({ length: lanes }, lane));
+    return wrong;
+  }
+
+  test(
+    'PG-12 HT-03 HT-12 HT-13 HT-15 AZ-03 on every field of every route is refused with 4xx, and memory stays flat',
+    async ({ task }) => {
+      const routes = listRoutes(system.server.deps);
+      const garbage = routes.flatMap((route) => [...garbageFor(route)]);
+      // Every route that reads anything is in it.
+      const reading = routes.filter((route) => route.body ?? route.query ?? route.params);
+      for (const { method, path } of reading) {
+        expect(
+          garbage.some(({ what }) => what.startsWith(`${method} ${path}:`)),
+          path,
+        ).toBe(true);
+      }
+      expect(garbage.length).toBeGreaterThan(500);
+      // The first throw fills caches and pools; what the others add would be a leak.
+      expect(await throwAll(garbage, staff.token)).toEqual([]);
+      const before = residentMb();
+      for (let round = 0; round < rounds; round++) expect(await throwAll(garbage, guest.token)).toEqual([]);
+      const growth = residentMb() - before;
+      task.meta.figure = `${garbage.length} × ${rounds + 1} requests, ${growth.toFixed(0)} MB more`;
+      expect(growth).toBeLessThan(growthMaxMb);
+      expect(await system.db('users').count()).toEqual([{ count: '2' }]);
+      expect(await system.db('bookings').count()).toEqual([{ count: '0' }]);
+    },
+    timeoutMs,
+  );
+
+  test('HT-03 a gzip bomb is refused unread on every route that takes a body', async ({ task }) => {
+    const bomb = gzipSync(Buffer.alloc(50_000_000, ' '));
+    const before = residentMb();
+    let worstMs = 0;
+    for (const route of listRoutes(system.server.deps).filter(({ method }) => method === 'POST')) {
+      if (!route.body && !route.path.includes('webhook')) continue;
+      for (const encoding of ['gzip', 'deflate', 'br', 'gzip, gzip', 'GZIP']) {
+        const begun = performance.now();
+        const answer = await fetch(system.url + route.path.replace('{id}', '1'), {
+          method: 'POST',
+          headers: {
+            Authorization: `Bearer ${guest.token}`,
+            'Content-Type': 'application/json',
+            'Content-Encoding': encoding,
+          },
+          body: bomb,
+        });
+        await answer.arrayBuffer();
+        worstMs = Math.max(worstMs, performance.now() - begun);
+        expect([route.path, encoding, answer.status]).toEqual([route.path, encoding, 415]);
+      }
+    }
+    task.meta.figure = `${Math.round(worstMs)} ms at worst, ${(residentMb() - before).toFixed(0)} MB more`;
+    expect(residentMb() - before).toBeLessThan(growthMaxMb);
+  }, 60_000);
+});

@@ -1,0 +1,118 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { PROJECT_DIR } from '../../dev/project-dir.ts';
+import { runTool } from '../../dev/run-tool.ts';
+import { isFull } from '../security/run.ts';
+
+interface Locked {
+  version: string;
+  resolved?: string;
+  integrity?: string;
+  link?: boolean;
+  dev?: boolean;
+  hasInstallScript?: boolean;
+}
+interface Manifest {
+  dependencies: Record<string, string>;
+  devDependencies: Record<string, string>;
+  allowScripts: Record<string, boolean>;
+}
+const readJson = <T>(name: string): T => JSON.parse(readFileSync(join(PROJECT_DIR, name), 'utf8')) as T;
+const manifest = readJson<Manifest>('package.json');
+const lock = readJson<{ lockfileVersion: number; packages: Record<string, Locked> }>('package-lock.json');
+const installed = Object.entries(lock.packages).filter(([path, { link }]) => path !== '' && !link);
+const nameOf = (path: string) => path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length);
+
+const npm = (...args: string[]) => runTool('npm', args, { cwd: PROJECT_DIR, timeoutMs: 120_000 });
+
+describe('what comes from others', () => {
+  test('OP-04 every direct dependency has one exact version, and the lock file has that one', () => {
+    for (const [name, version] of Object.entries({ ...manifest.dependencies, ...manifest.devDependencies })) {
+      expect(version, name).toMatch(/^(npm:(@[\w-]+\/)?[\w-]+@)?\d+\.\d+\.\d+$/);
+      const locked = lock.packages[`node_modules/${name}`];
+      expect(locked?.version, name).toBe(version.split('@').at(-1));
+    }
+  });
+
+  test('OP-04 every locked package is told by its hash, and comes from a registry', () => {
+    expect(lock.lockfileVersion).toBe(3);
+    expect(installed.length).toBeGreaterThan(100);
+    for (const [path, { integrity, resolved }] of installed) {
+      expect(integrity, path).toMatch(/^sha512-[\w+/]{86}==/);
+      if (resolved) expect(resolved, path).toMatch(/^https:\/\//);
+    }
+  });
+
+  test('OP-04 no install script runs, and each package that brings one is named', () => {
+    const withScript = installed
+      .filter(([, { hasInstallScript }]) => hasInstallScript)
+      .map(([path]) => nameOf(path));
+    // fsevents is for macOS alone; elsewhere npm does not install it and asks nothing.
+    const expected = new Set(withScript.filter((name) => name !== 'fsevents'));
+    const decided = Object.keys(manifest.allowScripts).filter((name) => name !== 'fsevents');
+    expect(decided.sort()).toEqual([...expected].sort());
+    expect(Object.values(manifest.allowScripts)).not.toContain(true);
+  });
+
+  test('OP-04 the bill of materials names every package that runs', async ({ task }) => {
+    const { code, stdout, stderr } = await npm(
+      ...['sbom', '--sbom-format', 'cyclonedx', '--omit', 'dev', '--package-lock-only'],
+    );
+    expect(code, stderr).toBe(0);
+    const bill = JSON.parse(stdout) as {
+      bomFormat: string;
+      components: { name: string; group?: string; version: string; licenses?: unknown[] }[];
+    };
+    expect(bill.bomFormat).toBe('CycloneDX');
+    const named = new Set(
+      bill.components.map(({ name, group, version }) => `${group ? `${group}/` : ''}${name}@${version}`),
+    );
+    for (const [name, version] of Object.entries(manifest.dependencies))
+      expect(named).toContain(`${name}@${version}`);
+    task.meta.figure = `${named.size} packages`;
+  }, 130_000);
+
+  // The advisories change by the day and not with the code, so a change is not judged by them.
+  test.runIf(isFull())(
+    'OP-04 no package that runs has a known vulnerability of high severity',
+    async ({ task }) => {
+      const { code, stdout, stderr } = await npm('audit', '--omit', 'dev', '--audit-level', 'high', '--json');
+      const report = JSON.parse(stdout || '{}') as { metadata?: { vulnerabilities: Record<string, number> } };
+      expect(report.metadata, stderr || stdout).toBeDefined();
+      task.meta.figure = JSON.stringify(report.metadata?.vulnerabilities);
+      expect(code, stdout).toBe(0);
+    },
+    130_000,
+  );
+});
+
+describe('what leaves the house', () => {
+  test('OP-10 an image gets named folders only: no .env, no data, no history', () => {
+    const lines = readFileSync(join(PROJECT_DIR, '.dockerignore'), 'utf8').split('\n').filter(Boolean);
+    const rules = lines.filter((line) => !line.startsWith('#'));
+    expect(rules[0]).toBe('*');
+    for (const rule of rules.slice(1)) expect(rule).toMatch(/^!(?!\.env|\.git|\.data)[\w./-]+$/);
+    expect(readFileSync(join(PROJECT_DIR, '.gitignore'), 'utf8').split('\n')).toContain('.env');
+  });
+
+  test('OP-10 no file of the project holds a secret', async () => {
+    const { code, stdout, stderr } = await runTool('git', ['ls-files', '-z'], { cwd: PROJECT_DIR });
+    expect(code, stderr).toBe(0);
+    const files = stdout.split('\0').filter(Boolean);
+    expect(files.length).toBeGreaterThan(100);
+    const secret =
+      /\b(sk|rk)_live_[0-9a-zA-Z]{16,}|\bwhsec_[0-9a-zA-Z+/]{24,}|\bsk_test_[0-9a-zA-Z]{24,}|-----BEGIN [A-Z ]*PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b|\bnpm_[0-9A-Za-z]{36}\b|\bghp_[0-9A-Za-z]{36}\b/;
+    const found: string[] = [];
+    for (const file of files) {
+      try {
+        const match = secret.exec(readFileSync(join(PROJECT_DIR, file), 'utf8'));
+        if (match) found.push(`${file}: ${match[0].slice(0, 8)}…`);
+      } catch (error) {
+        // Deleted, but not yet committed so.
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      }
+    }
+    expect(found).toEqual([]);
+  });
+});
