@@ -40,6 +40,7 @@ const shape = z.object({
   STRIPE_PUBLISHABLE_KEY: z.string().regex(/^pk_/, 'must begin with pk_').optional(),
   STRIPE_WEBHOOK_SECRET: list.pipe(z.array(z.string().regex(/^whsec_/, 'must begin with whsec_')).min(1)),
   STRIPE_API_BASE: z.url({ protocol: /^https?$/ }).optional(),
+  STRIPE_BROWSER_BASE: z.url({ protocol: /^https?$/ }).optional(),
   STRIPE_CALLBACK_SUCCESS_URL: z.url({ protocol: /^https?$/ }).optional(),
   STRIPE_CALLBACK_CANCEL_URL: z.url({ protocol: /^https?$/ }).optional(),
   SECRET_KEY: list.optional(),
@@ -163,6 +164,8 @@ function buildConfig(env: Settings) {
       publishableKey: env.STRIPE_PUBLISHABLE_KEY,
       webhookSecrets: env.STRIPE_WEBHOOK_SECRET,
       apiBase: env.STRIPE_API_BASE,
+      // The emulator's address as a browser reaches it, where that differs from ours.
+      browserBase: env.STRIPE_BROWSER_BASE ?? env.STRIPE_API_BASE,
       livemode: env.STRIPE_SECRET_KEY.includes('_live_'),
       successUrl: env.STRIPE_CALLBACK_SUCCESS_URL ?? `${base}/payment/success`,
       cancelUrl: env.STRIPE_CALLBACK_CANCEL_URL ?? `${base}/payment/cancel`,

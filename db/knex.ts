@@ -87,7 +87,7 @@ function limitQueryTime(connection: pg.Client, queryMs: number): void {
       clearTimeout(timer);
       const lost = error && !isFromServer(error);
       // "Failing row contains (…)": the row, with e-mail and password hash. Errors are logged.
-      if (error && !lost) delete (error as pg.DatabaseError).detail;
+      if (error instanceof pg.DatabaseError) error.detail = undefined;
       callback(lost ? new DatabaseUnavailable(error) : error, result);
     });
   };

@@ -24,7 +24,7 @@ const args = [
 function findChromium(env: NodeJS.ProcessEnv): string {
   const folders = (env['PATH'] ?? '').split(delimiter);
   const places = names.flatMap((name) => folders.map((folder) => join(folder, name)));
-  const found = env['CHROMIUM_PATH'] ?? places.find((place) => existsSync(place));
+  const found = env['CHROMIUM_PATH'] || places.find((place) => existsSync(place));
   if (found) return found;
   throw new SetupProblem(
     'No Chromium on this machine: install it (Debian: apt-get install chromium) or set CHROMIUM_PATH.',

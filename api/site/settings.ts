@@ -31,7 +31,7 @@ export function siteSettings(config: Config): SiteSettings {
   };
 }
 
-function paymentOf({ publishableKey, apiBase }: Config['stripe']): SiteSettings['payment'] {
+function paymentOf({ publishableKey, browserBase: apiBase }: Config['stripe']): SiteSettings['payment'] {
   if (!publishableKey) return { kind: 'none' };
   if (!apiBase) return { kind: 'stripe', publishableKey };
   return { kind: 'emulator', publishableKey, apiBase: apiBase.replace(/\/+$/, '') };

@@ -25,7 +25,8 @@ export function showRooms(place, rooms, { chosenId, onChoose }) {
         h(
           'span',
           { class: 'room-facts' },
-          `Up to ${room.capacity} guests · ${shortTime(room.opening_time)}–${shortTime(room.closing_time)}`,
+          `Up to ${room.capacity} guests · `,
+          h('span', { class: 'together' }, `${shortTime(room.opening_time)}–${shortTime(room.closing_time)}`),
         ),
         h('span', {}, ...room.amenities.map((amenity) => h('span', { class: 'tag' }, amenity))),
       ),

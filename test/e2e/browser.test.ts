@@ -1,0 +1,247 @@
+import { randomUUID } from 'node:crypto';
+import axe from 'axe-core';
+import type { BrowserContext, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { startChromium } from '../../dev/chromium.ts';
+import { deskSays, hold, openDay, pay, signUp, slot } from './guest.ts';
+import { createMachine, type Machine } from './npm-start.ts';
+
+/** Long enough to pay on a slow machine, short enough to wait for. */
+const holdMinutes = 0.5;
+const patience = { timeout: 20_000 };
+
+let browser: Awaited<ReturnType<typeof startChromium>>;
+let machine: Machine;
+/** What no page may do: ask another host, break its own policy, throw. */
+const faults: string[] = [];
+
+/** Somebody with a browser of their own. */
+async function somebody(options: Parameters<typeof browser.open>[0] = {}): Promise<Page> {
+  const context = await browser.open(options);
+  const page = await context.newPage();
+  page.setDefaultTimeout(20_000);
+  watch(context);
+  return page;
+}
+
+function watch(context: BrowserContext): void {
+  const { PORT, DEV_STRIPE_PORT } = machine.ports;
+  const ours = [PORT, DEV_STRIPE_PORT].map((port) => `http://127.0.0.1:${port}`);
+  context.on('request', (request) => {
+    const { origin, protocol } = new URL(request.url());
+    if (protocol !== 'data:' && !ours.includes(origin)) faults.push(`asks ${request.url()}`);
+  });
+  context.on('console', (message) => {
+    if (/Content.Security.Policy/i.test(message.text())) faults.push(message.text());
+  });
+  context.on('weberror', (error) => faults.push(String(error.error())));
+}
+
+/** The serious and critical faults that axe-core finds on the page as it is now. */
+async function axeFaults(page: Page): Promise<string[]> {
+  await page.evaluate(axe.source);
+  const { violations } = await page.evaluate(() => (globalThis as unknown as { axe: typeof axe }).axe.run());
+  return violations
+    .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .flatMap(({ id, nodes }) => nodes.map(({ target }) => `${page.url()} ${id}: ${target.join(' ')}`));
+}
+
+const newEmail = () => `${randomUUID()}@example.com`;
+const home = () => `${machine.apiUrl}/`;
+
+/** The row of my bookings at a time. */
+const row = (page: Page, time: string) => page.locator('#mine li', { hasText: time });
+
+let sleeper: Page;
+let onlooker: Page;
+
+beforeAll(async () => {
+  browser = await startChromium(process.env);
+  machine = await createMachine();
+  await machine.start({ HOLD_MINUTES: String(holdMinutes) }).says('Ctrl-C stops everything');
+  // Somebody holds a slot and does nothing more; the last but one test sees what becomes of it.
+  sleeper = await somebody();
+  await openDay(sleeper, home(), 'Studio B', 5);
+  await hold(sleeper, '12:00');
+  await signUp(sleeper, newEmail());
+  await deskSays(sleeper, 'Pay to confirm');
+  onlooker = await somebody();
+  await openDay(onlooker, home(), 'Studio B', 5);
+  await slot(onlooker, '12:00', 'held').waitFor();
+});
+afterAll(async () => {
+  await browser?.stop();
+  await machine?.remove();
+});
+afterEach(() => expect(faults.splice(0)).toEqual([]));
+
+describe('a guest in a browser', () => {
+  let guest: Page;
+  beforeAll(async () => {
+    guest = await somebody();
+  });
+
+  test('signs up while booking, pays with 4242 and sees it confirmed', async () => {
+    await openDay(guest, home(), 'Conference Room A', 4);
+    await hold(guest, '09:00', '10:00');
+    await signUp(guest, newEmail());
+    await deskSays(guest, 'Pay to confirm');
+    expect(await guest.getByRole('timer').textContent()).toMatch(/^0:[0-3]\d$/);
+    await pay(guest, 'pays');
+    await deskSays(guest, 'Confirmed');
+    await row(guest, '09:00–10:30').getByText('confirmed').waitFor();
+    await slot(guest, '10:00', 'booked').waitFor();
+  });
+
+  test('is still signed in after a reload, though the access token was in memory only', async () => {
+    await guest.reload();
+    await row(guest, '09:00–10:30').waitFor();
+    const kept = await guest.evaluate(
+      'JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])',
+    );
+    expect(kept).not.toMatch(/eyJ|refresh_token/);
+  });
+
+  test('is told that 9995 is declined, pays again with another card and is confirmed', async () => {
+    await openDay(guest, home(), 'Conference Room A', 4);
+    await hold(guest, '14:00');
+    await deskSays(guest, 'Pay to confirm');
+    await pay(guest, 'declines');
+    await guest.getByRole('alert').filter({ hasText: 'insufficient funds' }).waitFor();
+    await pay(guest, 'pays');
+    await deskSays(guest, 'Confirmed');
+  });
+
+  test('confirms at the bank when the card asks for it, and is led back to what happened', async () => {
+    await openDay(guest, home(), 'Conference Room A', 4);
+    await hold(guest, '16:00');
+    await deskSays(guest, 'Pay to confirm');
+    const [bank] = await Promise.all([guest.context().waitForEvent('page'), pay(guest, 'asks')]);
+    await bank.getByRole('button', { name: 'Complete' }).click();
+    await bank.getByRole('heading', { name: 'Confirmed' }).waitFor();
+    expect(bank.url()).toContain('/payment/success');
+    expect(await axeFaults(bank)).toEqual([]);
+    await bank.close();
+    await deskSays(guest, 'Confirmed');
+  });
+
+  test('cancels a paid booking after being asked, and gets the money back', async () => {
+    const booking = row(guest, '14:00–14:30');
+    await booking.getByRole('button', { name: /^Cancel/ }).click();
+    await booking.getByText('You get USD 50.00 back.').waitFor();
+    expect(await axeFaults(guest)).toEqual([]);
+    await booking.getByRole('button', { name: 'Yes, cancel it' }).click();
+    await booking.getByText('cancelled, refunded').waitFor();
+    await slot(guest, '14:00', 'free').waitFor();
+  });
+
+  test('sees that staff has cancelled a booking with a refund', async () => {
+    const staff = await somebody();
+    await staff.goto(`${machine.apiUrl}/admin`);
+    expect(await axeFaults(staff)).toEqual([]);
+    await staff.getByLabel('E-mail').fill('admin@gmail.com');
+    await staff.getByLabel('Password').fill('123456Long');
+    await staff.getByRole('button', { name: 'Sign in' }).click();
+    const id = await row(guest, '09:00–10:30').getAttribute('data-booking');
+    await staff.goto(`${machine.apiUrl}/admin/bookings/${id}`);
+    expect(await axeFaults(staff)).toEqual([]);
+    await staff.getByRole('link', { name: /Cancel/ }).click();
+    await staff.getByLabel('Give all of it back').check();
+    expect(await axeFaults(staff)).toEqual([]);
+    await staff.getByRole('button', { name: 'Cancel the booking' }).click();
+    await staff.getByText('cancelled', { exact: true }).first().waitFor();
+    await row(guest, '09:00–10:30').getByText('cancelled, refunded').waitFor();
+    for (const path of [
+      '',
+      '/bookings',
+      '/day',
+      '/rooms',
+      '/rooms/1',
+      '/rooms/new',
+      '/payments',
+      '/users',
+      '/flags',
+    ]) {
+      await staff.goto(`${machine.apiUrl}/admin${path}`);
+      expect(await axeFaults(staff)).toEqual([]);
+    }
+    await staff.context().close();
+  });
+
+  test('who does not pay loses the slot, and everybody sees it free again', async () => {
+    await sleeper.getByRole('region', { name: 'The hold has ended' }).waitFor({ timeout: 40_000 });
+    await slot(onlooker, '12:00', 'free').waitFor();
+    expect(await slot(onlooker, '12:00').isEnabled()).toBe(true);
+  }, 50_000);
+});
+
+describe('no page has a serious or critical fault for axe-core', () => {
+  test.each([
+    ['desktop', { viewport: { width: 1280, height: 900 } }],
+    ['phone, dark', { viewport: { width: 390, height: 844 }, colorScheme: 'dark' as const }],
+  ])('the booking page at every step (%s)', async (_name, options) => {
+    const page = await somebody(options);
+    await openDay(page, home(), 'Workshop C', options.viewport.width === 390 ? 6 : 7);
+    expect(await axeFaults(page)).toEqual([]);
+    await slot(page, '09:00').click();
+    await page.getByRole('button', { name: /^Hold it for/ }).click();
+    await page.getByRole('dialog').waitFor();
+    expect(await axeFaults(page)).toEqual([]);
+    await signUp(page, newEmail());
+    await deskSays(page, 'Pay to confirm');
+    expect(await axeFaults(page)).toEqual([]);
+    const widths: unknown = await page.evaluate('[document.documentElement.scrollWidth, innerWidth]');
+    const [wide = 0, seen = 0] = widths as number[];
+    expect(wide).toBeLessThanOrEqual(seen);
+    await page.getByRole('button', { name: 'Give the slot back' }).click();
+    await deskSays(page, 'Cancelled');
+    await page.context().close();
+  });
+
+  test.each(['/payment/success', '/payment/cancel', '/docs/problems'])('%s', async (path) => {
+    const page = await somebody();
+    await page.goto(machine.apiUrl + path);
+    expect(await axeFaults(page)).toEqual([]);
+    await page.context().close();
+  });
+
+  test('/docs, where a login by "Try it out" is enough to make a booking', async () => {
+    const page = await somebody();
+    await page.goto(`${machine.apiUrl}/docs`);
+    const tryOut = async (id: string) => {
+      const operation = page.locator(`[id$="${id}"]`);
+      await operation.locator('.opblock-summary-control').click();
+      await operation.getByRole('button', { name: 'Try it out' }).click();
+      await operation.getByRole('button', { name: 'Execute' }).click();
+      return operation
+        .locator('.live-responses-table tbody .response-col_status')
+        .first()
+        .innerText(patience);
+    };
+    expect(await tryOut('post_login')).toContain('200');
+    expect(await tryOut('post_bookings')).toContain('201');
+    expect(await axeFaults(page)).toEqual([]);
+    await page.context().close();
+  });
+});
+
+describe('the booking page by keyboard alone', () => {
+  test('chooses a slot, and shows where the focus is', async () => {
+    const page = await somebody();
+    await openDay(page, home(), 'Workshop C', 8);
+    await slot(page, '00:00').focus();
+    await page.keyboard.press('Tab');
+    const outline = await page.evaluate('getComputedStyle(document.activeElement).outlineStyle');
+    expect(outline).toBe('solid');
+    await page.keyboard.press('Enter');
+    const hold = page.getByRole('button', { name: /^Hold it for/ });
+    await hold.waitFor();
+    expect(await page.getByLabel('From').inputValue()).toBe('00:30:00');
+    await hold.focus();
+    await page.keyboard.press('Enter');
+    await page.getByRole('dialog').waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'hidden' });
+    await page.context().close();
+  });
+});
