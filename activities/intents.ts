@@ -74,7 +74,7 @@ export type CloseVerdict = 'canceled' | 'succeeded' | 'processing' | 'unknown';
  * Cancels a payment's PaymentIntent at Stripe and records Stripe's answer. Stripe settles the race with a payment
  * under way: after `canceled` no money can follow.
  */
-export async function closePayment({ db, stripe }: Deps, payment: PaymentRow): Promise<CloseVerdict> {
+async function closePayment({ db, stripe }: Deps, payment: PaymentRow): Promise<CloseVerdict> {
   try {
     const intentId = payment.intentId ?? (await findOrCreateIntent(stripe, payment))?.id;
     const fact = intentId ? factOf(await cancelIntent(stripe, intentId)) : factOfNone(payment);

@@ -27,7 +27,7 @@ export function violatedConstraint(error: unknown): string | undefined {
 }
 
 /** A deadlock or serialisation failure: the transaction did nothing, and may be tried again (40P01, 40001). */
-export function isRetryable(error: unknown): boolean {
+function isRetryable(error: unknown): boolean {
   const code = serverError(error)?.code;
   return code === '40P01' || code === '40001';
 }

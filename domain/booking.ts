@@ -24,8 +24,7 @@ export function statusesBefore(to: BookingStatus): BookingStatus[] {
 }
 
 /** Why money goes back. Unique per payment: a payment is refunded once, for one purpose. */
-export const refundPurposes = ['late', 'cancelled', 'duplicate', 'mismatch', 'staff'] as const;
-export type RefundPurpose = (typeof refundPurposes)[number];
+export type RefundPurpose = 'late' | 'cancelled' | 'duplicate' | 'mismatch' | 'staff';
 
 export interface CancelRules {
   status: BookingStatus;

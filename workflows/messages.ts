@@ -6,8 +6,6 @@ import type { BookingStatus } from '../domain/booking.ts';
  * the histories of open workflows, so they may grow but never change.
  */
 
-export const taskQueueDefault = 'bookings';
-
 /** A Keyword that the operator filters by in Temporal's UI, e.g. `BookingStatus = "pending"`. */
 export const bookingStatusAttribute = 'BookingStatus';
 

@@ -5,7 +5,7 @@ import { problemOf } from '../../db/errors.ts';
 import { type FieldError, Problem } from '../../domain/problems.ts';
 
 /** Renders a refusal as `application/problem+json` (RFC 9457), with `error` for this API's older clients. */
-export function renderProblem(ctx: Context, problem: Problem): void {
+function renderProblem(ctx: Context, problem: Problem): void {
   const { detail, errors, headers, members } = problem.extras;
   ctx.status = problem.status;
   ctx.set(headers ?? {});

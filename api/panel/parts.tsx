@@ -169,7 +169,7 @@ export function Field(props: {
         </p>
       )}
       {lines ? (
-        <textarea {...(shared)} rows={lines}>
+        <textarea {...shared} rows={lines}>
           {value}
         </textarea>
       ) : secret ? (

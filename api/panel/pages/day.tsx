@@ -127,14 +127,14 @@ function Grid({ date, grid }: { date: string; grid: DayGrid }) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable with the keyboard
     <div class="scroll lanes" tabIndex={0} role="region" aria-label="Calendar of the day, scrolls sideways">
-      <table class="lanes" {...(width)}>
+      <table class="lanes" {...width}>
         <caption class="unseen">
           All rooms on {date}, each in its own time zone. A stretch begins at its first minute and ends before
           its last.
         </caption>
         <colgroup>
-          <col {...({ width: headPixels })} />
-          <col span={(toMinute - fromMinute) / unitMinutes} {...(unitWidth)} />
+          <col {...{ width: headPixels }} />
+          <col span={(toMinute - fromMinute) / unitMinutes} {...unitWidth} />
         </colgroup>
         <thead>
           <tr>

@@ -1,0 +1,67 @@
+import { randomUUID } from 'node:crypto';
+import { hash } from '@node-rs/argon2';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { cookieOf, expectProblem } from '../factories.ts';
+import { givePassword } from '../setup/panel.ts';
+import { startSystem, type System } from '../setup/system.ts';
+
+describe('passwords', () => {
+  let system: System;
+  beforeAll(async () => {
+    system = await startSystem({
+      worker: false,
+      settings: { LIMIT_LOGIN_FAILURES: '0', LIMIT_REGISTRATIONS: '0' },
+    });
+  });
+  afterAll(() => system.stop());
+
+  const login = (email: string, password: string) =>
+    system.call('POST', '/api/login/', { body: { email, password } });
+
+  test('AU-12 a hash of a lower cost is made anew at the next login, and only then', async () => {
+    const user = await system.newUser();
+    const password = 'an old password';
+    const stored = async () =>
+      (await system.db('users').where({ id: user.id }).first()).password_hash as string;
+    const old = await hash(password, { algorithm: 2, memoryCost: 8_192, timeCost: 1, parallelism: 1 });
+    await system.db('users').where({ id: user.id }).update({ password_hash: old });
+    expect((await login(user.email, 'not this one')).status).toBe(401);
+    expect(await stored()).toBe(old);
+    expect((await login(user.email, password)).status).toBe(200);
+    const fresh = await stored();
+    expect(fresh).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
+    expect((await login(user.email, password)).status).toBe(200);
+    expect(await stored()).toBe(fresh);
+  });
+
+  test('AU-12 every character of a long password counts, whatever it is', async () => {
+    const email = `${randomUUID()}@example.com`;
+    const password = `Ω \u0000 "'\\ 🔑 ${'x'.repeat(900)}`;
+    const body = { email, password: `${password}1`, confirm_password: `${password}1` };
+    expect((await system.call('POST', '/api/register/', { body })).status).toBe(201);
+    expect((await login(email, `${password}1`)).status).toBe(200);
+    for (const other of [password, `${password}2`, password.trim(), `${password}1`.replace('\u0000', '')]) {
+      expect((await login(email, other)).status).toBe(401);
+    }
+  });
+
+  test('AU-12 a password of a megabyte is refused before anything is hashed', async () => {
+    const begun = performance.now();
+    expectProblem(await login('a@example.com', 'x'.repeat(1_048_576)), 'payload_too_large');
+    expectProblem(await login('a@example.com', 'x'.repeat(60_000)), 'invalid_request', 'password');
+    expect(performance.now() - begun).toBeLessThan(2_000);
+  });
+
+  test('AU-09 a disabled account gets no new access token for its cookie', async () => {
+    const user = await system.newUser();
+    const Cookie = cookieOf(await login(user.email, await givePassword(system, user)))?.pair ?? '';
+    await system.db('users').where({ id: user.id }).update({ is_active: false });
+    const answer = await system.call('POST', '/api/token/refresh-cookie/', { headers: { Cookie } });
+    expectProblem(answer, 'invalid_refresh_token');
+  });
+
+  test('HT-05 an idle connection outlives the minute of a load balancer', async () => {
+    const { headers } = await fetch(`${system.url}/livez`);
+    expect(Number(/timeout=(\d+)/.exec(headers.get('Keep-Alive') ?? '')?.[1])).toBeGreaterThan(60);
+  });
+});
