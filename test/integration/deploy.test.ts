@@ -31,8 +31,8 @@ afterAll(async () => {
   await system.stop();
 });
 
-/** temporal.api.enums.v1.PendingActivityState */
-const activityStarted = 2;
+/** temporal.api.enums.v1.PendingActivityState; a number, since the SDK's enum is a type only. */
+const activityStarted: number = 2;
 
 interface Held {
   id: number;
@@ -273,7 +273,7 @@ describe('a worker that is told to stop', () => {
       await handleOf(held).signal(paymentNewsSignal, news);
       await until('Stripe to be asked', async () => {
         const { pendingActivities } = (await handleOf(held).describe()).raw;
-        return pendingActivities?.some(({ state }) => state === activityStarted);
+        return pendingActivities?.some(({ state }) => Number(state) === activityStarted);
       });
       child.kill('SIGTERM');
       const [exitCode] = await once(child, 'exit');

@@ -1,5 +1,11 @@
+import type { WorkflowUpdateHandle } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { cancelUpdateId, paymentNewsSignal } from '../../workflows/messages.ts';
+import {
+  cancelUpdate,
+  cancelUpdateId,
+  type CancelResult,
+  paymentNewsSignal,
+} from '../../workflows/messages.ts';
 import { byGuest, byStaff, dayMs, hourMs, minuteMs, newsOf, openStage, type Stage } from './stage.ts';
 
 let stage: Stage;
@@ -79,13 +85,12 @@ describe('cancelling', () => {
   test('while the hold is being settled: refused with what it became', async () => {
     const booking = await stage.newBooking();
     const handle = await stage.start(booking);
-    let answer: ReturnType<Stage['cancel']> | undefined;
+    let asked: WorkflowUpdateHandle<CancelResult> | undefined;
     stage.fake.before('settleHold', booking.ref, async () => {
-      answer = stage.cancel(handle, byGuest);
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      asked = await handle.startUpdate(cancelUpdate, { args: [byGuest], waitForStage: 'ACCEPTED' });
     });
     await stage.sleep(31 * minuteMs);
-    expect(await answer).toEqual({ cancelled: false, reason: 'not_cancellable', status: 'expired' });
+    expect(await asked?.result()).toEqual({ cancelled: false, reason: 'not_cancellable', status: 'expired' });
     expect(await handle.result()).toBe('expired');
   });
 

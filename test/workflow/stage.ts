@@ -27,7 +27,7 @@ export const byStaff: CancelRequest = { actor: 'staff:1', byStaff: true, refund:
 const statusKey = defineSearchAttributeKey(bookingStatusAttribute, 'KEYWORD');
 
 /** What the saved histories show instead of `pid@host`. */
-export const identity = 'test';
+const identity = 'test';
 
 /**
  * Temporal's time-skipping server, the fake activities on its clock, and a worker that runs the real workflows.

@@ -1,0 +1,96 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Dice } from './random.ts';
+
+/** One answer that a client got, or the lack of one (status 0). Instants are Unix milliseconds. */
+export interface Answer {
+  call: 'book' | 'intent' | 'cancel' | 'show';
+  visit: number;
+  key: string;
+  status: number;
+  /** The `code` of a problem; the error of the connection when there was no answer. */
+  code: string;
+  sentAt: number;
+  answeredAt: number;
+  bookingId?: number;
+  slot?: Slot;
+}
+
+export interface Slot {
+  roomId: number;
+  date: string;
+  /** Minutes of the day. */
+  start: number;
+  end: number;
+}
+
+export interface Request {
+  call: Answer['call'];
+  method: string;
+  path: string;
+  body?: unknown;
+  token: string;
+  key?: string;
+  visit: number;
+  slot?: Slot;
+}
+
+/** A client waits no longer for an answer. */
+const patienceMs = 8_000;
+const triesMax = 5;
+
+/** Sends requests to whichever API, keeps every answer, and asks again as a good client does: with the same key. */
+export function createBrowser(apiUrls: readonly string[]) {
+  const answers: Answer[] = [];
+
+  async function ask(
+    request: Request,
+    url: string,
+  ): Promise<{ answer: Answer; body: Record<string, unknown> }> {
+    const { call, visit, key = '', slot } = request;
+    const sentAt = Date.now();
+    const note = (status: number, code: string, bookingId?: number): Answer => {
+      const answer: Answer = { call, visit, key, status, code, sentAt, answeredAt: Date.now() };
+      if (slot) answer.slot = slot;
+      if (bookingId !== undefined) answer.bookingId = bookingId;
+      answers.push(answer);
+      return answer;
+    };
+    try {
+      const response = await fetch(url + request.path, {
+        method: request.method,
+        headers: {
+          Authorization: `Bearer ${request.token}`,
+          ...(request.body !== undefined && { 'Content-Type': 'application/json' }),
+          ...(key && { 'Idempotency-Key': key }),
+        },
+        ...(request.body !== undefined && { body: JSON.stringify(request.body) }),
+        signal: AbortSignal.timeout(patienceMs),
+      });
+      const body = (await response.json()) as Record<string, unknown>;
+      const code = typeof body['code'] === 'string' ? body['code'] : '';
+      const id = call === 'book' && response.status === 201 ? Number(body['id']) : undefined;
+      return { answer: note(response.status, code, id), body };
+    } catch (error) {
+      const cause = (error as Error).cause as { code?: string } | undefined;
+      return { answer: note(0, cause?.code ?? (error as Error).name), body: {} };
+    }
+  }
+
+  return {
+    answers,
+    /** Asks until there is an answer that is one, or patience ends. */
+    async insist(dice: Dice, request: Request): Promise<{ answer: Answer; body: Record<string, unknown> }> {
+      for (let tries = 1; ; tries++) {
+        const asked = await ask(request, dice.pick(apiUrls));
+        const { status, code } = asked.answer;
+        const isFinal = status > 0 && status < 500 && code !== 'request_in_progress';
+        if (isFinal || tries === triesMax) return asked;
+        // Further apart each time: clients that hurry keep an overloaded service down.
+        await sleep(dice.between(300, 900) * 2 ** (tries - 1));
+      }
+    },
+    once: (dice: Dice, request: Request) => ask(request, dice.pick(apiUrls)),
+  };
+}
+
+export type Browser = ReturnType<typeof createBrowser>;

@@ -1,0 +1,177 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { House, LinkName, PartName } from './house.ts';
+import type { FaultKind } from './options.ts';
+import { createDice } from './random.ts';
+
+export interface FaultOptions {
+  kinds: readonly FaultKind[];
+  seed: number;
+  holdMs: number;
+  /** How long a freeze or a broken link lasts at most. */
+  lastsMsMax: number;
+}
+
+/** The pause between two faults; several may be at work at once. */
+const pauseMs = [1_500, 5_000] as const;
+const stripeFaults = [
+  '503',
+  '429',
+  '500',
+  '500_after_effect',
+  'drop_before',
+  'drop_after_effect',
+  'timeout',
+  'timeout_after_effect',
+] as const;
+
+/** Strikes again and again until it is told to stop; then everything runs and every way is clear. */
+export function createFaults(house: House, { kinds, seed, holdMs, lastsMsMax }: FaultOptions) {
+  const dice = createDice(seed, 'faults');
+  const counts: Record<string, number> = {};
+  const diary: string[] = [];
+  const underWay = new Set<Promise<void>>();
+  const frozen = new Set<number>();
+  const partNames = Object.keys(house.parts) as PartName[];
+  const linkNames = Object.keys(house.links) as LinkName[];
+  let striking = false;
+  let loop: Promise<void> = Promise.resolve();
+
+  function note(what: string, where = ''): void {
+    counts[what] = (counts[what] ?? 0) + 1;
+    diary.push(`${new Date().toISOString()} ${what} ${where}`);
+  }
+  const duration = () => Math.round(1_000 + (lastsMsMax - 1_000) * dice.next() ** 2);
+
+  function strikePart(signal: 'SIGKILL' | 'SIGTERM'): void {
+    // Only API and worker are asked to stop politely: a deploy.
+    const name = dice.pick(signal === 'SIGKILL' ? partNames : partNames.slice(0, 4));
+    const pid = house.parts[name].pid();
+    if (pid === undefined || frozen.has(pid)) return;
+    note(`${signal} ${name.replace(/-\d$/, '')}`, name);
+    send(pid, signal);
+  }
+
+  async function freeze(): Promise<void> {
+    const name = dice.pick(partNames);
+    const pid = house.parts[name].pid();
+    const lastsMs = duration();
+    if (pid === undefined || frozen.has(pid)) return;
+    note(`SIGSTOP ${name.replace(/-\d$/, '')}`, name);
+    frozen.add(pid);
+    for (const each of familyOf(pid)) send(each, 'SIGSTOP');
+    await sleep(lastsMs);
+    for (const each of familyOf(pid)) send(each, 'SIGCONT');
+    frozen.delete(pid);
+  }
+
+  async function breakLink(): Promise<void> {
+    const name = dice.pick(linkNames);
+    const mode = dice.pick(['refuse', 'freeze', 'mute', dice.between(20, 1_500)] as const);
+    const lastsMs = duration();
+    note(`link ${typeof mode === 'number' ? 'delay' : mode}`, `${name} ${mode} for ${lastsMs} ms`);
+    house.links[name].set(mode);
+    await sleep(lastsMs);
+    house.links[name].set('forward');
+  }
+
+  async function stirWebhooks(): Promise<void> {
+    note('webhooks');
+    await house.stripe.setWebhookBehaviour({
+      duplicate: dice.between(0, 3),
+      delayMs: [0, dice.pick([0, 500, holdMs, holdMs * 3])],
+      reorder: dice.chance(0.5),
+      dropRate: dice.pick([0, 0.1, 0.4]),
+      loseRate: dice.pick([0, 0, 0.1]),
+    });
+  }
+
+  async function upsetStripe(): Promise<void> {
+    const kind = dice.pick(stripeFaults);
+    note(`stripe ${kind}`);
+    const lastsMs = duration();
+    await house.stripe.failNext({ kind, count: 1_000, probability: dice.pick([0.1, 0.5, 1]) });
+    await house.stripe.setLatency(dice.pick([0, 0, 300, 2_000]));
+    await sleep(lastsMs);
+    await house.stripe.clearFaults();
+    await house.stripe.setLatency(0);
+  }
+
+  async function strike(kind: FaultKind): Promise<void> {
+    switch (kind) {
+      case 'kill':
+        return strikePart('SIGKILL');
+      case 'term':
+        return strikePart('SIGTERM');
+      case 'freeze':
+        return freeze();
+      case 'link':
+        return breakLink();
+      case 'webhooks':
+        return stirWebhooks();
+      case 'stripe':
+        return upsetStripe();
+    }
+  }
+
+  async function run(): Promise<void> {
+    while (striking) {
+      const fault = strike(dice.pick(kinds)).finally(() => underWay.delete(fault));
+      underWay.add(fault);
+      await sleep(dice.between(...pauseMs));
+    }
+  }
+
+  return {
+    counts,
+    /** What struck when, one line each. */
+    diary,
+    start(): void {
+      striking = kinds.length > 0;
+      loop = run();
+    },
+    /** Ends all faults, those under way included, and hurries the webhooks that wait for their next attempt. */
+    async stop(): Promise<void> {
+      striking = false;
+      await loop;
+      await Promise.all(underWay);
+      for (const link of Object.values(house.links)) link.set('forward');
+      await house.stripe.setWebhookBehaviour({
+        duplicate: 0,
+        delayMs: [0, 0],
+        reorder: false,
+        dropRate: 0,
+        loseRate: 0,
+      });
+      await house.stripe.retryNow();
+    },
+  };
+}
+
+export type Faults = ReturnType<typeof createFaults>;
+
+function send(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It has ended meanwhile: that is a fault as well.
+  }
+}
+
+/** A process and its children (Postgres works in many): stopping the parent alone would stop nothing. */
+function familyOf(pid: number): number[] {
+  const children = readdirSync('/proc')
+    .map(Number)
+    .filter((other) => Number.isInteger(other) && parentOf(other) === pid);
+  return [pid, ...children];
+}
+
+/** proc(5): the name in parentheses may hold anything; after it come the state and the parent. */
+function parentOf(pid: number): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+  } catch {
+    return undefined;
+  }
+}

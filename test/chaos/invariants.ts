@@ -1,0 +1,241 @@
+import type { Evidence, MoveFact } from './evidence.ts';
+import { groupBy, holdsSlot, spansOf } from './spans.ts';
+
+/** One broken promise: which invariant, and what exactly. */
+export interface Violation {
+  invariant: string;
+  what: string;
+}
+
+type Check = (evidence: Evidence) => string[];
+
+/** The invariants of requirements.md as decisions.md applies them, each with its check on the evidence of a run. */
+export const invariants: Record<string, { says: string; check: Check }> = {
+  I1: { says: 'at no instant two active bookings of a room overlap', check: findOverlaps },
+  I2: {
+    says: 'each succeeded PaymentIntent: one confirmed booking xor one full refund',
+    check: findUndecidedMoney,
+  },
+  I3: { says: 'nothing confirmed without a succeeded PaymentIntent of its own', check: findUnpaidConfirmed },
+  I4: { says: 'nothing pending 60 s after its deadline or the recovery', check: findLateHolds },
+  I5: { says: 'PaymentIntents of dead bookings are canceled or refunded', check: findOpenIntents },
+  I6: {
+    says: 'every 201 is durable and made once; every 409 slot_taken met an active booking',
+    check: findFalseAnswers,
+  },
+  I7: { says: 'only legal moves, one after the other', check: findIllegalMoves },
+  I8: { says: 'every accepted event is on record', check: findForgottenEvents },
+  I9: {
+    says: 'a workflow for every open booking and none for a closed one; no message left',
+    check: findLooseEnds,
+  },
+  '5xx': { says: 'no internal error (500) in any answer', check: findInternalErrors },
+};
+
+export function checkInvariants(evidence: Evidence): Violation[] {
+  return Object.entries(invariants).flatMap(([invariant, { check }]) =>
+    check(evidence).map((what) => ({ invariant, what })),
+  );
+}
+
+function findOverlaps(evidence: Evidence): string[] {
+  const faults: string[] = [];
+  for (const spans of groupBy(
+    spansOf(evidence),
+    ({ booking }) => `${booking.roomId} ${booking.date}`,
+  ).values()) {
+    for (const [index, one] of spans.entries()) {
+      for (const other of spans.slice(index + 1)) {
+        const sameSlot = one.booking.from < other.booking.to && other.booking.from < one.booking.to;
+        const sameTime = one.since < other.until && other.since < one.until;
+        if (sameSlot && sameTime && one.booking.id !== other.booking.id)
+          faults.push(
+            `bookings ${one.booking.id} and ${other.booking.id} of room ${one.booking.roomId} at once`,
+          );
+      }
+    }
+  }
+  return faults;
+}
+
+function findUndecidedMoney(evidence: Evidence): string[] {
+  const paymentOf = new Map(evidence.payments.map((payment) => [payment.intentId, payment]));
+  const bookingOf = new Map(evidence.bookings.map((booking) => [booking.id, booking]));
+  return evidence.intents.flatMap((intent) => {
+    if (intent.status !== 'succeeded') return [];
+    const payment = paymentOf.get(intent.id);
+    const booking = payment && bookingOf.get(payment.bookingId);
+    const name = `${intent.id} (booking ${booking?.id ?? '?'} ${booking?.status ?? ''})`;
+    const confirmed =
+      booking !== undefined &&
+      (booking.status === 'confirmed' || booking.status === 'completed') &&
+      booking.confirmedPaymentId === payment?.id;
+    const right = intent.chargedMinor === booking?.amountMinor && intent.currency === booking.currency;
+    const refunded = intent.refundedMinor === intent.chargedMinor;
+    const faults: string[] = [];
+    if (confirmed && !right) faults.push(`${name} confirms a booking of another amount`);
+    if (confirmed === refunded) {
+      const record = evidence.refunds.find((refund) => refund.intentId === intent.id);
+      const refund = record ? `refund row ${record.status} ${record.lastError ?? ''}` : 'no refund row';
+      faults.push(
+        `${name} is ${confirmed ? 'confirmed and refunded' : 'neither confirmed nor refunded'}; ${refund}`,
+      );
+    }
+    if (intent.refunds.length > 1) faults.push(`${name} has ${intent.refunds.length} refunds`);
+    if (intent.refundedMinor > 0 && !refunded) faults.push(`${name} is refunded in part`);
+    return faults;
+  });
+}
+
+function findUnpaidConfirmed({ bookings, payments, intents }: Evidence): string[] {
+  const paymentById = new Map(payments.map((payment) => [payment.id, payment]));
+  const intentById = new Map(intents.map((intent) => [intent.id, intent]));
+  return bookings.flatMap((booking) => {
+    if (booking.status !== 'confirmed' && booking.status !== 'completed') return [];
+    const payment = paymentById.get(booking.confirmedPaymentId ?? 0);
+    const intent = intentById.get(payment?.intentId ?? '');
+    const paid =
+      payment?.bookingId === booking.id &&
+      intent?.status === 'succeeded' &&
+      intent.metadata['booking_ref'] === booking.ref;
+    return paid
+      ? []
+      : [`booking ${booking.id} is ${booking.status}, its PaymentIntent ${intent?.id} is ${intent?.status}`];
+  });
+}
+
+const graceMicros = 60_000_000;
+
+function findLateHolds({ bookings, moves, recoveredAt }: Evidence): string[] {
+  const endOf = new Map<number, MoveFact>();
+  for (const move of moves) if (move.fromStatus === 'pending') endOf.set(move.bookingId, move);
+  return bookings.flatMap((booking) => {
+    const end = endOf.get(booking.id);
+    const overdue = Math.max(booking.deadline, recoveredAt * 1_000);
+    if (!end)
+      return [`booking ${booking.id} is still pending${booking.wasProcessing ? ' (processing)' : ''}`];
+    const lateMicros = end.committedAt - overdue;
+    if (booking.wasProcessing || lateMicros <= graceMicros) return [];
+    return [`booking ${booking.id} was pending ${Math.round(lateMicros / 1e6)} s too long`];
+  });
+}
+
+function findOpenIntents({ bookings, payments, intents }: Evidence): string[] {
+  const confirming = new Set(bookings.map((booking) => booking.confirmedPaymentId));
+  const confirmed = new Set(
+    bookings.filter(({ status }) => status === 'confirmed' || status === 'completed').map(({ id }) => id),
+  );
+  const paymentOf = new Map(payments.map((payment) => [payment.intentId, payment]));
+  return intents.flatMap((intent) => {
+    const payment = paymentOf.get(intent.id);
+    if (payment && confirmed.has(payment.bookingId) && confirming.has(payment.id)) return [];
+    const harmless =
+      intent.status === 'canceled' ||
+      (intent.status === 'succeeded' && intent.refundedMinor === intent.chargedMinor);
+    return harmless
+      ? []
+      : [
+          `${intent.id} of booking ${payment?.bookingId ?? `? (ref ${intent.metadata['booking_ref']})`} is ${intent.status}`,
+        ];
+  });
+}
+
+function findFalseAnswers(evidence: Evidence): string[] {
+  const faults: string[] = [];
+  const bookingById = new Map(evidence.bookings.map((booking) => [booking.id, booking]));
+  for (const [key, made] of groupBy(evidence.bookings, ({ key }) => key)) {
+    if (key && made.length > 1)
+      faults.push(`the key ${key} made the bookings ${made.map(({ id }) => id).join(', ')}`);
+  }
+  const spans = groupBy(spansOf(evidence), ({ booking }) => `${booking.roomId} ${booking.date}`);
+  for (const { call, status, code, slot, bookingId, key, sentAt, answeredAt, visit } of evidence.answers) {
+    if (call !== 'book' || !slot) continue;
+    if (status === 201) {
+      const booking = bookingById.get(bookingId ?? 0);
+      const same =
+        booking?.key === key &&
+        booking.roomId === slot.roomId &&
+        booking.date === slot.date &&
+        booking.startMinute === slot.start;
+      if (!same)
+        faults.push(`visit ${visit}: booking ${bookingId} was promised and is not there as asked for`);
+    }
+    if (code === 'slot_taken') {
+      const met = (spans.get(`${slot.roomId} ${slot.date}`) ?? []).some(
+        ({ booking, since, until }) =>
+          booking.startMinute < slot.end &&
+          slot.start < booking.endMinute &&
+          since <= (answeredAt + 1) * 1_000 &&
+          until >= sentAt * 1_000,
+      );
+      if (!met)
+        faults.push(
+          `visit ${visit}: 409 slot_taken at ${new Date(sentAt).toISOString()}, but the slot was free`,
+        );
+    }
+  }
+  return faults;
+}
+
+const legal = new Set([
+  '>pending',
+  'pending>confirmed',
+  'pending>expired',
+  'pending>cancelled',
+  'expired>confirmed',
+  'confirmed>cancelled',
+  'confirmed>completed',
+]);
+
+function findIllegalMoves({ bookings, moves }: Evidence): string[] {
+  const movesOf = groupBy(moves, ({ bookingId }) => bookingId);
+  return bookings.flatMap(({ id, status }) => {
+    const faults: string[] = [];
+    let at = '';
+    for (const { fromStatus, toStatus } of movesOf.get(id) ?? []) {
+      if ((fromStatus ?? '') !== at || !legal.has(`${at}>${toStatus}`))
+        faults.push(`booking ${id}: ${at} → ${fromStatus} → ${toStatus}`);
+      at = toStatus;
+    }
+    if (at !== status) faults.push(`booking ${id} is ${status}, its last event says ${at}`);
+    return faults;
+  });
+}
+
+function findForgottenEvents({ acceptedEvents, storedEvents }: Evidence): string[] {
+  return [...acceptedEvents]
+    .filter((id) => !storedEvents.has(id))
+    .map((id) => `${id} was answered with 2xx and is not on record`);
+}
+
+function findLooseEnds({ bookings, running, outbox, refunds, undelivered }: Evidence): string[] {
+  const runningIds = new Set(running.map(({ workflowId }) => workflowId));
+  const owners = new Set(
+    bookings.filter(({ status }) => holdsSlot(status)).map(({ workflowId }) => workflowId),
+  );
+  const refundsLeft = refunds.filter(({ status }) => status !== 'succeeded');
+  return [
+    ...bookings
+      .filter(({ status, workflowId }) => holdsSlot(status) && !runningIds.has(workflowId))
+      .map(
+        ({ id, status, workflowId }) => `booking ${id} is ${status}, its workflow ${workflowId} does not run`,
+      ),
+    ...running
+      .filter(({ workflowId }) => !owners.has(workflowId))
+      .map(({ workflowId }) => `${workflowId} runs and owns no open booking`),
+    ...outbox.map(
+      ({ id, topic, attempts, dead, lastError }) =>
+        `message ${id} ${topic} is left (${attempts} attempts${dead ? ', dead' : ''}) ${lastError ?? ''}`,
+    ),
+    ...refundsLeft.map(
+      ({ intentId, status, lastError }) => `the refund of ${intentId} is ${status} ${lastError ?? ''}`,
+    ),
+    ...(undelivered > 0 ? [`${undelivered} webhooks are not delivered`] : []),
+  ];
+}
+
+function findInternalErrors({ answers }: Evidence): string[] {
+  return answers
+    .filter(({ status, code }) => status === 500 || code === 'internal_error')
+    .map(({ call, visit, sentAt }) => `${call} of visit ${visit} at ${new Date(sentAt).toISOString()}: 500`);
+}

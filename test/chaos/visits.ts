@@ -1,0 +1,141 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Browser, Slot } from './browser.ts';
+import { pay, type PayingCustomer } from './cards.ts';
+import type { House } from './house.ts';
+import { createDice, type Dice } from './random.ts';
+import type { Town } from './town.ts';
+
+interface VisitDeps {
+  house: House;
+  town: Town;
+  browser: Browser;
+  seed: number;
+  holdMs: number;
+}
+
+/** What a visitor of the booking page means to do. */
+const plans = [
+  ...Array<'abandon'>(30).fill('abandon'),
+  ...Array<'pay'>(28).fill('pay'),
+  ...Array<'decline_then_pay'>(8).fill('decline_then_pay'),
+  ...Array<'challenge'>(8).fill('challenge'),
+  ...Array<'processing'>(2).fill('processing'),
+  ...Array<'cancel'>(12).fill('cancel'),
+  ...Array<'pay_then_cancel'>(12).fill('pay_then_cancel'),
+] as const;
+
+/** Visits of clients: each books, and then pays, gives up, cancels or books again, as the dice say. */
+export function createVisits({ house, town, browser, seed, holdMs }: VisitDeps) {
+  const open = new Set<Promise<void>>();
+  let begun = 0;
+
+  interface Guest {
+    visit: number;
+    dice: Dice;
+    token: string;
+  }
+
+  async function book(guest: Guest, slot: Slot): Promise<number | undefined> {
+    const key = guest.dice.uuid();
+    const request = { call: 'book' as const, method: 'POST', path: '/api/bookings/', ...guest, key, slot };
+    // The key is on the booking too, so that a second booking of one wish can be seen.
+    const { answer } = await browser.insist(guest.dice, { ...request, body: town.bodyOf(slot, key) });
+    return answer.bookingId;
+  }
+
+  async function openIntent(guest: Guest, bookingId: number): Promise<PayingCustomer | undefined> {
+    const { answer, body } = await browser.insist(guest.dice, {
+      call: 'intent',
+      method: 'POST',
+      path: '/api/payment-intent/',
+      ...guest,
+      key: guest.dice.uuid(),
+      body: { booking_id: bookingId },
+    });
+    if (answer.status !== 201) return undefined;
+    return { intentId: String(body['payment_intent_id']), clientSecret: String(body['client_secret']) };
+  }
+
+  const cancel = ({ dice, ...guest }: Guest, bookingId: number) =>
+    browser.insist(dice, {
+      call: 'cancel',
+      method: 'POST',
+      path: `/api/bookings/${bookingId}/cancel/`,
+      ...guest,
+    });
+
+  /** Some think for a moment, some until the hold is almost over, some for too long. */
+  const think = (dice: Dice) => sleep(dice.next() * holdMs * (dice.chance(0.25) ? 1.3 : 0.5));
+
+  async function challenge(dice: Dice, intentId: string): Promise<void> {
+    await sleep(dice.between(200, holdMs * 0.8));
+    const outcome = dice.chance(0.8) ? 'succeeded' : 'failed';
+    // Refused when the hold ended meanwhile.
+    await house.stripe.completeChallenge(intentId, outcome).catch(() => {});
+  }
+
+  async function checkOut(guest: Guest, bookingId: number, plan: (typeof plans)[number]): Promise<void> {
+    const { dice } = guest;
+    const customer = await openIntent(guest, bookingId);
+    if (!customer) return;
+    await think(dice);
+    switch (plan) {
+      case 'pay':
+      case 'pay_then_cancel':
+        await pay(house, dice, customer, 'pm_card_visa');
+        return;
+      case 'decline_then_pay':
+        await pay(house, dice, customer, 'pm_card_visa_chargeDeclinedInsufficientFunds');
+        await sleep(dice.between(100, 1_500));
+        await pay(house, dice, customer, 'pm_card_mastercard');
+        return;
+      case 'challenge':
+        if ((await pay(house, dice, customer, 'pm_card_threeDSecure2Required')) === 'requires_action')
+          await challenge(dice, customer.intentId);
+        return;
+      case 'processing':
+        if ((await pay(house, dice, customer, 'pm_processing')) !== 'processing') return;
+        await sleep(dice.between(500, holdMs * 1.5));
+        await house.stripe.settleProcessing(customer.intentId, dice.chance(0.7) ? 'succeeded' : 'failed');
+        return;
+      case 'abandon':
+      case 'cancel':
+        return;
+    }
+  }
+
+  async function stay(guest: Guest, slot: Slot): Promise<void> {
+    const { dice } = guest;
+    const bookingId = await book(guest, slot);
+    if (bookingId === undefined) return;
+    const plan = dice.pick(plans);
+    const wantsToPay = plan !== 'abandon' && plan !== 'cancel';
+    if (wantsToPay || dice.chance(0.5)) await checkOut(guest, bookingId, plan);
+    if (plan === 'cancel') await think(dice);
+    if (plan === 'pay_then_cancel') await sleep(dice.between(0, 3_000));
+    if (plan === 'cancel' || plan === 'pay_then_cancel') await cancel(guest, bookingId);
+    if (!wantsToPay && dice.chance(0.4)) await stay(guest, slot);
+  }
+
+  return {
+    /** Begins a visit; it goes on by itself. */
+    begin(): void {
+      const visit = begun++;
+      const dice = createDice(seed, `visit ${visit}`);
+      const guest = { visit, dice, token: town.tokenOf(dice) };
+      const going = stay(guest, town.slotFor(dice)).catch((error: unknown) => {
+        throw new Error(`visit ${visit} failed`, { cause: error });
+      });
+      const done = going.finally(() => open.delete(done));
+      open.add(done);
+    },
+    count: () => begun,
+    open: () => open.size,
+    /** Waits for the visits that are under way. */
+    async finish(): Promise<void> {
+      await Promise.all(open);
+    },
+  };
+}
+
+export type Visits = ReturnType<typeof createVisits>;

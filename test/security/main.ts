@@ -1,0 +1,59 @@
+import { startVitest } from 'vitest/node';
+
+/**
+ * `npm run security`: the security tests in full. They are the tests that `npm test` runs in a bounded form; here
+ * they are told so (test/security/run.ts), run one file after the other, and print what they measured.
+ */
+const files = [
+  'route-matrix',
+  'canary',
+  'garbage',
+  'floods',
+  'process-life',
+  'supply-chain',
+  'schemathesis',
+  'http-edge',
+  'hostile-values',
+  'accounts',
+  'passwords',
+  'sessions',
+  'settings',
+  'panel-access',
+];
+const chosen = process.argv.slice(2);
+const unknown = chosen.filter((name) => !files.includes(name));
+if (unknown.length > 0) {
+  console.error(`There is no security test "${unknown.join(', ')}". There are: ${files.join(', ')}.`);
+  process.exit(2);
+}
+
+const wanted = (chosen.length > 0 ? chosen : files).map((name) => `test/integration/${name}.test.ts`);
+const vitest = await startVitest('test', wanted, {
+  watch: false,
+  project: ['integration'],
+  fileParallelism: false,
+  reporters: ['dot'],
+  provide: { securityRun: 'full' },
+});
+
+const idPattern = /\b(?:AU|AZ|HT|OP|PG|TM)-\d{2}\b/g;
+const rows: { ids: string; what: string; result: string; figure: string }[] = [];
+for (const module of vitest.state.getTestModules()) {
+  for (const test of module.children.allTests()) {
+    const ids = test.name.match(idPattern);
+    if (!ids) continue;
+    const what = test.name.replace(idPattern, '').trim();
+    rows.push({ ids: ids.join(' '), what, result: test.result().state, figure: test.meta().figure ?? '' });
+  }
+}
+
+rows.sort((a, b) => (a.ids < b.ids ? -1 : 1));
+const idWidth = Math.max(...rows.map(({ ids }) => ids.length), 0);
+console.log();
+for (const { ids, what, result, figure } of rows) {
+  console.log(`${result.padEnd(7)} ${ids.padEnd(idWidth)}  ${what.slice(0, 90)}${figure && `  → ${figure}`}`);
+}
+const failed = rows.filter(({ result }) => result !== 'passed').length;
+console.log(`\n${rows.length} checks, ${failed} not passed.`);
+await vitest.close();
+if (rows.length === 0 || failed > 0) process.exitCode = 1;
