@@ -8,7 +8,7 @@ import { insertRefund } from './refunds.ts';
 export type MoneyDecision =
   | { decision: 'confirmed' | 'kept' }
   | { decision: 'refund'; purpose: RefundPurpose }
-  /** Stripe does not say `succeeded`: there is no money to decide on. */
+  /** Stripe does not say `succeeded`, or a workflow must decide: nothing is decided here. */
   | { decision: 'unpaid' };
 
 interface PaidRow {
@@ -49,6 +49,9 @@ export async function decideMoney(
     if (!booking || paid?.status !== 'succeeded') return { decision: 'unpaid' };
     if (booking.confirmedPaymentId === paid.id) return { decision: 'kept' };
     if (paid.refunded) return { decision: 'refund', purpose: 'late' };
+
+    // Late money needs a workflow that owns the booking from here on; its message brings one.
+    if (booking.status === 'expired' && !input.workflowId) return { decision: 'unpaid' };
 
     const purpose = await confirmOrName(trx, booking, paid, input);
     if (!purpose) {

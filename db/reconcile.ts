@@ -18,14 +18,21 @@ export async function sampleOpenBookings(
   );
 }
 
-/** Leaves the message that starts a booking's workflow again. */
+/** Leaves the message that starts the workflow again which owns a booking: its own, or that of late money. */
 export async function enqueueStart(db: Db, bookingRef: string): Promise<void> {
   await rows(
     db,
     `insert into outbox (topic, priority, payload)
-     select 'start_booking', 2, jsonb_build_object('bookingRef', b.ref, 'summary',
-            'Room ' || b.room_id || ', ' || b.booking_date || ' (started again by the reconciler)')
-       from bookings b where b.ref = ?`,
+     select case when p.id is null then 'start_booking' else 'payment' end, 2,
+            case when p.id is null
+              then jsonb_build_object('bookingRef', b.ref, 'summary',
+                     'Room ' || b.room_id || ', ' || b.booking_date || ' (started again by the reconciler)')
+              else jsonb_build_object('bookingRef', b.ref, 'paymentRef', p.ref,
+                     'intentId', p.stripe_payment_intent_id, 'verify', false)
+            end
+       from bookings b
+       left join payments p on p.id = b.confirmed_payment_id and b.workflow_id = 'late-payment-' || p.ref
+      where b.ref = ?`,
     [bookingRef],
   );
 }

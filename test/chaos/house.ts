@@ -14,7 +14,7 @@ import { startTemporal } from '../../dev/temporal.ts';
 import { bundleWorkflows } from '../../worker/bundle.ts';
 import { openLink } from './link.ts';
 
-export const secretKey = 'chaos-only-secret-key-0123456789-abcdef';
+const secretKey = 'chaos-only-secret-key-0123456789-abcdef';
 export const stripeKeys = { secret: 'sk_test_emulator', publishable: 'pk_test_emulator' };
 const pollMs = 50;
 

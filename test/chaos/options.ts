@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 
-export const faultKinds = ['kill', 'term', 'freeze', 'link', 'webhooks', 'stripe'] as const;
+const faultKinds = ['kill', 'term', 'freeze', 'link', 'webhooks', 'stripe'] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
 export interface ChaosOptions {

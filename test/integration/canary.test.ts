@@ -224,8 +224,11 @@ describe('what was told in confidence', () => {
     const { token } = { token: system.config.metricsToken ?? '' };
     const metrics = await system.call('GET', '/metrics', { token });
     expect(metrics.body).toContain('http_request_seconds');
-    const histories = await readHistories(system.config);
-    expect(histories.workflows).toBeGreaterThanOrEqual(2);
+    // Temporal's list of workflows is a moment behind.
+    const histories = await until('the histories', async () => {
+      const read = await readHistories(system.config);
+      return read.workflows >= 2 && read;
+    });
     expect(log.split('\n').length).toBeGreaterThan(40);
     expect(log).toContain('request failed');
     expect(canaries.count()).toBeGreaterThan(150);

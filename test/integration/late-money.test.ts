@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rows } from '../../db/knex.ts';
@@ -86,6 +87,28 @@ describe('money that comes when it should not', { timeout: 60_000 }, () => {
     const { status, body } = await payments.cancel(held.id);
     expect([status, body.status]).toEqual([200, 'cancelled']);
     await untilRefunded(held.intentId, held.id, 'cancelled');
+    await untilEnded(owner);
+  });
+
+  test.concurrent('TM-16 the workflow that late money has brought is terminated: the reconciler starts it again', async ({
+    expect,
+  }) => {
+    const held = await lapse();
+    await payAfterAll(held);
+    await payments.untilStatus(held.id, 'confirmed');
+    const { workflow_id: owner } = await payments.facts(held.id);
+    await workflows.getHandle(owner).terminate('an operator’s mistake');
+    await rows(payments.db, `update bookings set updated_at = now() - interval '5 minutes' where id = ?`, [
+      held.id,
+    ]);
+    const { taskQueue } = payments.system.config.temporal;
+    await workflows.execute('reconcileWorkflow', { taskQueue, workflowId: `reconcile-${randomUUID()}` });
+    await until('its owner again', async () => {
+      const { status } = await workflows.getHandle(owner).describe();
+      return status.name === 'RUNNING';
+    });
+    const { status, body } = await payments.cancel(held.id);
+    expect([status, body.status]).toEqual([200, 'cancelled']);
     await untilEnded(owner);
   });
 

@@ -9,8 +9,11 @@ import { playParallel } from './model/play-parallel.ts';
 import { playSerial } from './model/play-serial.ts';
 import { openRoom, type Room } from './model/room-actions.ts';
 
-/** PROPERTY_SEED repeats the sequences of a run that failed; it is in the message of the failure. */
-const seed = Number(process.env['PROPERTY_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
+/**
+ * Which sequences are drawn. One seed, so that every run takes the same ways, all of them (the last test); other seeds
+ * explore: `PROPERTY_SEED=n`, as a failure names it.
+ */
+const seed = Number(process.env['PROPERTY_SEED'] ?? 7);
 /** Sequences at once, each in a room of its own: most of their time is waiting. */
 const roomsAtOnce = Number(process.env['PROPERTY_ROOMS'] ?? 12);
 const quietMsMax = 30_000;

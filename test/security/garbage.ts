@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Route } from '../../api/http/route.ts';
 
 /** Values as JSON text, since some of them are none that JSON.stringify writes. */
-export const garbageValues: Record<string, string> = {
+const garbageValues: Record<string, string> = {
   NUL: '"\\u0000"',
   'NUL inside': '"a\\u0000b"',
   'half a surrogate pair': '"\\ud800"',
@@ -39,7 +39,7 @@ export const garbageValues: Record<string, string> = {
 };
 
 /** Whole bodies. */
-export const garbageBodies: Record<string, string> = {
+const garbageBodies: Record<string, string> = {
   'an array root': '[]',
   'an array of bodies': '[{},{}]',
   'a text root': '"text"',

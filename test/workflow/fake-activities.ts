@@ -30,27 +30,26 @@ export interface FakeBooking {
   moves: { to: BookingStatus; atMs: number }[];
 }
 
-/** What a booking's own workflows ask for. The reconciler's steps are tested on a real database. */
-type Steps = Pick<
-  Activities,
-  | 'loadBooking'
-  | 'settleHold'
-  | 'decidePayment'
-  | 'verifyPayment'
-  | 'closeIntents'
-  | 'cancelBooking'
-  | 'completeStay'
-  | 'sendRefund'
-  | 'flagRefundStuck'
->;
-type Name = keyof Steps;
+type Name = keyof Activities;
 /** Runs before an activity does its work: may throw, wait, or let the world change meanwhile. */
 type Before = (attempt: number) => Promise<void> | void;
 
 const freeCancelHours = 24;
 /** The real activities wait for an instant that is this near instead of going round by another timer. */
 const shortWaitMs = 2_000;
-const stateKeys = ['succeeded', 'canceled'];
+const nothingToRepair = {
+  overdueHolds: 0,
+  completedStays: 0,
+  workflowsStartedAgain: 0,
+  openIntentsOfDeadBookings: 0,
+  undecidedPayments: 0,
+  refundsStartedAgain: 0,
+  flagged: 0,
+  outboxWaiting: 0,
+  outboxDead: 0,
+  rowsDeleted: 0,
+};
+const closedAtStripe = ['succeeded', 'canceled'];
 
 /**
  * The activities over rows in memory, with the real rules (domain/) and the real answers, on the test server's
@@ -86,7 +85,7 @@ export function createFakeActivities(clock: () => Promise<number>) {
       endsAt: new Date(booking.endsAtMs).toISOString(),
       endsInMs: Math.max(0, booking.endsAtMs - now),
       workflowId: booking.workflowId,
-      hasOpenIntent: booking.payments.some(({ atStripe }) => !stateKeys.includes(atStripe)),
+      hasOpenIntent: booking.payments.some(({ atStripe }) => !closedAtStripe.includes(atStripe)),
     };
   }
 
@@ -128,7 +127,7 @@ export function createFakeActivities(clock: () => Promise<number>) {
     return stateOf(booking);
   }
 
-  const activities: Steps = {
+  const activities: Activities = {
     async loadBooking({ bookingRef }) {
       await enter('loadBooking', bookingRef);
       return stateOf(find(bookingRef));
@@ -194,6 +193,14 @@ export function createFakeActivities(clock: () => Promise<number>) {
     async flagRefundStuck({ paymentRef }) {
       await enter('flagRefundStuck', paymentRef);
       paymentOf(paymentRef).refund = 'stuck';
+    },
+    async recordMissedEvents({ since }) {
+      await enter('recordMissedEvents', 'all');
+      return { missed: since ? 0 : 1, until: new Date(await clock()).toISOString() };
+    },
+    async repairBookings() {
+      await enter('repairBookings', 'all');
+      return nothingToRepair;
     },
   };
 

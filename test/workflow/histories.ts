@@ -36,7 +36,7 @@ export interface SavedHistory {
 }
 
 /** A history, back from its file's text. */
-export function parseHistory(name: string, text: string): SavedHistory {
+function parseHistory(name: string, text: string): SavedHistory {
   const { workflowId, events } = JSON.parse(text);
   return { name, text, workflowId, history: fromJson(historyType, { events }) };
 }

@@ -1,6 +1,6 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import { processingGraceMs } from '../../domain/limits.ts';
-import { paymentNewsSignal } from '../../workflows/messages.ts';
+import { cancelUpdate, paymentNewsSignal } from '../../workflows/messages.ts';
 import { byGuest, byStaff, dayMs, hourMs, minuteMs, newsOf, type Stage } from './stage.ts';
 
 /** Plays one course of events to its end and returns the run that was played. */
@@ -109,13 +109,9 @@ export const scenarios: Record<string, Scenario> = {
   async 'cancel comes while the hold is settled'(stage) {
     const booking = await stage.newBooking();
     const handle = await stage.start(booking);
-    let asked: Promise<unknown> | undefined;
     stage.fake.before('settleHold', booking.ref, async () => {
-      asked = stage.cancel(handle, byGuest);
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await handle.startUpdate(cancelUpdate, { args: [byGuest], waitForStage: 'ACCEPTED' });
     });
-    await stage.sleep(31 * minuteMs);
-    await asked;
     return finished(handle);
   },
   async 'cancel starts a lost workflow'(stage) {
@@ -205,6 +201,18 @@ export const scenarios: Record<string, Scenario> = {
       throw stage.finalRefusal();
     });
     return finished(await stage.startRefund(booking, payment));
+  },
+  async 'reconciler looks round'(stage) {
+    return finished(await stage.startReconciler());
+  },
+  async 'reconciler gives up after three tries'(stage) {
+    const before = stage.fake.count('repairBookings', 'all');
+    stage.fake.before('repairBookings', 'all', () => {
+      if (stage.fake.count('repairBookings', 'all') - before <= 3) throw new Error('no database');
+    });
+    const handle = await stage.startReconciler();
+    await handle.result().catch(() => undefined);
+    return handle;
   },
 };
 

@@ -4,7 +4,12 @@ import { ApplicationFailure, defineSearchAttributeKey, TypedSearchAttributes } f
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, makeTelemetryFilterString, Runtime, Worker } from '@temporalio/worker';
 import { bundleWorkflows } from '../../worker/bundle.ts';
-import type { bookingWorkflow, latePaymentWorkflow, refundWorkflow } from '../../workflows/index.ts';
+import type {
+  bookingWorkflow,
+  latePaymentWorkflow,
+  reconcileWorkflow,
+  refundWorkflow,
+} from '../../workflows/index.ts';
 import {
   bookingStatusAttribute,
   bookingWorkflowId,
@@ -146,6 +151,11 @@ export async function openStage(options: { testServerPath: string; cache?: boole
         ...startOptions(refundWorkflowId(paymentRef), false),
         args: [{ bookingRef: booking.ref, paymentRef }],
       }),
+    startReconciler: () =>
+      workflow.start<typeof reconcileWorkflow>('reconcileWorkflow', {
+        ...startOptions(`reconcile-${randomUUID()}`, false),
+        args: [],
+      }),
     /** As the API cancels: starts the workflow if it was lost. */
     cancelWithStart: ({ ref: bookingRef }: FakeBooking, request: CancelRequest) =>
       workflow.executeUpdateWithStart(cancelUpdate, {
@@ -169,8 +179,12 @@ export async function openStage(options: { testServerPath: string; cache?: boole
       worker = await startWorker();
     },
     async close(): Promise<void> {
-      await worker.stop();
-      await env.teardown();
+      try {
+        await worker.stop();
+      } finally {
+        // Also after a test that has stopped its worker: the server would outlive us.
+        await env.teardown();
+      }
     },
   };
 }
