@@ -52,7 +52,13 @@ describe('the moves of a booking', () => {
     for (let round = 0; round < 40; round++) {
       const { id, ref, paymentRef } = await paidHold();
       const moves = [
-        () => decideMoney(system.db, { paymentRef, bookingRef: ref, actor: 'test' }),
+        () =>
+          decideMoney(system.db, {
+            paymentRef,
+            bookingRef: ref,
+            actor: 'test',
+            workflowId: `booking-${ref}`,
+          }),
         () => expireHold(system.db, ref, 'test', 'unpaid'),
         () => moveBooking(system.db, { bookingId: id, to: 'cancelled', actor: 'test', cause: 'test' }),
         () => moveBooking(system.db, { bookingId: id, to: 'expired', actor: 'test', cause: 'test' }),
@@ -82,6 +88,15 @@ describe('the moves of a booking', () => {
     }
     expect(winners.size).toBeGreaterThan(1);
   }, 60_000);
+
+  test('late money is not decided without a workflow that owns the booking from there on', async () => {
+    const { ref, paymentRef, id } = await paidHold();
+    await moveBooking(system.db, { bookingId: id, to: 'expired', actor: 'test', cause: 'test' });
+    const settler = await decideMoney(system.db, { paymentRef, bookingRef: ref, actor: 'test' });
+    expect(settler).toEqual({ decision: 'unpaid' });
+    const owner = { paymentRef, bookingRef: ref, actor: 'test', workflowId: `late-payment-${paymentRef}` };
+    expect(await decideMoney(system.db, owner)).toEqual({ decision: 'confirmed' });
+  });
 
   test('PG-05 the database makes the legal moves and no other, for every pair of statuses', async () => {
     await asOwner(system, async (owner) => {
