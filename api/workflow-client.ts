@@ -31,6 +31,7 @@ import {
 const statusKey = defineSearchAttributeKey(bookingStatusAttribute, 'KEYWORD');
 const attributeCheckMs = 60_000;
 const workerSilentSeconds = 90;
+const healthMs = 800;
 /** gRPC's own numbers (https://grpc.io/docs/guides/status-codes/); the SDK's enum is a type only. */
 const grpcDeadlineExceeded: number = 4;
 const grpcUnavailable: number = 14;
@@ -53,7 +54,14 @@ export function createWorkflowClient(settings: Config['temporal']) {
   const { workflow } = new Client({ connection, namespace });
   let attribute = { known: false, checkedAt: 0 };
 
-  const soon = <T>(call: () => Promise<T>) => connection.withDeadline(Date.now() + temporalCallMs, call);
+  const underWay = new Set<Promise<unknown>>();
+  function soon<T>(call: () => Promise<T>, withinMs = temporalCallMs): Promise<T> {
+    const answer = connection.withDeadline(Date.now() + withinMs, call);
+    underWay.add(answer);
+    const done = () => underWay.delete(answer);
+    answer.then(done, done);
+    return answer;
+  }
 
   /** Does the namespace have `BookingStatus`? A start that names an unknown attribute is refused. */
   async function isAttributeKnown(): Promise<boolean> {
@@ -181,14 +189,19 @@ export function createWorkflowClient(settings: Config['temporal']) {
      * @throws a gRPC error when Temporal does not answer
      */
     async hasWorker(): Promise<boolean> {
-      const { pollers } = await connection.withDeadline(Date.now() + 800, () =>
-        connection.workflowService.describeTaskQueue({ namespace, taskQueue: { name: taskQueue } }),
+      const { pollers } = await soon(
+        () => connection.workflowService.describeTaskQueue({ namespace, taskQueue: { name: taskQueue } }),
+        healthMs,
       );
       const lately = Date.now() / 1000 - workerSilentSeconds;
       return pollers.some((poller) => Number(poller.lastAccessTime?.seconds ?? 0) > lately);
     },
 
-    close: () => connection.close(),
+    /** Closes the connection after the calls under way: one that is about to be repeated would find it gone. */
+    async close(): Promise<void> {
+      await Promise.allSettled(underWay);
+      await connection.close();
+    },
   };
 }
 
