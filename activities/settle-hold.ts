@@ -46,7 +46,10 @@ async function settleLeased(deps: ActivityDeps, request: SettleRequest, lease: S
   const begun = Date.now();
   const waitMs = Math.min(request.waitMs, settleBoundMs);
   for (let pauseMs = 200; ; pauseMs = Math.min(pauseMs * 2, askEveryMs)) {
-    const { verdict } = await closeAllPayments(deps, request.bookingRef);
+    // A Stripe that hangs is not waited for beyond the bound; what it answers later is recorded all the same.
+    const patienceMs = Math.max(askEveryMs, settleBoundMs - lease.overdueMs - (Date.now() - begun));
+    const silence = sleep(patienceMs, { verdict: 'unknown' as const }, { ref: false });
+    const { verdict } = await Promise.race([closeAllPayments(deps, request.bookingRef), silence]);
     const passedMs = Date.now() - begun;
     const overdueMs = lease.overdueMs + passedMs;
     if (verdict === 'processing' && overdueMs < processingGraceMs) {
@@ -61,7 +64,7 @@ async function settleLeased(deps: ActivityDeps, request: SettleRequest, lease: S
     const waitNowMs = Math.min(pauseMs, leftMs);
     if (leftMs > 0 && passedMs + waitNowMs > waitMs) return releaseHoldLease(deps.db, lease.bookingId, 0);
     await sleep(waitNowMs);
-    // Not asked again at the bound: a Stripe that hangs would take its own timeout on top.
+    // Not asked again at the bound.
     if (leftMs <= pauseMs) {
       deps.log.warn(
         { bookingRef: request.bookingRef },
