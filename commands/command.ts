@@ -1,4 +1,7 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util';
+import knex from 'knex';
+import pg from 'pg';
+import { DatabaseUnavailable } from '../db/errors.ts';
 import { connectDatabase, type Db } from '../db/knex.ts';
 
 /** A mistake of the person at the keyboard: told in one line, without a stack. */
@@ -10,41 +13,79 @@ export interface Command {
   /** The whole text of `--help`. */
   help: string;
   options: NonNullable<ParseArgsConfig['options']>;
+  /** Takes words that are no options (default: none, and says so). */
+  takesNames?: boolean;
   run(values: Record<string, unknown>, names: string[]): Promise<void>;
 }
 
 /** Runs a command: `--help` prints its text, a mistake is one clear line, the exit code says how it went. */
 export async function runCommand(command: Command): Promise<void> {
   try {
-    const options = { ...command.options, help: { type: 'boolean', short: 'h' } as const };
-    const { values, positionals } = parseArgs({ options, allowPositionals: true });
+    const { values, positionals } = readArguments(command);
     if (values['help']) console.log(command.help.trim());
     else await command.run(values, positionals);
   } catch (error) {
-    const { message, code } = error as NodeJS.ErrnoException;
-    const mistake = error instanceof UsageError || code?.startsWith('ERR_PARSE_ARGS');
-    console.error(mistake ? `${message}\nTry --help.` : explain(error as NodeJS.ErrnoException));
+    const mistake = error instanceof UsageError;
+    console.error(mistake ? `${error.message} Try --help.` : explain(error));
     process.exitCode = mistake ? 2 : 1;
   }
 }
 
-function explain(error: NodeJS.ErrnoException): string {
-  const cause = (error.cause ?? error) as NodeJS.ErrnoException;
-  if (cause.code === 'ECONNREFUSED') return 'Postgres does not answer at DATABASE_URL. Is it running?';
-  if (cause.code === '42P01') return 'The schema is not there yet. Run: npm run migrate';
-  return error.message || String(error);
+function readArguments({ options, takesNames = false }: Command) {
+  try {
+    return parseArgs({
+      options: { ...options, help: { type: 'boolean', short: 'h' } },
+      allowPositionals: takesNames,
+    });
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (!code?.startsWith('ERR_PARSE_ARGS')) throw error;
+    // What Node says beyond its first sentence is advice on `--`, which no command here needs.
+    const [said = ''] = message.split(/\. |\n/);
+    throw new UsageError(`${said.replace(/\.$/, '')}.`);
+  }
 }
 
-/** A connection for one command. @throws UsageError when no database is named */
+const schemaMissing = 'The schema is not there yet, or not of this release. Run: npm run migrate';
+
+/** What went wrong, in one line. Postgres tells the user of DATABASE_URL in its refusals, never the password. */
+function explain(error: unknown): string {
+  if (error instanceof DatabaseUnavailable || error instanceof knex.KnexTimeoutError) {
+    const { code, message } = (error.cause ?? error) as NodeJS.ErrnoException;
+    return `Postgres does not answer at DATABASE_URL (${code ?? message}). Is it running?`;
+  }
+  if (!(error instanceof pg.DatabaseError)) return error instanceof Error ? error.message : String(error);
+  switch (error.code) {
+    case '42P01':
+    case '42703':
+      return schemaMissing;
+    case '28P01':
+    case '28000':
+      return `Postgres refuses the user or the password of DATABASE_URL: ${error.message}`;
+    default:
+      // knex puts the statement, of many lines, before what Postgres said.
+      return `Postgres refuses: ${error.message.split(' - ').at(-1)}`;
+  }
+}
+
+/**
+ * A connection for one command, looked at before the work begins: nobody types a password to learn afterwards that
+ * the database is away.
+ * @throws UsageError when no database is named
+ */
 export async function withDatabase<T>(work: (db: Db) => Promise<T>): Promise<T> {
   const url = process.env['DATABASE_URL'];
   if (!url) {
     throw new UsageError(
-      'Set DATABASE_URL, in the environment or in .env. (`npm start` prints that of its own Postgres in DATA_DIR/logs.)',
+      'Set DATABASE_URL, in the environment or in .env (`npm start` prints that of its own Postgres in DATA_DIR/logs).',
     );
+  }
+  if (!URL.canParse(url) || !/^postgres(ql)?:$/.test(new URL(url).protocol)) {
+    throw new UsageError('DATABASE_URL is no address like postgres://user:password@host:5432/database.');
   }
   const db = connectDatabase(url, { poolMax: 2, applicationName: 'booking-command', acquireMs: 5_000 });
   try {
+    await db.raw('select from users limit 0');
     return await work(db);
   } finally {
     await db.destroy();

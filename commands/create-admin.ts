@@ -1,27 +1,49 @@
-import { createInterface } from 'node:readline/promises';
+import { type Db, rows } from '../db/knex.ts';
+import { noteStaffEvent } from '../db/panel/staff-events.ts';
 import { createPasswords } from '../db/passwords.ts';
-import { rows } from '../db/knex.ts';
+import { revokeUserSessions } from '../db/sessions.ts';
 import { canonicalEmail } from '../domain/email.ts';
-import { passwordCharsMin } from '../domain/limits.ts';
+import { passwordFault } from '../domain/password.ts';
+import { askPassword } from './ask-password.ts';
 import { runCommand, UsageError, withDatabase } from './command.ts';
 
 const help = `
 npm run create-admin -- --email ADDRESS [--password-stdin]
 
 Makes a staff account, or makes an existing account staff with a new password.
+The existing account is activated and signed out everywhere; an access token
+that is out already works for at most 30 minutes.
 Asks for the password; with --password-stdin it is the first line of the input.
 Needs DATABASE_URL (environment or .env).
 `;
 
-async function readPassword(fromStdin: boolean): Promise<string> {
-  const lines = createInterface({ input: process.stdin, output: fromStdin ? undefined : process.stdout });
-  try {
-    if (!fromStdin) return await lines.question('Password (it is shown as you type): ');
-    for await (const line of lines) return line;
-    return '';
-  } finally {
-    lines.close();
-  }
+/** Whoever resets a password that leaked expects that nobody stays signed in with it. */
+async function makeStaff(
+  db: Db,
+  email: string,
+  passwordHash: string,
+): Promise<{ id: number; known: boolean }> {
+  return db.transaction(async (trx) => {
+    const [user] = await rows<{ id: number; known: boolean }>(
+      trx,
+      `insert into users (email, password_hash, is_staff, is_superuser) values (?, ?, true, true)
+       on conflict (email) do update set password_hash = excluded.password_hash, is_staff = true,
+         is_superuser = true, is_active = true
+       returning id, xmax <> 0 as known`,
+      [email, passwordHash],
+    );
+    if (!user) throw new Error('Postgres returned no account.');
+    await revokeUserSessions(trx, user.id, 'staff');
+    await noteStaffEvent(trx, {
+      // Nobody is signed in at the command line: the account itself stands for whoever had the database's password.
+      actorId: user.id,
+      action: 'made_staff',
+      subjectKind: 'user',
+      subjectId: user.id,
+      detail: 'On the command line (create-admin), with a new password; open sessions were ended.',
+    });
+    return user;
+  });
 }
 
 await runCommand({
@@ -30,24 +52,14 @@ await runCommand({
   async run(values) {
     if (typeof values['email'] !== 'string') throw new UsageError('--email is missing.');
     const email = canonicalEmail(values['email']);
-    if (!email) throw new UsageError(`${values['email']} is not an e-mail address.`);
-    const password = await readPassword(values['password-stdin'] === true);
-    if ([...password].length < passwordCharsMin) {
-      throw new UsageError(`The password needs at least ${passwordCharsMin} characters.`);
-    }
-    const passwordHash = await createPasswords().hash(password);
-    const [made] = await withDatabase((db) =>
-      rows<{ id: number; known: boolean }>(
-        db,
-        `insert into users (email, password_hash, is_staff, is_superuser) values (?, ?, true, true)
-         on conflict (email) do update set password_hash = excluded.password_hash, is_staff = true,
-           is_superuser = true, is_active = true
-         returning id, xmax <> 0 as known`,
-        [email, passwordHash],
-      ),
-    );
-    console.log(
-      `${email} is staff now (user ${made?.id}${made?.known ? ', an account that was there already' : ''}).`,
-    );
+    if (!email) throw new UsageError(`${JSON.stringify(values['email'])} is not an e-mail address.`);
+    const { id, known } = await withDatabase(async (db) => {
+      const password = await askPassword({ fromStdin: values['password-stdin'] === true });
+      const fault = passwordFault(password, email);
+      if (fault) throw new UsageError(fault);
+      return makeStaff(db, email, await createPasswords().hash(password));
+    });
+    const before = known ? ', an account that was there already; it is signed out everywhere' : '';
+    console.log(`${email} is staff now (user ${id}${before}).`);
   },
 });

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { migrationNames } from '../db/migrations/index.ts';
 import { runCommand, UsageError } from './command.ts';
 
@@ -14,12 +14,16 @@ const folder = new URL('../db/migrations/', import.meta.url);
 await runCommand({
   help,
   options: {},
+  takesNames: true,
   async run(_, [name, ...rest]) {
     if (!name || rest.length > 0) throw new UsageError('Give the migration one name.');
-    if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(name))
-      throw new UsageError(`${name}: use lower-case words and hyphens.`);
+    if (!/^[a-z0-9]+(-[a-z0-9]+)*$/.test(name)) {
+      throw new UsageError(`${JSON.stringify(name)}: use lower-case words and hyphens.`);
+    }
     const last = Number(migrationNames.at(-1)?.slice(0, 4) ?? 0);
     const full = `${String(last + 1).padStart(4, '0')}-${name}`;
+    const file = new URL(`${full}.sql`, folder);
+    if (existsSync(file)) throw new Error(`db/migrations/${full}.sql is there already, but not in the list.`);
     const list = new URL('index.ts', folder);
     const text = readFileSync(list, 'utf8');
     const added = text.replace(/(\n?)\];/, (_match, newline: string) =>
@@ -27,7 +31,7 @@ await runCommand({
     );
     if (added === text)
       throw new Error('The list in db/migrations/index.ts has another shape than expected.');
-    writeFileSync(new URL(`${full}.sql`, folder), '-- Why this change:\n\n', { flag: 'wx' });
+    writeFileSync(file, '-- Why this change:\n\n', { flag: 'wx' });
     writeFileSync(list, added);
     console.log(`Made db/migrations/${full}.sql. Write it, then run: npm run migrate`);
   },

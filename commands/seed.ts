@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { seed } from '../db/seed.ts';
 import { runCommand, withDatabase } from './command.ts';
 
@@ -12,7 +13,8 @@ await runCommand({
   help,
   options: {},
   async run() {
-    const accounts = process.env['DEBUG'] === 'true';
+    // Read as config.ts reads it: what the service takes for debug is debug here.
+    const accounts = z.stringbool().catch(false).parse(process.env['DEBUG']);
     await withDatabase((db) => seed(db, { accounts }));
     console.log(
       accounts ? 'Seeded demo rooms and accounts.' : 'Seeded demo rooms (accounts only with DEBUG=true).',

@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { violatedConstraint } from '../../db/errors.ts';
 import { insertUser } from '../../db/users.ts';
 import { canonicalEmail } from '../../domain/email.ts';
-import { passwordBytesMax, passwordCharsMin } from '../../domain/limits.ts';
+import { passwordBytesMax } from '../../domain/limits.ts';
+import { passwordFault } from '../../domain/password.ts';
 import { fieldProblem, Problem } from '../../domain/problems.ts';
 import { checkPassword } from '../auth/check-password.ts';
 import { refuseCrossSite } from '../auth/sessions.ts';
@@ -20,27 +21,6 @@ const password = z
   .refine((value) => Buffer.byteLength(value) <= passwordBytesMax, {
     error: `At most ${passwordBytesMax} bytes.`,
   });
-
-/** The passwords that every guessing list begins with, and what people make of their own address. */
-const commonPasswords = new Set(
-  '12345678 123456789 1234567890 password password1 passw0rd qwertyui qwerty123 iloveyou 11111111 00000000 abcd1234 abc12345 admin123 letmein1 welcome1 sunshine football'.split(
-    ' ',
-  ),
-);
-
-function refuseWeakPassword(value: string, address: string): void {
-  const plain = value.toLowerCase();
-  const name = address.slice(0, address.indexOf('@'));
-  const weak =
-    [...value].length < passwordCharsMin
-      ? `Use at least ${passwordCharsMin} characters.`
-      : commonPasswords.has(plain) || new Set(plain).size < 4
-        ? 'This password is among the first that anybody guesses.'
-        : plain === name || plain === address
-          ? 'Do not use your e-mail address as the password.'
-          : undefined;
-  if (weak) throw fieldProblem('password_too_weak', 'password', weak);
-}
 
 export function authRoutes(deps: Deps): Route[] {
   const { db, passwords, sessions, accessTokens, limiters, config } = deps;
@@ -62,7 +42,8 @@ export function authRoutes(deps: Deps): Route[] {
     if (body.password !== body.confirm_password) {
       throw fieldProblem('passwords_differ', 'confirm_password', 'Type the same password twice.');
     }
-    refuseWeakPassword(body.password, address);
+    const weak = passwordFault(body.password, address);
+    if (weak) throw fieldProblem('password_too_weak', 'password', weak);
     await countAgainst(limiters.registrations, ctx.ip);
     try {
       const passwordHash = await passwords.hash(body.password);
