@@ -1,8 +1,8 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { House, LinkName, PartName } from './house.ts';
 import type { FaultKind } from './options.ts';
 import { createDice } from './random.ts';
+import { freezeFor, send } from './signals.ts';
 
 export interface FaultOptions {
   kinds: readonly FaultKind[];
@@ -59,9 +59,7 @@ export function createFaults(house: House, { kinds, seed, holdMs, lastsMsMax }: 
     if (pid === undefined || frozen.has(pid)) return;
     note(`SIGSTOP ${name.replace(/-\d$/, '')}`, name);
     frozen.add(pid);
-    for (const each of familyOf(pid)) send(each, 'SIGSTOP');
-    await sleep(lastsMs);
-    for (const each of familyOf(pid)) send(each, 'SIGCONT');
+    await freezeFor(pid, lastsMs);
     frozen.delete(pid);
   }
 
@@ -149,29 +147,3 @@ export function createFaults(house: House, { kinds, seed, holdMs, lastsMsMax }: 
 }
 
 export type Faults = ReturnType<typeof createFaults>;
-
-function send(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal);
-  } catch {
-    // It has ended meanwhile: that is a fault as well.
-  }
-}
-
-/** A process and its children (Postgres works in many): stopping the parent alone would stop nothing. */
-function familyOf(pid: number): number[] {
-  const children = readdirSync('/proc')
-    .map(Number)
-    .filter((other) => Number.isInteger(other) && parentOf(other) === pid);
-  return [pid, ...children];
-}
-
-/** proc(5): the name in parentheses may hold anything; after it come the state and the parent. */
-function parentOf(pid: number): number | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
-  } catch {
-    return undefined;
-  }
-}

@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createBrowser } from './browser.ts';
 import { gatherEvidence, watchDeliveries } from './evidence.ts';
-import { createFaults } from './faults.ts';
+import { createFaults, type Faults } from './faults.ts';
 import { openHouse, type House } from './house.ts';
 import { type ChaosOptions, readOptions } from './options.ts';
+import { createOutages, tooSlow } from './outages.ts';
 import { runPhotoFinish } from './photo-finish.ts';
 import { awaitQuiet } from './quiet.ts';
 import { reportRun } from './report.ts';
@@ -53,12 +54,15 @@ async function run(
   const town = await buildTown(house);
   const browser = createBrowser(house.apiUrls);
   const deliveries = watchDeliveries(house.stripe);
-  const faults = createFaults(house, {
-    kinds: photoFinish > 0 ? [] : options.faults,
-    seed,
-    holdMs,
-    lastsMsMax: Math.min(lastsMsMax, options.seconds * 250),
-  });
+  const outages = options.outageMs > 0 ? createOutages(house, options.outageMs) : undefined;
+  const faults: Faults =
+    outages ??
+    createFaults(house, {
+      kinds: photoFinish > 0 ? [] : options.faults,
+      seed,
+      holdMs,
+      lastsMsMax: Math.min(lastsMsMax, options.seconds * 250),
+    });
   const begun = Date.now();
   let visits = 0;
   faults.start();
@@ -66,7 +70,8 @@ async function run(
     say(await runPhotoFinish({ house, town, browser, seed, trials: photoFinish }));
     visits = photoFinish;
   } else {
-    visits = await runVisits(house, options, { town, browser }, say);
+    const seconds = outages ? outages.totalMs / 1_000 : options.seconds;
+    visits = await runVisits(house, { ...options, seconds }, { town, browser }, say);
   }
   await faults.stop();
   await decideProcessing(house);
@@ -77,6 +82,7 @@ async function run(
     () => gatherEvidence(house, { answers: browser.answers, acceptedEvents, recoveredAt }),
     say,
   );
+  if (outages) violations.push(...tooSlow(browser.answers));
   const facts = {
     command,
     seed,
@@ -84,6 +90,7 @@ async function run(
     quietMs: tookMs,
     visits,
     faults: faults.counts,
+    answersInTime: outages !== undefined,
     restarts: house.ends.filter((line) => line.includes(' ended ')).length,
   };
   if (options.keep) writeFileSync(join(house.dir, 'logs', 'faults.log'), faults.diary.join('\n'));

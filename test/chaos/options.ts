@@ -15,6 +15,8 @@ export interface ChaosOptions {
   faults: FaultKind[];
   /** Instead of chaos: so many payments around their deadline. 0: chaos. */
   photoFinish: number;
+  /** Instead of chaos: Temporal and Postgres killed, restarted, frozen and cut off, for so long each. 0: chaos. */
+  outageMs: number;
   /** Leave the directory with the logs behind. */
   keep: boolean;
 }
@@ -31,6 +33,7 @@ export function readOptions(args: string[]): ChaosOptions {
       'hold-seconds': { type: 'string', default: '6' },
       faults: { type: 'string', default: faultKinds.join(',') },
       'photo-finish': { type: 'string', default: '0' },
+      outages: { type: 'string', default: '0' },
       keep: { type: 'boolean', default: false },
     },
   });
@@ -42,6 +45,7 @@ export function readOptions(args: string[]): ChaosOptions {
     holdMs: numberOf('hold-seconds', values['hold-seconds']) * 1_000,
     faults: values.faults.split(',').filter(Boolean).map(faultOf),
     photoFinish: numberOf('photo-finish', values['photo-finish']),
+    outageMs: numberOf('outages', values.outages) * 1_000,
     keep: values.keep,
   };
 }

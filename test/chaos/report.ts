@@ -11,6 +11,8 @@ export interface RunFacts {
   visits: number;
   faults: Record<string, number>;
   restarts: number;
+  /** Was it also checked that every answer came in time? */
+  answersInTime: boolean;
 }
 
 /** Everything that a run has counted and found, as text. */
@@ -59,9 +61,12 @@ export function reportRun(facts: RunFacts, evidence: Evidence, violations: reado
         ),
       ),
     ),
+    row('answer times, ms (p50 p99 max)', answerTimes(answers)),
     '',
   ];
-  for (const [name, { says }] of Object.entries(invariants)) {
+  const checks = Object.entries(invariants).map(([name, { says }]) => ({ name, says }));
+  if (facts.answersInTime) checks.push({ name: 'slow', says: 'no answer took longer than 3 s' });
+  for (const { name, says } of checks) {
     const broken = violations.filter(({ invariant }) => invariant === name);
     lines.push(`${name.padEnd(4)} ${String(broken.length).padStart(5)} violations   ${says}`);
     for (const { what } of broken.slice(0, detailsMax)) lines.push(`           ${what}`);
@@ -84,6 +89,13 @@ function tally<T>(items: readonly T[], nameOfItem: (item: T) => string): Record<
 function counts(of: Record<string, number>): string {
   const sorted = Object.entries(of).sort(([, a], [, b]) => b - a);
   return sorted.map(([name, count]) => `${count} ${name}`).join(', ') || '-';
+}
+
+function answerTimes(answers: Evidence['answers']): string {
+  const ms = answers.map(({ sentAt, answeredAt }) => answeredAt - sentAt).sort((a, b) => a - b);
+  return [0.5, 0.99, 1]
+    .map((share) => ms[Math.min(ms.length - 1, Math.floor(ms.length * share))] ?? '-')
+    .join(' ');
 }
 
 /** How long holds were overdue when they were settled, the times of the faults included. */
