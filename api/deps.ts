@@ -12,6 +12,13 @@ import type { Metrics } from './metrics.ts';
 import type { Relay } from './relay.ts';
 import type { WorkflowClient } from './workflow-client.ts';
 
+/** Requests under way, and how many ever began: the relay yields to them. `stopping`: say so, and take no new ones. */
+export interface Traffic {
+  inFlight: number;
+  begun: number;
+  stopping: boolean;
+}
+
 /** What the API works with. Only `createDeps` (real ones) and tests build it. */
 export interface Deps {
   config: Config;
@@ -28,6 +35,5 @@ export interface Deps {
   metrics: Metrics;
   /** For settling a hold here, through the same function as the worker. */
   settling: ActivityDeps;
-  /** Requests under way: the relay yields to them, a stopping process waits for them. */
-  traffic: { inFlight: number; stopping: boolean };
+  traffic: Traffic;
 }

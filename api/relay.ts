@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Db } from '../db/knex.ts';
-import { claimMessages, deleteMessages, type Message, type OutboxRow, putBack } from '../db/outbox.ts';
+import { claimMessages, deleteMessages, type Message, putBack } from '../db/outbox.ts';
 import { rows } from '../db/knex.ts';
 import {
   outboxLeaseMs,
@@ -10,14 +10,15 @@ import {
   relayMemoryMax,
   relayPollMs,
 } from '../domain/limits.ts';
+import type { Traffic } from './deps.ts';
 import { isPoison, OrphanError, type WorkflowClient } from './workflow-client.ts';
 
 interface RelayDeps {
   db: Db;
   log: Logger;
   workflows: WorkflowClient;
-  /** Requests that the API is answering now: while there are any, starts get few lanes. */
-  traffic: { inFlight: number };
+  /** Requests that the API is answering, and how many it ever began: the relay yields to them. */
+  traffic: Pick<Traffic, 'inFlight' | 'begun'>;
 }
 
 /** Messages under way at once: few while requests are answered, more while the process is idle. */
@@ -26,12 +27,21 @@ const lanesIdle = 12;
 const backoffMaxMs = 5_000;
 const deleteDelayMs = 50;
 
+/** More requests a second than this, and starts wait. */
+const busyPerSecond = 50;
+const busyWindowMs = 200;
+/** Starts fetched a second while the API is busy, and at what age of the oldest the most are. */
+const startsAtATimeMin = 8;
+const startLagMs = 60_000;
+
 type Carried = Message & { id: string; attempts: number };
 
 /**
  * Carries messages from the outbox to Temporal, at least once, in every API process. What this process has just
  * committed it carries from memory; what others left, or what did not fit, it finds in the table when the lease
- * ends. Payments go before starts. While Temporal is away it probes with one message, and loses none.
+ * ends. Payments go before starts, and starts, which nobody waits for, yield to requests: while many are answered they
+ * stay in the table and are fetched a few at a time, more the older they are. While Temporal is away it probes with
+ * one message, and loses none.
  */
 // eslint-disable-next-line max-lines-per-function -- a closure of small functions over one state
 export function createRelay({ db, log, workflows, traffic }: RelayDeps) {
@@ -45,7 +55,9 @@ export function createRelay({ db, log, workflows, traffic }: RelayDeps) {
   let pausedUntil = 0;
   let pollTimer: NodeJS.Timeout | undefined;
   let deleteTimer: NodeJS.Timeout | undefined;
+  let startsAtATime = startsAtATimeMin;
   const stats = { delivered: 0, outages: 0, dead: 0 };
+  const isBusy = createBusyness(traffic);
 
   function lanes(): number {
     if (failures > 0) return 1;
@@ -143,14 +155,24 @@ export function createRelay({ db, log, workflows, traffic }: RelayDeps) {
     for (const id of ids) held.delete(id);
   }
 
+  /** How many messages to claim now: what there is room for, and while the API is busy no more than the pace. */
+  function claimMax(): number {
+    if (Date.now() < pausedUntil) return 0;
+    if (failures > 0) return 1;
+    const room = relayBatchMax - starts.length - payments.length;
+    return isBusy() ? Math.min(room, startsAtATime) : room;
+  }
+
   async function poll(): Promise<void> {
     let more = false;
     try {
-      const room = failures > 0 ? 1 : relayBatchMax - starts.length - payments.length;
-      if (Date.now() >= pausedUntil && room > 0) {
-        const claimed: OutboxRow[] = await claimMessages(db, room, outboxLeaseMs * 2);
+      const max = claimMax();
+      if (max > 0) {
+        const claimed = await claimMessages(db, max, outboxLeaseMs * 2);
         for (const message of claimed) hold(message);
-        more = claimed.length === relayBatchMax;
+        const waitingStarts = claimed.filter(({ topic }) => topic === 'start_booking');
+        startsAtATime = paceOf(Math.max(0, ...waitingStarts.map(({ ageMs }) => ageMs)));
+        more = claimed.length === max && (!isBusy() || waitingStarts.length === 0);
         pump();
       }
     } catch (error) {
@@ -168,6 +190,7 @@ export function createRelay({ db, log, workflows, traffic }: RelayDeps) {
     /** Takes a message that this process has just committed. Never waits, never fails: the table has it. */
     accept(message: (Message & { id: string }) | undefined): void {
       if (!message || !running || failures > 0 || held.size >= relayMemoryMax) return;
+      if (message.topic === 'start_booking' && isBusy()) return;
       hold({ ...message, attempts: 0 });
       setImmediate(pump);
     },
@@ -187,3 +210,25 @@ export function createRelay({ db, log, workflows, traffic }: RelayDeps) {
 }
 
 export type Relay = ReturnType<typeof createRelay>;
+
+/** The pace rises with the age of the oldest start that waits: Temporal falls behind by a bounded time, not for ever. */
+function paceOf(oldestMs: number): number {
+  const share = Math.min(1, oldestMs / startLagMs);
+  return Math.max(startsAtATimeMin, Math.round(relayBatchMax * share));
+}
+
+/** Tells whether the API has answered many requests lately. By rate: one client who waits for each answer counts too. */
+function createBusyness(traffic: RelayDeps['traffic']): () => boolean {
+  let busy = false;
+  let since = performance.now();
+  let begunBefore = traffic.begun;
+  return () => {
+    const passedMs = performance.now() - since;
+    if (passedMs >= busyWindowMs) {
+      busy = (traffic.begun - begunBefore) * 1000 > busyPerSecond * passedMs;
+      since += passedMs;
+      begunBefore = traffic.begun;
+    }
+    return busy;
+  };
+}

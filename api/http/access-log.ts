@@ -15,6 +15,7 @@ export function accessLog({ log, traffic, metrics }: Pick<Deps, 'log' | 'traffic
     ctx.set('X-Request-Id', requestId);
     if (traffic.stopping) ctx.set('Connection', 'close');
     traffic.inFlight++;
+    traffic.begun++;
     try {
       await next();
     } finally {

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { createRelay } from '../../api/relay.ts';
+import type { WorkflowClient } from '../../api/workflow-client.ts';
 import { rows } from '../../db/knex.ts';
 import { newBooking } from '../factories.ts';
 import { startSystem, type System, type TestUser, until } from '../setup/system.ts';
@@ -88,7 +90,12 @@ describe('the outbox', () => {
     const refs = Array.from({ length: 40 }, () => randomUUID());
     for (const bookingRef of refs) await enqueue('start_booking', { bookingRef, summary: '' });
     const relays = [1, 2, 3, 4].map(() =>
-      createRelay({ db, workflows: counting, log: pino({ level: 'silent' }), traffic: { inFlight: 0 } }),
+      createRelay({
+        db,
+        workflows: counting,
+        log: pino({ level: 'silent' }),
+        traffic: { inFlight: 0, begun: 0 },
+      }),
     );
     for (const relay of relays) relay.start();
     await until('all messages carried', isEmpty);
@@ -96,6 +103,71 @@ describe('the outbox', () => {
     system.server.deps.relay.start();
     expect(started.sort()).toEqual(refs.sort());
     expect((await runsOf(refs[0] ?? '')).status).toBe('RUNNING');
+  });
+
+  describe('while the API is busy', () => {
+    /** A relay of its own beside the system's stopped one, whose API answers 500 requests a second. */
+    async function relayOfBusyApi() {
+      const { db, relay: systemsOwn } = system.server.deps;
+      await systemsOwn.stop();
+      const traffic = { inFlight: 4, begun: 0 };
+      const load = setInterval(() => (traffic.begun += 10), 20);
+      const carried: string[] = [];
+      const workflows = {
+        startBooking: async (ref: string) => void carried.push(ref),
+        tellPayment: async ({ bookingRef }: { bookingRef: string }) => void carried.push(bookingRef),
+      } as unknown as WorkflowClient;
+      const relay = createRelay({ db, workflows, log: pino({ level: 'silent' }), traffic });
+      relay.start();
+      await sleep(500);
+      return {
+        relay,
+        carried,
+        quieten: () => clearInterval(load),
+        async stop() {
+          clearInterval(load);
+          await relay.stop();
+          await rows(db, 'delete from outbox');
+          systemsOwn.start();
+        },
+      };
+    }
+    const enqueueStarts = (count: number, ageSeconds: number) =>
+      rows(
+        system.db,
+        `insert into outbox (topic, priority, payload, created_at)
+         select 'start_booking', 2, jsonb_build_object('bookingRef', gen_random_uuid(), 'summary', ''),
+                now() - ? * interval '1 second' from generate_series(1, ?)`,
+        [ageSeconds, count],
+      );
+
+    test('S1 starts wait in the table, payments go at once, and all are carried when it is quiet', async () => {
+      const busy = await relayOfBusyApi();
+      try {
+        const payment = { bookingRef: 'paid', intentId: 'pi_1', verify: false };
+        busy.relay.accept({ id: '-1', topic: 'payment', payload: payment });
+        busy.relay.accept({ id: '-2', topic: 'start_booking', payload: { bookingRef: 'held', summary: '' } });
+        await until('the payment', async () => busy.carried.length > 0);
+        expect(busy.carried).toEqual(['paid']);
+        await enqueueStarts(200, 1);
+        await sleep(1_500);
+        expect(busy.carried.length).toBeLessThan(40);
+        busy.quieten();
+        await until('the starts', async () => busy.carried.length === 201);
+      } finally {
+        await busy.stop();
+      }
+    });
+
+    test('S1 starts that have waited long are carried however busy it is', async () => {
+      const busy = await relayOfBusyApi();
+      try {
+        await enqueueStarts(150, 90);
+        await until('the starts', async () => busy.carried.length === 150);
+      } finally {
+        await busy.stop();
+      }
+    });
   });
 
   test('OB-03 a message that cannot be delivered blocks nobody, and ends aside with a flag', async () => {
