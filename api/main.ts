@@ -13,7 +13,9 @@ async function main(): Promise<void> {
   const stop = async (code: number) => {
     if (stopping) return;
     stopping = true;
-    await server.stop().catch((error) => log.error({ err: error }, 'could not stop in order'));
+    await server
+      .stop({ atOnce: code !== 0 })
+      .catch((error) => log.error({ err: error }, 'could not stop in order'));
     log.info('api stopped');
     process.exitCode = code;
     // Whatever is still open after the drain must not keep a dead process alive.

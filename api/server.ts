@@ -25,7 +25,7 @@ function createDeps(config: Config, log: Logger): Deps {
     applicationName: 'booking-api',
   });
   const stripe = createStripe(config.stripe);
-  const traffic = { inFlight: 0, stopping: false };
+  const traffic = { inFlight: 0, begun: 0, stopping: false };
   const workflows = createWorkflowClient(config.temporal);
   const relay = createRelay({ db, log, workflows, traffic });
   return {
@@ -77,9 +77,10 @@ export async function startServer(config: Config, log: Logger) {
   return {
     deps,
     port: (server.address() as AddressInfo).port,
-    async stop(): Promise<void> {
+    /** `atOnce`: without the time in which a load balancer would notice, for a process that may be in a bad state. */
+    async stop({ atOnce = false } = {}): Promise<void> {
       deps.traffic.stopping = true;
-      await sleep(config.http.shutdownDelayMs);
+      if (!atOnce) await sleep(config.http.shutdownDelayMs);
       await terminator.terminate();
       await sweeper.stop();
       await deps.relay.stop();

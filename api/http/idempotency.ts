@@ -31,9 +31,9 @@ interface Request<R> {
  * @throws Problem invalid_idempotency_key, idempotency_key_reused, request_in_progress
  */
 export async function answerOnce<R>(db: Db, request: Request<R>): Promise<R> {
-  const key = request.ctx.get('Idempotency-Key');
-  if (key === '') return (await request.run(null)).answer;
-  if (key.length > idempotencyKeyCharsMax || !/^[\x21-\x7e]+$/.test(key)) {
+  const key = request.ctx.headers['idempotency-key'];
+  if (key === undefined) return (await request.run(null)).answer;
+  if (typeof key !== 'string' || key.length > idempotencyKeyCharsMax || !/^[\x21-\x7e]+$/.test(key)) {
     const detail = `Use 1 to ${idempotencyKeyCharsMax} visible ASCII characters, for example a UUID.`;
     throw new Problem('invalid_idempotency_key', { detail });
   }

@@ -102,6 +102,7 @@ describe('the Idempotency-Key', () => {
   });
 
   test.each([
+    ['nothing in it', ''],
     ['spaces', 'two words'],
     ['256 characters', 'x'.repeat(256)],
     ['an umlaut', 'ä'],

@@ -75,7 +75,8 @@ describe('the API process', () => {
   test('HT-11 OP-10 what nobody has foreseen ends it with an error, its log without a secret', async ({
     task,
   }) => {
-    const one = boot(production);
+    // However long an orderly stop waits for the load balancer.
+    const one = boot({ ...production, SHUTDOWN_DELAY_SECONDS: '30' });
     await until('the start', async () => one.output.includes('api ready'), 40_000);
     const begun = performance.now();
     one.child.kill('SIGUSR2');

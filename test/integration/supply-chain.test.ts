@@ -86,10 +86,15 @@ describe('what comes from others', () => {
 
   // The advisories change by the day and not with the code, so a change is not judged by them.
   if (!isFull()) return;
-  test('OP-04 no package that runs has a known vulnerability of high severity', async ({ task }) => {
+  test('OP-04 no package that runs has a known vulnerability of high severity', async ({ task, skip }) => {
     const { code, stdout, stderr } = await npm('audit', '--omit', 'dev', '--audit-level', 'high', '--json');
     const report = JSON.parse(stdout || '{}') as { metadata?: { vulnerabilities: Record<string, number> } };
-    expect(report.metadata, `the registry gives no advisories: ${stderr || stdout}`).toBeDefined();
+    // A mirror of the registry may not have them: the table of the run says so, and counts it apart.
+    if (!report.metadata && stderr.includes('audit endpoint returned an error')) {
+      task.meta.figure = 'NOT CHECKED: this registry gives no advisories';
+      skip(task.meta.figure);
+    }
+    expect(report.metadata, stderr || stdout).toBeDefined();
     task.meta.figure = JSON.stringify(report.metadata?.vulnerabilities);
     expect(code, stdout).toBe(0);
   }, 130_000);
