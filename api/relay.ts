@@ -27,8 +27,9 @@ const lanesIdle = 12;
 const backoffMaxMs = 5_000;
 const deleteDelayMs = 50;
 
-/** More requests a second than this, and starts wait. */
+/** More requests a second than this, or more at once, and starts wait. */
 const busyPerSecond = 50;
+const busyAtOnce = 8;
 const busyWindowMs = 200;
 /** Starts fetched a second while the API is busy, and at what age of the oldest the most are. */
 const startsAtATimeMin = 8;
@@ -57,11 +58,11 @@ export function createRelay({ db, log, workflows, traffic }: RelayDeps) {
   let deleteTimer: NodeJS.Timeout | undefined;
   let startsAtATime = startsAtATimeMin;
   const stats = { delivered: 0, outages: 0, dead: 0 };
-  const isBusy = createBusyness(traffic);
+  const isBusy = createBusyness(traffic, () => letGo(starts));
 
   function lanes(): number {
     if (failures > 0) return 1;
-    return traffic.inFlight > 1 ? lanesBusy : lanesIdle;
+    return isBusy() || traffic.inFlight > 1 ? lanesBusy : lanesIdle;
   }
 
   function take(): Carried | undefined {
@@ -122,9 +123,14 @@ export function createRelay({ db, log, workflows, traffic }: RelayDeps) {
     failures++;
     stats.outages++;
     pausedUntil = Date.now() + Math.min(backoffMaxMs, 250 * 2 ** failures) * (0.5 + Math.random());
-    for (const message of [...payments, ...starts]) held.delete(message.id);
-    payments.length = 0;
-    starts.length = 0;
+    letGo(payments);
+    letGo(starts);
+  }
+
+  /** Forgets messages: the table has them, for when their leases run out. */
+  function letGo(messages: Carried[]): void {
+    for (const { id } of messages) held.delete(id);
+    messages.length = 0;
   }
 
   async function setAside(message: Carried, error: unknown): Promise<void> {
@@ -217,18 +223,25 @@ function paceOf(oldestMs: number): number {
   return Math.max(startsAtATimeMin, Math.round(relayBatchMax * share));
 }
 
-/** Tells whether the API has answered many requests lately. By rate: one client who waits for each answer counts too. */
-function createBusyness(traffic: RelayDeps['traffic']): () => boolean {
+/**
+ * Tells whether the API answers many requests: many at once, or many lately, since one client who waits for each answer
+ * counts too. `onBusy` is called when it begins to.
+ */
+function createBusyness(traffic: RelayDeps['traffic'], onBusy: () => void): () => boolean {
   let busy = false;
+  let manyLately = false;
   let since = performance.now();
   let begunBefore = traffic.begun;
   return () => {
     const passedMs = performance.now() - since;
     if (passedMs >= busyWindowMs) {
-      busy = (traffic.begun - begunBefore) * 1000 > busyPerSecond * passedMs;
+      manyLately = (traffic.begun - begunBefore) * 1000 > busyPerSecond * passedMs;
       since += passedMs;
       begunBefore = traffic.begun;
     }
+    const wasBusy = busy;
+    busy = manyLately || traffic.inFlight > busyAtOnce;
+    if (busy && !wasBusy) onBusy();
     return busy;
   };
 }

@@ -2,6 +2,8 @@
 export interface Sizes {
   rounds: number;
   sliceMs: number;
+  /** Of load on end, with Temporal. */
+  sustainedMs: number;
   clients: number[];
   /** Where the chart looks, as shares of the throughput at the most clients. */
   loads: number[];
@@ -24,6 +26,7 @@ export const sizesOf = {
   short: {
     rounds: 1,
     sliceMs: 120,
+    sustainedMs: 300,
     clients: [8],
     loads: [0.3],
     stampede: { clients: 50, times: 1 },
@@ -40,7 +43,8 @@ export const sizesOf = {
   usual: {
     rounds: 3,
     sliceMs: 3_000,
-    clients: [1, 8, 16, 32],
+    sustainedMs: 30_000,
+    clients: [1, 8, 32],
     loads: [0.1, 0.25, 0.5, 0.7, 0.85],
     stampede: { clients: 200, times: 10 },
     webhooksPerSlice: 4_000,
@@ -56,6 +60,7 @@ export const sizesOf = {
   full: {
     rounds: 6,
     sliceMs: 5_000,
+    sustainedMs: 60_000,
     clients: [1, 8, 16, 32],
     loads: [0.1, 0.25, 0.5, 0.7, 0.85],
     stampede: { clients: 200, times: 30 },

@@ -9,6 +9,7 @@ import {
   ms,
   open,
   ratio,
+  type Table,
   whole,
 } from '../figure.ts';
 import type { Service } from '../service.ts';
@@ -59,6 +60,7 @@ export const bookings: Figure = {
       }
       finding.tables.push({ heading: `Closed model, ${around}`, head, rows });
       series.push(...(await measureOpen(bench, service, capacity, around)));
+      if (temporal) finding.tables.push(await measureSustained(bench, service));
     }
     finding.charts?.push({
       name: 'latency-over-load',
@@ -104,6 +106,29 @@ async function measureClosed({ sizes, ...bench }: Bench, service: Service, clien
     floor: base,
     ours: summary,
     cpu: [floorCpu.cells()[1] ?? '', oursCpu.cells().slice(0, 2).join(' + ')],
+  };
+}
+
+/** Longer than starts can wait: what they take from the requests, and how far they fall behind. */
+async function measureSustained(bench: Bench, service: Service): Promise<Table> {
+  await service.settle();
+  const { sustainedMs } = bench.sizes;
+  const floor = await book(bench, service, 'floor', closed(mostClients, bench.sizes.sliceMs));
+  await service.settle();
+  const ours = summarise([
+    expectOnly('bookings', await book(bench, service, 'api', closed(mostClients, sustainedMs)), 201),
+  ]);
+  const waiting = await service.waiting();
+  const { perSecond } = summarise([expectOnly('floor', floor, 200)]);
+  return {
+    heading: `Closed model, ${mostClients} clients for ${sustainedMs / 1_000} s on end, with Temporal, worker and relay`,
+    head: ['floor /s', 'ours /s', 'ratio', 'p50 ms', 'p99 ms', 'starts that wait at the end'],
+    rows: [
+      [
+        ...[whole(perSecond), whole(ours.perSecond), ratio(ours.perSecond / perSecond)],
+        ...[ms(ours.p50), ms(ours.p99), whole(waiting)],
+      ],
+    ],
   };
 }
 
