@@ -26,9 +26,7 @@ await runCommand({
     if (existsSync(file)) throw new Error(`db/migrations/${full}.sql is there already, but not in the list.`);
     const list = new URL('index.ts', folder);
     const text = readFileSync(list, 'utf8');
-    const added = text.replace(/(\n?)\];/, (_match, newline: string) =>
-      newline ? `  '${full}',\n];` : `, '${full}'];`,
-    );
+    const added = text.replace(/\n\];/, `\n  '${full}',\n];`);
     if (added === text)
       throw new Error('The list in db/migrations/index.ts has another shape than expected.');
     writeFileSync(file, '-- Why this change:\n\n', { flag: 'wx' });

@@ -13,7 +13,8 @@ export const webhooks: Figure = {
     for (const temporal of [false, true]) {
       const service = await bench.service({ temporal });
       const around = temporal ? 'with Temporal' : 'without';
-      for (const clients of bench.sizes.clients) {
+      // With Temporal each slice leaves a backlog of minutes behind.
+      for (const clients of temporal ? bench.sizes.clients.slice(-1) : bench.sizes.clients) {
         const { floor, ours } = await measureAt(bench, service, clients);
         const share = ours.perSecond / floor.perSecond;
         rows.push([
