@@ -20,6 +20,8 @@ export type Target =
   | { kind: 'sql-book'; url: string; users: number; firstSlot: number }
   /** The floor of a webhook: one insert. */
   | { kind: 'sql-event'; url: string; prefix: string }
+  /** What the webhook runs, by bare pg: each payment's event recorded, once. */
+  | { kind: 'sql-record'; url: string; payments: SeededPayment[] }
   /** The floor of a life: start the smallest workflow and signal it. */
   | { kind: 'smallest-workflow'; address: string; taskQueue: string; prefix: string }
   /** The floor of a hold: a workflow that waits until an instant, `waitMs` after its start. */

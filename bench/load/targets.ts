@@ -33,6 +33,7 @@ export async function openTarget(target: Target): Promise<OpenTarget> {
     case 'sql':
     case 'sql-book':
     case 'sql-event':
+    case 'sql-record':
       return openSql(target.url, statementOf(target));
     case 'smallest-workflow':
     case 'timer-workflow':
@@ -172,9 +173,13 @@ interface Statement {
   name: string;
   text: string;
   valuesOf: (number: number) => unknown[];
+  /** How often it can be run; without end if it is not given. */
+  count?: number;
 }
 
-function statementOf(target: Extract<Target, { kind: 'sql' | 'sql-book' | 'sql-event' }>): Statement {
+function statementOf(
+  target: Extract<Target, { kind: 'sql' | 'sql-book' | 'sql-event' | 'sql-record' }>,
+): Statement {
   switch (target.kind) {
     case 'sql':
       return { name: 'select', text: target.text, valuesOf: (number) => turn(target.values, number) };
@@ -193,10 +198,21 @@ function statementOf(target: Extract<Target, { kind: 'sql' | 'sql-book' | 'sql-e
         text: eventFloor,
         valuesOf: (number) => [`${target.prefix}-${number}`, 'payment_intent.succeeded', `pi_${number}`],
       };
+    case 'sql-record':
+      return {
+        name: 'record',
+        count: target.payments.length,
+        text: 'select * from record_payment_event($1, $2, $3, $4, $5, $5, $6, $7, $8, $9)',
+        valuesOf(number) {
+          const { intentId, amountMinor, paymentRef, bookingRef } = turn(target.payments, number);
+          const event = [`evt_${intentId}`, 'payment_intent.succeeded', intentId, 'succeeded'];
+          return [...event, amountMinor, 'usd', paymentRef, bookingRef, 86_400_000];
+        },
+      };
   }
 }
 
-function openSql(url: string, { name, text, valuesOf }: Statement): OpenTarget {
+function openSql(url: string, { name, text, valuesOf, count = endless }: Statement): OpenTarget {
   const newLane = () => {
     const client = new pg.Client({ connectionString: url });
     return {
@@ -210,7 +226,7 @@ function openSql(url: string, { name, text, valuesOf }: Statement): OpenTarget {
       close: () => client.end(),
     };
   };
-  return { count: endless, newLane, close: async () => {} };
+  return { count, newLane, close: async () => {} };
 }
 
 async function openWorkflows(

@@ -297,6 +297,8 @@ describe('migrate:make', () => {
       expect(stdout).toContain(`Made db/migrations/${names[index]}.sql`);
       expect(code).toBe(0);
     }
+    const list = readFileSync(inFolder('index.ts'), 'utf8');
+    expect(list).toContain(`',\n  '${names[0]}',\n  '${names[1]}',\n];`);
     writeFileSync(inFolder(`${names[0]}.sql`), 'alter table rooms add column floor integer;\n');
     const migrated = await run('db/migrate.ts', { cwd, env: { DATABASE_URL: system.database.ownerUrl } });
     expect(migrated).toMatchObject({ code: 0, stdout: `Migrated: ${names.join(', ')}\n` });
