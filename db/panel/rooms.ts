@@ -1,4 +1,4 @@
-import type { Db } from '../knex.ts';
+import { type Db, rows } from '../knex.ts';
 import { Room } from '../models.ts';
 import { noteStaffEvent } from './staff-events.ts';
 
@@ -86,6 +86,15 @@ export interface DayBooking {
   status: 'pending' | 'confirmed' | 'completed';
   user_email: string;
   hold_expires_at: Date;
+}
+
+/** The time zone of most rooms: whose "today" the calendar opens with. */
+export async function usualTimeZone(db: Db): Promise<string> {
+  const [usual] = await rows<{ time_zone: string }>(
+    db,
+    'select time_zone from rooms group by 1 order by count(*) desc, 1 limit 1',
+  );
+  return usual?.time_zone ?? 'UTC';
 }
 
 /** A page of rooms by name, and what takes them on one day of their calendars. */

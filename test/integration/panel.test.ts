@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { changeUser } from '../../db/panel/users.ts';
+import { localDate } from '../../domain/slots.ts';
 import { type Browser, givePassword, openBrowser, signInStaff } from '../setup/panel.ts';
 import { dayAhead, startSystem, type System, type TestUser, until } from '../setup/system.ts';
 
@@ -126,6 +127,20 @@ describe('what staff does in the panel', () => {
     expect(lane).toContain(`href="/admin/bookings/${booking.id}"`);
     expect(lane.match(/class="free"/g)).toHaveLength(45);
     expect((await browser.get('/admin/day?date=2026-02-30')).status).toBe(400);
+  });
+
+  test('the calendar opens with today where most rooms are', async () => {
+    // Twenty-five hours apart: in one of them it is another day than in UTC.
+    for (const zone of ['Pacific/Kiritimati', 'Pacific/Pago_Pago']) {
+      const zones = await system.db('rooms').select('id', 'time_zone');
+      await system.db('rooms').update({ time_zone: zone });
+      try {
+        const { text } = await browser.get('/admin/day');
+        expect(text).toMatch(new RegExp(`<h1[^>]*>\\w+, ${localDate(new Date(), zone)}</h1>`));
+      } finally {
+        for (const { id, time_zone } of zones) await system.db('rooms').where({ id }).update({ time_zone });
+      }
+    }
   });
 
   test('a room is added and edited with every field checked', async () => {

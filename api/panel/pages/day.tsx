@@ -1,5 +1,5 @@
 import { Temporal } from 'temporal-polyfill';
-import { readDay } from '../../../db/panel/rooms.ts';
+import { readDay, usualTimeZone } from '../../../db/panel/rooms.ts';
 import { Problem } from '../../../domain/problems.ts';
 import { formatTimeOfDay, localDate } from '../../../domain/slots.ts';
 import type { Deps } from '../../deps.ts';
@@ -24,7 +24,8 @@ export function dayPages({ db }: Deps): PanelRoute[] {
       path: '/day',
       async serve(visit) {
         const now = new Date();
-        const date = dateOf(visit, now);
+        const today = localDate(now, await usualTimeZone(db));
+        const date = dateOf(visit, today);
         const page = pageOf(visit);
         const { rooms, more, bookings } = await readDay(db, date, {
           limit: roomsAtOnce,
@@ -32,19 +33,15 @@ export function dayPages({ db }: Deps): PanelRoute[] {
         });
         const whole = visit.ctx.query['hours'] === 'all';
         const grid = layOutDay(rooms, bookings, { date, now, whole });
-        respond(
-          visit.ctx,
-          200,
-          <Day {...{ visit, date, page, more, grid, whole }} today={localDate(now, 'UTC')} />,
-        );
+        respond(visit.ctx, 200, <Day {...{ visit, date, today, page, more, grid, whole }} />);
       },
     },
   ];
 }
 
-function dateOf({ ctx }: Visit, now: Date): string {
+function dateOf({ ctx }: Visit, today: string): string {
   const given = ctx.query['date'];
-  if (given === undefined || given === '') return localDate(now, 'UTC');
+  if (given === undefined || given === '') return today;
   const parsed = dateSchema.safeParse(given);
   if (!parsed.success) throw new Problem('invalid_request', { detail: 'Use a date as YYYY-MM-DD.' });
   return parsed.data;
