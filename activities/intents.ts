@@ -2,7 +2,7 @@ import Stripe from 'stripe';
 import type { Db } from '../db/knex.ts';
 import type { IntentStatus } from '../db/models.ts';
 import { type IntentFact, type PaymentRow, findOpenPayments, recordIntent } from '../db/payments.ts';
-import { isFinalRefusal, isReplayedFailure } from './stripe-client.ts';
+import { isFinalRefusal, isKeyTaken, isReplayedFailure } from './stripe-client.ts';
 
 interface Deps {
   db: Db;
@@ -24,7 +24,8 @@ export function factOf(intent: Stripe.PaymentIntent): IntentFact {
  * Creates the PaymentIntent of a payment row, or gets the one that an earlier try has made: its key comes from the
  * booking's ref and the attempt, so Stripe makes it once
  * (https://docs.stripe.com/api/idempotent_requests). A replayed answer may be out of date.
- * @returns undefined when Stripe's first try failed without effect, and would go on answering so under this key
+ * @returns undefined when this key gives none: Stripe's first try under it failed without effect, or it made another
+ * payment's
  * @throws StripeError
  */
 export async function findOrCreateIntent(
@@ -34,7 +35,7 @@ export async function findOrCreateIntent(
   try {
     return await createIntent(stripe, payment);
   } catch (error) {
-    if (!isReplayedFailure(error)) throw error;
+    if (!isReplayedFailure(error) && !isKeyTaken(error)) throw error;
   }
   const since = Math.floor(payment.createdAt.getTime() / 1000) - 60;
   for await (const intent of stripe.paymentIntents.list({ created: { gte: since }, limit: 100 })) {

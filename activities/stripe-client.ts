@@ -36,3 +36,11 @@ export function isFinalRefusal(error: unknown): error is Stripe.errors.StripeErr
   const status = error.statusCode ?? 0;
   return status >= 400 && status < 500 && status !== 409 && status !== 429;
 }
+
+/**
+ * Was the key used before, for something else? By a row that a restored database has forgotten, or by a release that
+ * asked otherwise (https://docs.stripe.com/api/idempotent_requests).
+ */
+export function isKeyTaken(error: unknown): boolean {
+  return isFinalRefusal(error) && error.type === 'StripeIdempotencyError';
+}

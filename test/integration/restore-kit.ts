@@ -1,0 +1,39 @@
+import { delimiter, dirname, join } from 'node:path';
+import pg from 'pg';
+import { inject } from 'vitest';
+import { PROJECT_DIR } from '../../dev/project-dir.ts';
+import { runTool } from '../../dev/run-tool.ts';
+import { findTemporalTool } from '../../dev/temporal/binary.ts';
+import { TEMPORAL_CLI } from '../../dev/temporal/tools.ts';
+
+/** Speaks to the server as its superuser, outside of any test's database. */
+export async function asAdmin(...statements: string[]): Promise<void> {
+  const admin = new pg.Client({ connectionString: inject('postgres').adminUrl });
+  await admin.connect();
+  try {
+    for (const statement of statements) await admin.query(statement);
+  } finally {
+    await admin.end();
+  }
+}
+
+/** Nobody may be connected to a database that is copied or renamed: for the service a moment's outage. */
+export const alone = (name: string, ...statements: string[]) =>
+  asAdmin(
+    `alter database ${name} allow_connections false`,
+    `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}'`,
+    ...statements,
+  );
+
+/** The step of the operations page: a new namespace, by the script that it names. */
+export async function makeNamespace(namespace: string): Promise<void> {
+  const cli = await findTemporalTool(TEMPORAL_CLI, () => {});
+  const env = {
+    PATH: `${dirname(cli)}${delimiter}${process.env['PATH']}`,
+    TEMPORAL_ADDRESS: inject('temporal').address,
+    TEMPORAL_NAMESPACE: namespace,
+  };
+  const script = join(PROJECT_DIR, 'ops/temporal/set-up-namespace.sh');
+  const { code, stderr } = await runTool('sh', [script], { env, timeoutMs: 50_000 });
+  if (code !== 0) throw new Error(stderr);
+}
