@@ -1,9 +1,10 @@
 import { book, type Figure, fine, open, whole } from '../figure.ts';
-import { expectOnly, slopeOf } from '../stats.ts';
+import { expectOnly, percentile, slopeOf } from '../stats.ts';
 import { residentMib } from '../usage.ts';
 
 const livesPerSecond = 3;
 const bookingsPerSecond = 5;
+const parts = 13;
 
 /** A steady load for twenty minutes: memory and outbox must be flat. */
 export const soak: Figure = {
@@ -47,21 +48,23 @@ export const soak: Figure = {
     if (failure) throw failure;
     // The first third is warming up: caches fill, code is compiled, heaps grow to their size.
     const steady = samples.filter(({ minutes }) => minutes > forMs / 60_000 / 3);
-    const of = (key: 'api' | 'worker' | 'outbox') => ({
-      key,
-      ...slopeOf(steady.map((one) => [one.minutes, one[key]] as const)),
-      from: steady[0]?.[key] ?? Number.NaN,
-      to: steady.at(-1)?.[key] ?? Number.NaN,
+    const lines = (['api', 'worker', 'outbox'] as const).map((key) => {
+      // One value of each part: samples of one minute are neighbours and no news of each other.
+      const values = partsOf(steady).map((part) => ({
+        x: median(part.map(({ minutes }) => minutes)),
+        y: median(part.map((one) => one[key])),
+      }));
+      return { key, values, ...slopeOf(values.map(({ x, y }) => [x, y] as const)) };
     });
-    const lines = (['api', 'worker', 'outbox'] as const).map(of);
     return {
       tables: [
         {
           heading: `${whole(forMs / 60_000)} minutes; the first third is not counted`,
-          head: ['', 'from', 'to', 'slope a minute', '± standard error', 'flat'],
-          rows: lines.map(({ key, from, to, slope, error, flat }) => [
+          head: ['', `medians of ${parts} parts`, 'slope a minute', '± standard error', 'flat'],
+          rows: lines.map(({ key, values, slope, error, flat }) => [
             { api: 'API MiB', worker: 'worker MiB', outbox: 'outbox rows' }[key],
-            ...[whole(from), whole(to), fine(slope), fine(error), flat ? 'yes' : 'no'],
+            values.map(({ y }) => whole(y)).join(' '),
+            ...[fine(slope), fine(error), flat ? 'yes' : 'no'],
           ]),
         },
       ],
@@ -74,3 +77,17 @@ export const soak: Figure = {
     };
   },
 };
+
+/** The samples in so many parts of one length, in their order. */
+function partsOf<T>(samples: readonly T[]): T[][] {
+  const size = Math.max(1, Math.ceil(samples.length / parts));
+  return Array.from({ length: Math.ceil(samples.length / size) }, (_, n) =>
+    samples.slice(n * size, (n + 1) * size),
+  );
+}
+
+const median = (values: readonly number[]) =>
+  percentile(
+    values.toSorted((a, b) => a - b),
+    0.5,
+  );
