@@ -1,11 +1,12 @@
 import { settleHolds } from '../activities/settle-hold.ts';
 import type { ActivityDeps } from '../activities/index.ts';
 import { findOverdueHolds } from '../db/bookings.ts';
-import { settleBoundMs, sweepBatchMax, sweepDelayMs, sweepEveryMs } from '../domain/limits.ts';
+import { settleBoundMs, sweepBatchMax, sweepAgainMs, sweepDelayMs, sweepEveryMs } from '../domain/limits.ts';
 
 /**
  * Settles holds that their workflow has not settled in time, so that the promise of a free slot holds while
- * Temporal or the worker is down. Several may run: each hold has one lease.
+ * Temporal or the worker is down, or behind. Several may run: each hold has one lease. It does a few at a time, and
+ * goes on at once while there are more: a thousand that lapse together must not wait for each other.
  */
 export function createSweeper(deps: ActivityDeps) {
   let timer: NodeJS.Timeout | undefined;
@@ -13,13 +14,15 @@ export function createSweeper(deps: ActivityDeps) {
   let round: Promise<void> = Promise.resolve();
 
   async function sweep(): Promise<void> {
+    let more = false;
     try {
       const overdue = await findOverdueHolds(deps.db, sweepDelayMs, sweepBatchMax);
       await settleHolds(deps, overdue, { actor: 'sweeper', totalMs: settleBoundMs * 2 });
+      more = overdue.length === sweepBatchMax;
     } catch (error) {
       deps.log.warn({ err: error }, 'overdue holds could not be looked for');
     }
-    if (running) timer = setTimeout(() => (round = sweep()), sweepEveryMs);
+    if (running) timer = setTimeout(() => (round = sweep()), more ? sweepAgainMs : sweepEveryMs);
   }
 
   return {

@@ -15,6 +15,7 @@ export const clockDoubtMs = 15_000;
 export const sweepDelayMs = 5_000;
 export const sweepBatchMax = 20;
 export const sweepEveryMs = 2_000;
+export const sweepAgainMs = 20;
 /** The cleanup call does no more than this at a time. */
 export const cleanupBatchMax = 100;
 

@@ -167,4 +167,25 @@ describe('while Temporal is away', () => {
     );
     expect(actors).toEqual([{ actor: 'sweeper' }, { actor: 'sweeper' }]);
   });
+
+  test('hundreds of holds that lapse together do not wait for each other', async () => {
+    proxy.set('refuse');
+    const { room_id } = await newBooking(system, guest);
+    const count = 400;
+    await rows(
+      system.db,
+      `insert into bookings (ref, user_id, room_id, during, booking_date, start_time, end_time, number_of_slots,
+                             guest_count, amount_minor, currency, hold_expires_at, workflow_id)
+       select ref, ?, ?, tstzrange(day + interval '9 hours', day + interval '10 hours'), day::date, '09:00', '10:00', 2,
+              1, 1000, 'usd', clock_timestamp() - interval '5 seconds', 'booking-' || ref
+         from (select gen_random_uuid() as ref, date_trunc('day', now(), 'UTC') + n * interval '1 day' as day
+                 from generate_series(400, 399 + ?::integer) n) slots`,
+      [guest.id, room_id, count],
+    );
+    const begun = performance.now();
+    const open = `select 1 from bookings where room_id = ? and status = 'pending' and hold_expires_at < now() limit 1`;
+    await until('all slots', async () => (await rows(system.db, open, [room_id])).length === 0, 15_000);
+    // Twenty every two seconds would take forty.
+    expect(performance.now() - begun).toBeLessThan(15_000);
+  });
 });
