@@ -47,8 +47,11 @@ describe('a hold at its deadline', { timeout: 60_000 }, () => {
       // A question that is asked before the bound may take Stripe's whole time-out; a calm machine needs 10.2 s.
       const lastAnswerMs = settleBoundMs + stripeTimeoutMs + 1_000;
       expect(at.getTime() - held.expiresAtMs).toBeLessThan(lastAnswerMs);
-      expect((await payments.ledgerOf(held.intentId)).status).toBe('requires_payment_method');
-      if (kind === '503') return;
+      if (kind === '503') {
+        expect((await payments.ledgerOf(held.intentId)).status).toBe('requires_payment_method');
+        return;
+      }
+      // The workflow's next question may be answered already.
       await until(
         'the cancellation',
         async () => (await payments.ledgerOf(held.intentId)).status === 'canceled',
