@@ -38,7 +38,7 @@ export const sizesOf = {
     backlog: 60,
     openWorkflows: 40,
     soak: { forMs: 1_500, sampleMs: 100 },
-    limitMs: 3 * minute,
+    limitMs: 8 * minute,
   },
   usual: {
     rounds: 3,
