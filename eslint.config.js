@@ -69,6 +69,36 @@ export default tseslint.config(
     },
   },
   {
+    // Served to browsers as they are. Whether a name exists is asked by the type check (tsconfig.pages.json).
+    files: ['api/site/assets/*.js'],
+    plugins: { '@typescript-eslint': tseslint.plugin },
+    languageOptions: {
+      parser: tseslint.parser,
+      parserOptions: { project: 'tsconfig.pages.json', tsconfigRootDir: import.meta.dirname },
+    },
+    rules: {
+      '@typescript-eslint/no-floating-promises': 'error',
+      'no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
+      'no-var': 'error',
+      'prefer-const': 'error',
+      eqeqeq: 'error',
+      'no-self-compare': 'error',
+      'no-unreachable': 'error',
+      'no-unsafe-finally': 'error',
+      // The pages' policy forbids them, and so no test would see what they do.
+      'no-eval': 'error',
+      'no-implied-eval': 'error',
+      'no-new-func': 'error',
+      // The types of the API's answers bring Node's along.
+      'no-restricted-globals': ['error', 'process', 'Buffer', 'global', 'require', 'module', 'setImmediate'],
+      'no-restricted-imports': [
+        'error',
+        { patterns: [{ regex: '^(?!\\./[\\w-]+\\.js$)', message: 'A browser gets only what lies beside.' }] },
+      ],
+      'max-lines': ['error', 250],
+    },
+  },
+  {
     files: ['test/**/*.ts', 'bench/**/*.ts', 'dev/**/*.ts', 'api/routes/**/*.ts', 'api/panel/**/*.tsx'],
     // A suite, and the list of routes of one subject, are lists: their length is no complexity.
     rules: { 'max-lines-per-function': 'off' },

@@ -1,5 +1,22 @@
+/**
+ * What the API answers, in the words of its own schemas (api/views.ts, api/routes/rooms.ts).
+ * @typedef {import('zod').output<typeof import('../../views.ts').roomView>} Room
+ * @typedef {import('zod').output<typeof import('../../views.ts').bookingItemView>} BookingItem
+ * @typedef {import('zod').output<typeof import('../../views.ts').bookingView>} Booking
+ * @typedef {{ start_time: string, end_time: string, status: string, frees_at: string | null }} Slot
+ * @typedef {{ field: string, message: string }} FieldError
+ *
+ * @typedef {{ body?: object, token?: string | null, key?: string }} RequestOptions
+ * @typedef {(method: string, path: string, options?: RequestOptions) => Promise<any>} Call
+ */
+
 /** A refusal of the API (problem+json, RFC 9457). `message` is a sentence for people. */
 export class Refusal extends Error {
+  /**
+   * @param {number} status
+   * @param {{ code?: string, title?: string, detail?: string, errors?: FieldError[] }} problem
+   * @param {number} retryAfterSeconds
+   */
   constructor(status, problem, retryAfterSeconds) {
     super(
       problem.detail ?? problem.title ?? 'The service answered in a way that this page does not understand.',
@@ -23,6 +40,7 @@ export const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 /**
  * One request to the API of this site. Resolves to its JSON.
  * @throws Refusal, also with status 0 when there is no answer
+ * @type {Call}
  */
 export async function request(method, path, { body, token, key } = {}) {
   let response;
@@ -46,7 +64,11 @@ export async function request(method, path, { body, token, key } = {}) {
   throw new Refusal(response.status, answer, Number(response.headers.get('Retry-After') ?? 1));
 }
 
-/** Repeats a call that is safe to repeat when there was no answer, or one that says "later". */
+/**
+ * Repeats a call that is safe to repeat when there was no answer, or one that says "later".
+ * @template T
+ * @param {() => Promise<T>} call
+ */
 export async function repeatSafely(call) {
   for (let attempt = 1; ; attempt++) {
     try {

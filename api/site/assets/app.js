@@ -29,7 +29,7 @@ const slots = createSlots({
 const desk = createDesk({
   place: byId('desk'),
   session,
-  slots: slots,
+  slots,
   askSignIn: signIn.ask,
   onBookingsChange: () => void mine.refresh(),
 });
@@ -69,6 +69,7 @@ async function start() {
   desk.showChoice(null);
   const resumed = session.resume();
   try {
+    /** @type {{ rooms: import('./api.js').Room[] }} */
     const { rooms } = await request('GET', '/api/rooms/');
     const [first] = rooms;
     showRooms(byId('rooms'), rooms, {

@@ -1,9 +1,10 @@
-import { clearFieldErrors, field, h, showFieldErrors, whileBusy } from './dom.js';
+import { clearFieldErrors, field, fillIn, h, showFieldErrors, valueIn, whileBusy } from './dom.js';
 import { settings } from './settings.js';
 
-const { payment } = settings;
-
-/** https://docs.stripe.com/testing */
+/**
+ * https://docs.stripe.com/testing
+ * @type {[string, string][]}
+ */
 const testCards = [
   ['4242 4242 4242 4242', 'pays'],
   ['4000 0000 0000 9995', 'is declined'],
@@ -24,9 +25,10 @@ const fieldsOf = {
 /**
  * A card form for the Stripe emulator: the browser sends the card straight there, with the publishable key and the
  * PaymentIntent's client secret, as Stripe.js does with Stripe.
- * `getIntent` opens the PaymentIntent; `onPaid` is told its status, `onChallenge` the address of the bank's page.
+ * @param {import('./checkout.js').PaymentParts} parts
+ * @param {{ apiBase: string, publishableKey: string }} emulator
  */
-export function createCardForm({ getIntent, returnUrl, label, onPaid, onChallenge }) {
+export function createCardForm({ getIntent, returnUrl, label, onPaid, onChallenge }, emulator) {
   const message = h('p', { class: 'notice bad', role: 'alert', hidden: true });
   const submit = h('button', { type: 'submit', class: 'primary wide' }, label);
   const form = h(
@@ -68,13 +70,7 @@ export function createCardForm({ getIntent, returnUrl, label, onPaid, onChalleng
   function testCardButtons() {
     const fill = (number) => {
       const soon = new Date().getFullYear() + 3 - 2_000;
-      for (const [id, value] of [
-        ['card-number', number],
-        ['card-expiry', `03/${soon}`],
-        ['card-cvc', '333'],
-      ]) {
-        form.querySelector(`#${id}`).value = value;
-      }
+      fillIn(form, { 'card-number': number, 'card-expiry': `03/${soon}`, 'card-cvc': '333' });
       submit.focus();
     };
     return h(
@@ -100,7 +96,7 @@ export function createCardForm({ getIntent, returnUrl, label, onPaid, onChalleng
       try {
         const card = readCard(form);
         if (!card) return;
-        const intent = await confirm(await getIntent(), card, returnUrl);
+        const intent = await confirm(emulator, await getIntent(), card, returnUrl);
         const url = intent.next_action?.redirect_to_url?.url;
         if (intent.status === 'requires_action' && url) onChallenge(url);
         else onPaid(intent.status);
@@ -117,15 +113,15 @@ export function createCardForm({ getIntent, returnUrl, label, onPaid, onChalleng
 
 /** The card as typed; undefined when a field says what is missing. */
 function readCard(form) {
-  const value = (id) => form.querySelector(`#${id}`).value.trim();
+  const value = (id) => valueIn(form, id).trim();
   const number = value('card-number').replace(/[\s-]/g, '');
   const expiry = /^(\d{1,2})\s*\/?\s*(\d{2}|\d{4})$/.exec(value('card-expiry'));
   const errors = [
     !/^\d{12,19}$/.test(number) && { field: 'card-number', message: 'Type the number on the card.' },
     !expiry && { field: 'card-expiry', message: 'Type month and year, as 03/29.' },
     !/^\d{3,4}$/.test(value('card-cvc')) && { field: 'card-cvc', message: 'Type the 3 or 4 digits.' },
-  ].filter(Boolean);
-  if (showFieldErrors(form, errors)) return undefined;
+  ].filter((error) => error !== false);
+  if (showFieldErrors(form, errors) || !expiry) return undefined;
   return { number, exp_month: expiry[1], exp_year: expiry[2], cvc: value('card-cvc') };
 }
 
@@ -133,12 +129,12 @@ function readCard(form) {
  * Confirms the PaymentIntent (https://docs.stripe.com/api/payment_intents/confirm).
  * @throws Error with a sentence for the customer, and Stripe's `code`
  */
-async function confirm(intent, card, returnUrl) {
+async function confirm({ apiBase, publishableKey }, intent, card, returnUrl) {
   const body = new URLSearchParams({ client_secret: intent.client_secret, return_url: returnUrl });
   body.set('payment_method_data[type]', 'card');
   for (const [name, value] of Object.entries(card)) body.set(`payment_method_data[card][${name}]`, value);
-  const url = `${payment.apiBase}/v1/payment_intents/${intent.payment_intent_id}/confirm`;
-  const headers = { Authorization: `Bearer ${payment.publishableKey}` };
+  const url = `${apiBase}/v1/payment_intents/${intent.payment_intent_id}/confirm`;
+  const headers = { Authorization: `Bearer ${publishableKey}` };
   let response;
   try {
     response = await fetch(url, { method: 'POST', headers, body });

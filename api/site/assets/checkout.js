@@ -4,10 +4,26 @@ import { money } from './format.js';
 import { settings } from './settings.js';
 import { createStripeForm } from './stripe-form.js';
 
-/** How to pay for a booking: Stripe's own form, the emulator's, or a word that there is none. */
+/**
+ * How a payment form is told what to do. `getIntent` opens the PaymentIntent; `onPaid` is told its status,
+ * `onChallenge` the address of the bank's page.
+ * @typedef {object} PaymentParts
+ * @property {() => Promise<{ client_secret: string, payment_intent_id: string }>} getIntent
+ * @property {string} returnUrl
+ * @property {string} label
+ * @property {(status: string) => void} onPaid
+ * @property {(url: string) => void} onChallenge
+ */
+
+/**
+ * How to pay for a booking: Stripe's own form, the emulator's, or a word that there is none.
+ * @param {Pick<PaymentParts, 'onPaid' | 'onChallenge'>
+ *   & { booking: import('./api.js').Booking, call: import('./api.js').Call }} parts
+ */
 export function createCheckout({ booking, call, onPaid, onChallenge }) {
   const getIntent = () =>
     call('POST', '/api/payment-intent/', { body: { booking_id: booking.id }, key: crypto.randomUUID() });
+  /** @type {PaymentParts} */
   const parts = {
     getIntent,
     onPaid,
@@ -15,11 +31,12 @@ export function createCheckout({ booking, call, onPaid, onChallenge }) {
     label: `Pay ${money(booking.total_amount, booking.currency)}`,
     returnUrl: `${location.origin}/payment/success?booking=${booking.id}`,
   };
-  switch (settings.payment.kind) {
+  const { payment } = settings;
+  switch (payment.kind) {
     case 'stripe':
-      return createStripeForm(parts);
+      return createStripeForm(parts, payment.publishableKey);
     case 'emulator':
-      return createCardForm(parts);
+      return createCardForm(parts, payment);
     default:
       return h(
         'p',
@@ -29,7 +46,10 @@ export function createCheckout({ booking, call, onPaid, onChallenge }) {
   }
 }
 
-/** The bank wants to ask its customer (3-D Secure): its page opens beside this one, which goes on looking. */
+/**
+ * The bank wants to ask its customer (3-D Secure): its page opens beside this one, which goes on looking.
+ * @param {string} url
+ */
 export function createChallenge(url) {
   window.open(url, '_blank', 'noopener');
   return h(

@@ -1,6 +1,5 @@
-/* global SwaggerUIBundle */
 // Swagger UI over our own document. Whoever logs in by "Try it out" is authorised for the other calls at once.
-const ui = SwaggerUIBundle({
+const ui = globalThis.SwaggerUIBundle({
   url: '/openapi.json',
   dom_id: '#swagger',
   // With it every operation's button would have a link inside, which a screen reader cannot tell apart.
@@ -17,6 +16,7 @@ const ui = SwaggerUIBundle({
   },
 });
 
+/** @type {[string, string][]} */
 const names = [
   ['#servers', 'Server'],
   ['.body-param textarea', 'Request body'],
@@ -29,7 +29,7 @@ function mend() {
   for (const [selector, name] of names) {
     for (const control of document.querySelectorAll(selector)) {
       if (!control.hasAttribute('aria-label'))
-        control.setAttribute('aria-label', control.placeholder || name);
+        control.setAttribute('aria-label', control.getAttribute('placeholder') || name);
     }
   }
   for (const box of document.querySelectorAll('pre, .highlight-code, .microlight')) {
@@ -37,4 +37,5 @@ function mend() {
   }
 }
 
-new MutationObserver(mend).observe(document.getElementById('swagger'), { childList: true, subtree: true });
+const place = document.getElementById('swagger');
+if (place) new MutationObserver(mend).observe(place, { childList: true, subtree: true });

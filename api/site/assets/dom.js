@@ -1,6 +1,10 @@
 /**
  * An element: `h('button', { type: 'button', onclick: go }, 'Go')`. Functions become listeners, true and false set
  * or leave out an attribute, children are elements or text. Text is always text, never HTML.
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Record<string, any>} [properties]
+ * @param {...(Node | string | false | null | undefined)} children
  */
 export function h(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
@@ -9,26 +13,80 @@ export function h(tag, properties = {}, ...children) {
     else if (value === true) element.setAttribute(name, '');
     else if (value !== false && value !== undefined && value !== null) element.setAttribute(name, value);
   }
-  element.append(
-    ...children.flat().filter((child) => child !== null && child !== undefined && child !== false),
-  );
+  element.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
   return element;
 }
 
-export const byId = (id) => document.getElementById(id);
+/** An element that the page has for certain (api/site/pages.ts). */
+export function byId(id) {
+  const element = document.getElementById(id);
+  if (!element) throw new Error(`This page has no element "${id}".`);
+  return element;
+}
 
-/** A labelled field; what is wrong with it is shown by `showFieldErrors`. */
+/** Names and values, one below the other. */
+export const facts = (rows) =>
+  h(
+    'dl',
+    { class: 'facts' },
+    ...rows.map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, value))),
+  );
+
+/**
+ * Shows something else in a place. The focus stays where it is, on the new element that has the id of the old one.
+ * @param {HTMLElement} place
+ * @param {...(Node | string)} children
+ */
+export function repaint(place, ...children) {
+  const active = document.activeElement;
+  const focused = active && place.contains(active) ? active.id : '';
+  place.replaceChildren(...children);
+  if (focused) focusOn(place.querySelector(`#${CSS.escape(focused)}`));
+}
+
+export function focusOn(element) {
+  if (element instanceof HTMLElement) element.focus();
+}
+
+/**
+ * A labelled field; what is wrong with it is shown by `showFieldErrors`.
+ * @param {{ id: string, label: string, hint?: string, control?: HTMLElement, [attribute: string]: any }} parts
+ */
 export function field({ id, label, hint, control, ...attributes }) {
   const input = control ?? h('input', { id, name: id, 'aria-describedby': `${id}-note`, ...attributes });
   const note = h('p', { class: 'note', id: `${id}-note` }, hint ?? '');
   return h('div', { class: 'field' }, h('label', { for: id }, label), input, note);
 }
 
-/** Marks the fields that a refusal names; returns whether there was one. `names` maps the API's names to ids. */
+/** @returns {HTMLInputElement | null} */
+const inputIn = (form, id) => form.querySelector(`#${CSS.escape(id)}`);
+
+/** What is typed into a field; nothing when the form has no such field. */
+export const valueIn = (form, id) => inputIn(form, id)?.value ?? '';
+
+/**
+ * Types into fields.
+ * @param {HTMLFormElement} form
+ * @param {Record<string, string>} values by the ids of the fields
+ */
+export function fillIn(form, values) {
+  for (const [id, value] of Object.entries(values)) {
+    const input = inputIn(form, id);
+    if (input) input.value = value;
+  }
+}
+
+/**
+ * Marks the fields that a refusal names; returns whether there was one.
+ * @param {HTMLFormElement} form
+ * @param {import('./api.js').FieldError[] | undefined} errors
+ * @param {Record<string, string>} [names] the API's names to ids
+ */
 export function showFieldErrors(form, errors, names = {}) {
+  /** @type {HTMLElement | null} */
   let first = null;
   for (const { field: name, message } of errors ?? []) {
-    const input = form.querySelector(`#${CSS.escape(names[name] ?? name)}`);
+    const input = inputIn(form, names[name] ?? name);
     const note = input && form.querySelector(`#${CSS.escape(`${input.id}-note`)}`);
     if (!note) continue;
     input.setAttribute('aria-invalid', 'true');

@@ -6,6 +6,7 @@ export function money(amount, currency) {
 
 /** `2027-03-01` → `Mon, 1 March 2027`. A date of a calendar has no zone: it is read and written in UTC. */
 export function longDate(date) {
+  /** @type {Intl.DateTimeFormatOptions} */
   const day = { weekday: 'short', day: 'numeric', month: 'long', year: 'numeric', timeZone: 'UTC' };
   return new Intl.DateTimeFormat('en-GB', day).format(new Date(`${date}T00:00:00Z`));
 }
@@ -17,7 +18,9 @@ export const shortTime = (time) => time.slice(0, 5);
 export function clockTime(instant, timeZone) {
   const at = new Date(instant);
   const near = Math.abs(at.getTime() - Date.now()) < 120_000;
-  const parts = { hour: '2-digit', minute: '2-digit', ...(near && { second: '2-digit' }), timeZone };
+  /** @type {Intl.DateTimeFormatOptions} */
+  const parts = { hour: '2-digit', minute: '2-digit', timeZone };
+  if (near) parts.second = '2-digit';
   return new Intl.DateTimeFormat('en-GB', parts).format(at);
 }
 
@@ -37,7 +40,11 @@ export function holdLength(minutes) {
   return `${Math.round(minutes)} minutes`;
 }
 
-/** What a booking's status means to its guest: a word and a tone. */
+/**
+ * What a booking's status means to its guest: a word and a tone.
+ * @param {import('./api.js').BookingItem} booking
+ * @returns {[string, string]}
+ */
 export function statusOf({ status, payment_status: payment }) {
   switch (status) {
     case 'pending':
@@ -53,7 +60,10 @@ export function statusOf({ status, payment_status: payment }) {
   }
 }
 
-/** A booking as names and values. */
+/**
+ * A booking as names and values.
+ * @param {import('./api.js').BookingItem} booking
+ */
 export function factsOf(booking) {
   return [
     ['Room', booking.room_name],

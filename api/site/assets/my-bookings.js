@@ -1,16 +1,29 @@
-import { h, repeat, whileBusy } from './dom.js';
+import { focusOn, h, repaint, repeat, whileBusy } from './dom.js';
 import { longDate, money, shortTime, statusOf } from './format.js';
 import { settings } from './settings.js';
+
+/** @typedef {import('./api.js').Booking} Booking */
+/** @typedef {import('./api.js').BookingItem} BookingItem */
 
 const pollMs = 8_000;
 const pageSize = 10;
 
-/** My bookings, newest first, with what can be done about each. */
+/**
+ * My bookings, newest first, with what can be done about each.
+ * @param {object} parts
+ * @param {HTMLElement} parts.place
+ * @param {import('./session.js').Session} parts.session
+ * @param {(booking: Booking) => void} parts.onPay
+ * @param {(booking: Booking) => void} parts.onCancelled
+ */
 export function createMyBookings({ place, session, onPay, onCancelled }) {
+  /** @type {BookingItem[]} */
   let bookings = [];
   let next = null;
   let pages = 1;
+  /** @type {number | null} */
   let asking = null; // The id of the booking whose cancellation is being asked about.
+  /** @type {string | null} */
   let failure = null; // Why it was refused.
   let painted = '';
   let stop = () => {};
@@ -39,8 +52,8 @@ export function createMyBookings({ place, session, onPay, onCancelled }) {
     // Only changes are painted, so that the focus stays where it is.
     if (state === painted) return;
     painted = state;
-    const focused = place.contains(document.activeElement) ? document.activeElement.id : '';
-    place.replaceChildren(
+    repaint(
+      place,
       h('h2', { id: 'mine-title' }, 'My bookings'),
       bookings.length === 0
         ? h('p', { class: 'hint' }, 'None yet.')
@@ -53,9 +66,9 @@ export function createMyBookings({ place, session, onPay, onCancelled }) {
           )
         : '',
     );
-    if (focused) place.querySelector(`#${CSS.escape(focused)}`)?.focus();
   }
 
+  /** @param {BookingItem} booking */
   function row(booking) {
     const [word, tone] = statusOf(booking);
     const isPending = booking.status === 'pending';
@@ -136,7 +149,7 @@ export function createMyBookings({ place, session, onPay, onCancelled }) {
     asking = id;
     failure = null;
     paint();
-    if (id) place.querySelector(`#yes-${id}`)?.focus();
+    if (id) focusOn(place.querySelector(`#yes-${id}`));
   }
 
   async function cancel(booking) {
@@ -174,6 +187,7 @@ export function createMyBookings({ place, session, onPay, onCancelled }) {
   };
 }
 
+/** @param {BookingItem} booking */
 function refundWords(booking) {
   if (booking.status === 'pending') return 'Nothing has been charged.';
   const hoursLeft = (Date.parse(booking.starts_at) - Date.now()) / 3_600_000;

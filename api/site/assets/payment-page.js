@@ -1,5 +1,4 @@
-import { facts } from './desk.js';
-import { byId, repeat } from './dom.js';
+import { byId, facts, repeat } from './dom.js';
 import { factsOf } from './format.js';
 import { createSession } from './session.js';
 
@@ -12,6 +11,7 @@ const query = new URLSearchParams(location.search);
 const id = /^[1-9]\d{0,9}$/.exec(query.get('booking') ?? '')?.[0];
 const session = createSession({ onChange: () => {} });
 
+/** @type {Record<import('./api.js').Booking['status'], [string, string]>} */
 const endings = {
   pending: ['Thank you', 'Waiting for your payment to arrive. This page goes on by itself.'],
   confirmed: ['Confirmed', 'Your payment has arrived and the room is yours.'],
@@ -20,6 +20,7 @@ const endings = {
   cancelled: ['Cancelled', 'This booking is cancelled. What was charged goes back as agreed.'],
 };
 
+/** @param {import('./api.js').Booking} booking */
 function show(booking) {
   const failed = booking.status === 'pending' && query.get('redirect_status') === 'failed';
   const [title, line] = failed

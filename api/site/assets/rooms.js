@@ -1,7 +1,12 @@
 import { h } from './dom.js';
 import { money, shortTime } from './format.js';
 
-/** The rooms as a group of radio buttons. */
+/**
+ * The rooms as a group of radio buttons.
+ * @param {HTMLElement} place
+ * @param {import('./api.js').Room[]} rooms
+ * @param {{ chosenId: number | undefined, onChoose: (room: import('./api.js').Room) => void }} choice
+ */
 export function showRooms(place, rooms, { chosenId, onChoose }) {
   place.replaceChildren(
     ...rooms.map((room) =>

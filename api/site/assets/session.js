@@ -5,15 +5,25 @@ const refreshPath = '/api/token/refresh-cookie/';
 const refreshEarlyMs = 60_000;
 const refreshAttemptsMax = 6;
 
+/** @typedef {ReturnType<typeof createSession>} Session */
+
 /**
  * Who is signed in. The access token lives in memory only; the refresh token is a cookie that no script can read.
  * `onChange` hears of every sign-in and sign-out.
+ * @param {{ onChange: () => void }} parts
  */
 export function createSession({ onChange }) {
+  /** @type {string | null} */
   let token = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
+  /** @type {Promise<boolean> | null} */
   let refreshing = null;
 
+  /**
+   * @param {string} access
+   * @param {string} [email]
+   */
   function begin(access, email) {
     const signedInBefore = token !== null;
     token = access;
@@ -91,13 +101,18 @@ export function createSession({ onChange }) {
       await once('POST', '/api/logout/', {}).catch(() => {});
       end();
     },
-    /** Every call here is safe to repeat: it reads, or it has a key, or the API says so. */
+    /**
+     * Every call here is safe to repeat: it reads, or it has a key, or the API says so.
+     * @type {import('./api.js').Call}
+     */
     call: (method, path, options = {}) => repeatSafely(() => once(method, path, options)),
   };
 }
 
+/** @param {string} token */
 function claimsOf(token) {
-  const part = token.split('.')[1].replaceAll('-', '+').replaceAll('_', '/');
+  const [, claims = ''] = token.split('.');
+  const part = claims.replaceAll('-', '+').replaceAll('_', '/');
   return JSON.parse(atob(part));
 }
 

@@ -1,12 +1,26 @@
-import { byId, clearFieldErrors, field, h, showFieldErrors, whileBusy } from './dom.js';
+import {
+  byId,
+  clearFieldErrors,
+  field,
+  fillIn,
+  focusOn,
+  h,
+  showFieldErrors,
+  valueIn,
+  whileBusy,
+} from './dom.js';
 import { settings } from './settings.js';
 
 const names = { email: 'email', password: 'password', confirm_password: 'confirmation' };
 
-/** The dialog to sign in or to make an account. `ask()` resolves to whether somebody signed in. */
+/**
+ * The dialog to sign in or to make an account. `ask()` resolves to whether somebody signed in.
+ * @param {{ session: import('./session.js').Session }} parts
+ */
 export function createSignIn({ session }) {
-  const dialog = byId('sign-in');
+  const dialog = /** @type {HTMLDialogElement} */ (byId('sign-in'));
   let mode = 'in';
+  /** @type {(signedIn: boolean) => void} */
   let answer = () => {};
   dialog.addEventListener('close', () => answer(session.signedIn()));
 
@@ -53,15 +67,14 @@ export function createSignIn({ session }) {
           isNew ? 'Sign in' : 'Make an account',
         ),
       ),
-      settings.demo && !isNew ? demoButton(form) : '',
+      settings.demo && !isNew ? demoButton(form, settings.demo) : '',
     );
-    form.querySelector('input').focus();
+    focusOn(form.querySelector('input'));
   }
 
-  function demoButton(form) {
+  function demoButton(form, { email, password }) {
     const fill = () => {
-      form.querySelector('#email').value = settings.demo.email;
-      form.querySelector('#password').value = settings.demo.password;
+      fillIn(form, { email, password });
       form.requestSubmit();
     };
     return h(
@@ -82,7 +95,7 @@ export function createSignIn({ session }) {
     await whileBusy(submit, async () => {
       clearFieldErrors(form);
       message.hidden = true;
-      const value = (id) => form.querySelector(`#${id}`)?.value ?? '';
+      const value = (id) => valueIn(form, id);
       try {
         if (mode === 'up') await session.register(value('email'), value('password'), value('confirmation'));
         await session.signIn(value('email'), value('password'));

@@ -1,22 +1,40 @@
 import { h, repeat } from './dom.js';
 import { addDays, clockTime, longDate, shortTime, todayIn } from './format.js';
 
+/** @typedef {import('./api.js').Room} Room */
+/** @typedef {import('./api.js').Slot} Slot */
+/** @typedef {{ start: string, end: string, count: number }} Chosen */
+/** @typedef {ReturnType<typeof createSlots>} Slots */
+
 const pollMs = 3_000;
 
 /**
  * The day and its slots, asked for again every few seconds. Choosing: the first click is the start, a click further
  * on is the end, if everything between them is free. `onChange` hears of every new choice and every new state.
+ * @param {object} parts
+ * @param {import('./api.js').Call} parts.call
+ * @param {HTMLElement} parts.dayPlace
+ * @param {HTMLElement} parts.place
+ * @param {HTMLElement} parts.zonePlace
+ * @param {number} parts.horizonDays
+ * @param {(chosen: Chosen | null, why?: string) => void} parts.onChange
+ * @param {(refusal: Error | null) => void} parts.onRefusal
  */
 export function createSlots({ call, dayPlace, place, zonePlace, horizonDays, onChange, onRefusal }) {
+  /** @type {Room | null} */
   let room = null;
-  let date = null;
-  let today = null;
+  // Nothing can be chosen before there is a room, which brings its day.
+  let date = '';
+  let today = '';
   // Until somebody chooses a day, an evening without a free slot leads to tomorrow.
   let dayChosen = false;
+  /** @type {Slot[]} */
   let slots = [];
+  /** @type {Chosen | null} */
   let chosen = null;
   let whyNone; // `taken` when somebody else was faster.
   let stop = () => {};
+  /** @type {Map<string, HTMLButtonElement>} */
   const buttons = new Map();
 
   const input = h('input', {
@@ -68,8 +86,10 @@ export function createSlots({ call, dayPlace, place, zonePlace, horizonDays, onC
   }
 
   async function refresh() {
+    if (!room) return;
     const asked = { room, date };
     try {
+      /** @type {{ slots: Slot[] }} */
       const answer = await call('GET', `/api/rooms/${room.id}/availability/?date=${date}`);
       if (asked.room !== room || asked.date !== date) return;
       const hasFree = answer.slots.some((slot) => slot.status === 'free');
@@ -79,21 +99,23 @@ export function createSlots({ call, dayPlace, place, zonePlace, horizonDays, onC
     } catch (refusal) {
       return onRefusal(refusal);
     }
-    show();
+    show(asked.room);
   }
 
-  function show() {
+  /** @param {Room} shown */
+  function show(shown) {
     Object.assign(input, { value: date, min: today, max: addDays(today, horizonDays), disabled: false });
     before.disabled = date <= today;
     after.disabled = date >= addDays(today, horizonDays);
     name.textContent = longDate(date);
-    zonePlace.textContent = `Times are those of the room: ${room.time_zone}.`;
+    zonePlace.textContent = `Times are those of the room: ${shown.time_zone}.`;
     if (buttons.size === 0) place.replaceChildren(...slots.map(makeButton));
     if (chosen && !isFree(chosen.start, chosen.end)) choose(null, 'taken');
     else onChange(chosen, whyNone);
     for (const slot of slots) paint(slot);
   }
 
+  /** @param {Slot} slot */
   function makeButton(slot) {
     const button = h(
       'button',
@@ -106,16 +128,19 @@ export function createSlots({ call, dayPlace, place, zonePlace, horizonDays, onC
     return button;
   }
 
+  /** @param {Slot} slot */
   function paint(slot) {
     const button = buttons.get(slot.start_time);
+    if (!button) return;
     const within = chosen !== null && slot.start_time >= chosen.start && slot.end_time <= chosen.end;
     const isHeld = slot.status === 'held';
-    const frees = isHeld ? clockTime(slot.frees_at, room.time_zone) : '';
+    const frees = isHeld ? clockTime(slot.frees_at, room?.time_zone) : '';
     button.className = `slot ${within ? 'mine' : slot.status}`;
     button.disabled = slot.status !== 'free';
     button.setAttribute('aria-pressed', String(within));
     button.title = isHeld ? `Held, not paid yet; free again at ${frees} if it is not paid` : '';
-    button.lastChild.textContent = within ? 'chosen' : isHeld ? `till ${frees}` : slot.status;
+    const state = within ? 'chosen' : isHeld ? `till ${frees}` : slot.status;
+    button.querySelector('.slot-state')?.replaceChildren(state);
   }
 
   const between = (start, end) => slots.filter((slot) => slot.start_time >= start && slot.end_time <= end);
@@ -126,12 +151,18 @@ export function createSlots({ call, dayPlace, place, zonePlace, horizonDays, onC
 
   function clicked(start) {
     const slot = slots.find((one) => one.start_time === start);
-    const extend = chosen !== null && start >= chosen.end && isFree(chosen.start, slot.end_time);
-    const again = chosen !== null && chosen.start === start && chosen.end === slot.end_time;
-    choose(again ? null : { start: extend ? chosen.start : start, end: slot.end_time });
+    if (!slot) return;
+    const end = slot.end_time;
+    if (chosen && start >= chosen.end && isFree(chosen.start, end)) choose({ start: chosen.start, end });
+    else if (chosen && start === chosen.start && end === chosen.end) choose(null);
+    else choose({ start, end });
     for (const one of slots) paint(one);
   }
 
+  /**
+   * @param {{ start: string, end: string } | null} range
+   * @param {string} [why]
+   */
   function choose(range, why) {
     chosen = range && { ...range, count: between(range.start, range.end).length };
     whyNone = why;
@@ -140,10 +171,10 @@ export function createSlots({ call, dayPlace, place, zonePlace, horizonDays, onC
 
   return {
     /** Another room: the day stays, if it is not over on the clock of that room. */
-    showRoom(next) {
+    showRoom(/** @type {Room} */ next) {
       room = next;
       today = todayIn(room.time_zone);
-      date = date && date > today ? date : today;
+      date = date > today ? date : today;
       choose(null);
       restart();
     },

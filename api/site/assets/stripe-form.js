@@ -1,12 +1,12 @@
 import { h, whileBusy } from './dom.js';
-import { settings } from './settings.js';
 
+/** @type {Promise<any> | null} */
 let loading = null;
 
 /** Stripe.js, from Stripe: it must not be served from anywhere else (https://docs.stripe.com/js/including). */
-function loadStripe() {
+function loadStripe(publishableKey) {
   loading ??= new Promise((resolve, reject) => {
-    const onload = () => resolve(globalThis.Stripe(settings.payment.publishableKey));
+    const onload = () => resolve(globalThis.Stripe(publishableKey));
     const onerror = () => {
       loading = null;
       reject(new Error('The payment form of Stripe cannot be loaded. Check your connection and try again.'));
@@ -16,8 +16,12 @@ function loadStripe() {
   return loading;
 }
 
-/** Stripe's Payment Element (https://docs.stripe.com/payments/payment-element); it handles 3-D Secure by itself. */
-export function createStripeForm({ getIntent, returnUrl, label, onPaid }) {
+/**
+ * Stripe's Payment Element (https://docs.stripe.com/payments/payment-element); it handles 3-D Secure by itself.
+ * @param {import('./checkout.js').PaymentParts} parts
+ * @param {string} publishableKey
+ */
+export function createStripeForm({ getIntent, returnUrl, label, onPaid }, publishableKey) {
   const place = h('div', { class: 'stripe' }, h('p', { class: 'hint' }, 'Loading the payment form …'));
   const message = h('p', { class: 'notice bad', role: 'alert', hidden: true });
   const submit = h('button', { type: 'submit', class: 'primary wide', disabled: true }, label);
@@ -28,8 +32,8 @@ export function createStripeForm({ getIntent, returnUrl, label, onPaid }) {
     message,
     submit,
   );
-  let stripe = null;
-  let elements = null;
+  let stripe;
+  let elements;
 
   function say(text) {
     message.textContent = text;
@@ -38,7 +42,7 @@ export function createStripeForm({ getIntent, returnUrl, label, onPaid }) {
 
   async function prepare() {
     try {
-      const [loaded, intent] = await Promise.all([loadStripe(), getIntent()]);
+      const [loaded, intent] = await Promise.all([loadStripe(publishableKey), getIntent()]);
       stripe = loaded;
       const dark = matchMedia('(prefers-color-scheme: dark)').matches;
       const appearance = { theme: dark ? 'night' : 'stripe', variables: { colorPrimary: '#1f5f5b' } };

@@ -1,0 +1,112 @@
+import { createChallenge, createCheckout } from './checkout.js';
+import { facts, h, repeat, whileBusy } from './dom.js';
+import { countdown, factsOf } from './format.js';
+
+/** @typedef {import('./api.js').Booking} Booking */
+
+const pollMs = 1_500;
+
+/**
+ * A held booking that waits for its money: the clock, the form to pay, the ways out. It looks by itself whether the
+ * booking has ended one way or another, until `stop` is called.
+ * @param {object} parts
+ * @param {Booking} parts.booking
+ * @param {import('./api.js').Call} parts.call
+ * @param {(booking: Booking, attempted: boolean) => void} parts.onEnded `attempted`: the customer has tried to pay
+ * @param {() => void} parts.onLater
+ */
+export function createPayment({ booking, call, onEnded, onLater }) {
+  const hold = createHoldLine(booking.hold_seconds_left);
+  const stage = createStage({ booking, call });
+  const message = h('p', { class: 'notice bad', role: 'alert', hidden: true });
+  let stopped = false;
+
+  async function look() {
+    /** @type {Booking | undefined} */
+    const now = await call('GET', `/api/bookings/${booking.id}/`).catch(() => undefined);
+    if (now && !stopped && now.status !== 'pending') onEnded(now, stage.attempted());
+  }
+
+  async function giveUp() {
+    try {
+      onEnded(await call('POST', `/api/bookings/${booking.id}/cancel/`), false);
+    } catch (refusal) {
+      message.textContent = refusal.message;
+      message.hidden = false;
+    }
+  }
+
+  const later = h('button', { type: 'button', class: 'link', onclick: onLater }, 'Pay later, book another');
+  const cancel = h(
+    'button',
+    { type: 'button', class: 'link', onclick: () => void whileBusy(cancel, giveUp) },
+    'Give the slot back',
+  );
+  const stopLooking = repeat(look, pollMs);
+  return {
+    parts: [
+      hold.line,
+      facts(factsOf(booking)),
+      stage.place,
+      message,
+      h('p', { class: 'actions' }, later, cancel),
+    ],
+    stop() {
+      stopped = true;
+      hold.stop();
+      stopLooking();
+    },
+  };
+}
+
+/**
+ * How long the slot is still kept, by a clock that nobody sets.
+ * @param {number} secondsLeft
+ */
+function createHoldLine(secondsLeft) {
+  const endsAtMs = performance.now() + secondsLeft * 1_000;
+  const clock = h('strong', { role: 'timer' });
+  const line = h('p', { class: 'hold' }, 'Yours for ', clock);
+
+  function tick() {
+    const left = Math.max(0, Math.ceil((endsAtMs - performance.now()) / 1_000));
+    clock.textContent = countdown(left);
+    line.classList.toggle('soon', left <= 60);
+    if (left === 0) line.replaceChildren('The hold has ended. One moment …');
+  }
+
+  tick();
+  const ticking = setInterval(tick, 500);
+  return { line, stop: () => clearInterval(ticking) };
+}
+
+/**
+ * The form to pay, then the bank's question or the wait for the confirmation.
+ * @param {{ booking: Booking, call: import('./api.js').Call }} parts
+ */
+function createStage({ booking, call }) {
+  const place = h('div', { class: 'stage' });
+  let attempted = false;
+
+  function restart() {
+    place.replaceChildren(createCheckout({ booking, call, onPaid, onChallenge }));
+  }
+
+  function onPaid() {
+    attempted = true;
+    place.replaceChildren(
+      h('p', { class: 'notice good busy', role: 'status' }, 'Paid. Waiting for the confirmation …'),
+    );
+  }
+
+  function onChallenge(url) {
+    attempted = true;
+    place.replaceChildren(
+      createChallenge(url),
+      h('button', { type: 'button', class: 'link', onclick: restart }, 'Pay with another card'),
+    );
+  }
+
+  restart();
+  return { place, attempted: () => attempted };
+}
