@@ -110,7 +110,7 @@ describe('npm start', () => {
   it('still takes a booking through to its end after all that', async () => {
     const later = '"start_time":"14:00:00","end_time":"14:30:00"';
     const commands = printedCommands(running.output()).map((line) =>
-      line.replace(/"start_time":"[^"]*","end_time":"[^"]*"/, later).replace('sleep 2; ', ''),
+      line.replace(/"start_time":"[^"]*","end_time":"[^"]*"/, later),
     );
     const booking = JSON.parse(run(commands).trim().split('\n').at(-1) ?? '');
     expect(booking).toMatchObject({ start_time: '14:00:00', payment_status: 'succeeded' });
