@@ -92,10 +92,7 @@ function counts(of: Record<string, number>): string {
 }
 
 function answerTimes(answers: Evidence['answers']): string {
-  const ms = answers.map(({ sentAt, answeredAt }) => answeredAt - sentAt).sort((a, b) => a - b);
-  return [0.5, 0.99, 1]
-    .map((share) => ms[Math.min(ms.length - 1, Math.floor(ms.length * share))] ?? '-')
-    .join(' ');
+  return spread(answers.map(({ sentAt, answeredAt }) => answeredAt - sentAt));
 }
 
 /** How long holds were overdue when they were settled, the times of the faults included. */
@@ -103,9 +100,14 @@ function overdue({ bookings, moves }: Evidence): string {
   const deadlineOf = new Map(bookings.map(({ id, deadline }) => [id, deadline]));
   const seconds = moves
     .filter(({ toStatus }) => toStatus === 'expired')
-    .map(({ bookingId, committedAt }) => (committedAt - (deadlineOf.get(bookingId) ?? 0)) / 1e6)
-    .sort((a, b) => a - b);
+    .map(({ bookingId, committedAt }) => (committedAt - (deadlineOf.get(bookingId) ?? 0)) / 1e6);
+  return spread(seconds, 1);
+}
+
+/** The median, the 99th percentile and the maximum. */
+function spread(values: readonly number[], digits = 0): string {
+  const sorted = values.toSorted((a, b) => a - b);
   const at = (share: number) =>
-    seconds[Math.min(seconds.length - 1, Math.floor(seconds.length * share))]?.toFixed(1) ?? '-';
-  return `${at(0.5)} ${at(0.99)} ${at(1)}`;
+    sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]?.toFixed(digits) ?? '-';
+  return [0.5, 0.99, 1].map(at).join(' ');
 }
