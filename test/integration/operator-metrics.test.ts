@@ -1,17 +1,15 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Client, Connection } from '@temporalio/client';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { flagKinds, raiseFlag } from '../../db/flags.ts';
 import { rows } from '../../db/knex.ts';
 import { findFreePort } from '../../dev/ports.ts';
 import { PROJECT_DIR } from '../../dev/project-dir.ts';
-import { reconcileScheduleId } from '../../workflows/messages.ts';
 import { until } from '../setup/system.ts';
 import { type Payments, startPayments } from './payment-kit.ts';
+import { connectTemporal, spawnWorker, type Temporal, type WorkerProcess } from './worker-process.ts';
 
 interface Sample {
   name: string;
@@ -90,33 +88,19 @@ function fits({ label, operator, value }: Matcher, sample: Sample): boolean {
 
 describe('what operators watch', () => {
   let payments: Payments;
-  let worker: ChildProcess;
-  let temporal: Client;
+  let worker: WorkerProcess;
+  let temporal: Temporal;
   let samples: Sample[];
 
   beforeAll(async () => {
     payments = await startPayments({ worker: false });
-    const { config, database, stripe, call } = payments.system;
-    const { address, namespace, taskQueue } = config.temporal;
-    temporal = new Client({ connection: await Connection.connect({ address }), namespace });
+    const { config, stripe, call } = payments.system;
+    const { taskQueue } = config.temporal;
+    temporal = await connectTemporal();
     const metricsAddress = `127.0.0.1:${await findFreePort()}`;
     // A process of its own: Temporal's metrics are those of its runtime, and a process has one.
-    worker = spawn(process.execPath, ['--import', 'tsx', 'worker/main.ts'], {
-      cwd: PROJECT_DIR,
-      env: {
-        PATH: process.env['PATH'],
-        DEBUG: 'true',
-        DATABASE_URL: database.url,
-        TEMPORAL_ADDRESS: address,
-        TEMPORAL_NAMESPACE: namespace,
-        TEMPORAL_TASK_QUEUE: taskQueue,
-        WORKFLOW_BUNDLE: inject('workflowBundle'),
-        METRICS_ADDRESS: metricsAddress,
-        RECONCILE_SECONDS: '1',
-        ...stripe.settings,
-      },
-      stdio: 'ignore',
-    });
+    const settings = { METRICS_ADDRESS: metricsAddress, RECONCILE_SECONDS: '1' };
+    worker = spawnWorker(config, stripe.settings, settings);
 
     await call('GET', '/metrics'); // It counts moves from its first answer on.
     await payments.holdAndPay();
@@ -142,11 +126,8 @@ describe('what operators watch', () => {
     ).catch(() => undefined);
   });
   afterAll(async () => {
-    worker.kill('SIGKILL');
-    await temporal.schedule
-      .getHandle(reconcileScheduleId(payments.system.config.temporal.taskQueue))
-      .delete();
-    await temporal.connection.close();
+    await worker.kill();
+    await temporal.stop(payments.system.config.temporal.taskQueue);
     await payments.stop();
   });
 
