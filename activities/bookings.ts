@@ -13,7 +13,7 @@ import { judgeCancel } from '../domain/booking.ts';
 import { settleBoundMs } from '../domain/limits.ts';
 import type { CancelRequest, CancelResult } from '../workflows/messages.ts';
 import type { ActivityDeps } from './deps.ts';
-import { settleHold } from './settle-hold.ts';
+import { expireUnaskedHold, settleHold } from './settle-hold.ts';
 
 interface OfBooking {
   bookingRef: string;
@@ -37,6 +37,12 @@ export function createBookingActivities(deps: ActivityDeps) {
 
   return {
     loadBooking,
+
+    /** Expires the hold if it is due and nobody began to pay for it: all that Postgres alone can settle. */
+    async expireUnaskedHold(hold: OfBooking & { actor: string }): Promise<BookingState> {
+      await expireUnaskedHold(db, hold);
+      return loadBooking(hold);
+    },
 
     /** Settles the hold if it is due, waiting for a deadline that is a moment away and for another who settles it. */
     async settleHold({ bookingRef, actor }: OfBooking & { actor: string }): Promise<BookingState> {

@@ -7,7 +7,7 @@ import {
   type SettleLease,
 } from '../db/bookings.ts';
 import { decideMoney, expireHold } from '../db/money.ts';
-import { rows } from '../db/knex.ts';
+import { type Db, rows } from '../db/knex.ts';
 import { processingGraceMs, processingPollMs, settleBoundMs, settleLeaseMs } from '../domain/limits.ts';
 import type { BookingStatus } from '../domain/booking.ts';
 import type { ActivityDeps } from './deps.ts';
@@ -28,7 +28,8 @@ export interface SettleRequest {
  * Settles an overdue hold, the only decision that is also taken outside the workflow. The PaymentIntent is
  * cancelled before the slot is given back: `canceled` means that no money can follow, `succeeded` means confirm.
  * Without a final answer for 10 s the hold expires all the same, and its workflow goes on cancelling; while Stripe
- * says `processing` the hold is kept up to 10 minutes longer.
+ * says `processing` the hold is kept up to 10 minutes longer. Where nobody asked for a payment Stripe has no say, and
+ * one statement does.
  *
  * Safe to call at any time, by anybody, at once: one caller holds the lease, and what is not due stays.
  * @returns the booking as its row stands afterwards; undefined if there is none
@@ -37,9 +38,22 @@ export async function settleHold(
   deps: ActivityDeps,
   request: SettleRequest,
 ): Promise<BookingState | undefined> {
-  const lease = await leaseOverdueHold(deps.db, request.bookingRef, settleLeaseMs);
-  if (lease) await settleLeased(deps, request, lease);
+  if (!(await expireUnaskedHold(deps.db, request))) {
+    const lease = await leaseOverdueHold(deps.db, request.bookingRef, settleLeaseMs);
+    if (lease) await settleLeased(deps, request, lease);
+  }
   return readBookingState(deps.db, request.bookingRef);
+}
+
+/**
+ * Expires an overdue hold that nobody began to pay for: there is nothing to cancel at Stripe.
+ * @returns false when Stripe must be asked, when it is not due, or settled already
+ */
+export function expireUnaskedHold(
+  db: Db,
+  { bookingRef, actor }: Pick<SettleRequest, 'bookingRef' | 'actor'>,
+): Promise<boolean> {
+  return expireHold(db, { bookingRef, actor, cause: 'unpaid', leased: false });
 }
 
 async function settleLeased(deps: ActivityDeps, request: SettleRequest, lease: SettleLease): Promise<void> {
@@ -75,23 +89,19 @@ async function settleLeased(deps: ActivityDeps, request: SettleRequest, lease: S
   }
 }
 
-/** Confirms with the money that is on record by now, or expires the hold. Both decide in one transaction each. */
+/** Expires the hold, or confirms it with the money that is on record by now. */
 async function concludeHold(deps: ActivityDeps, request: SettleRequest, cause: string): Promise<void> {
+  const { bookingRef, actor } = request;
+  if (await expireHold(deps.db, { bookingRef, actor, cause, leased: true })) return;
   const paid = await rows<{ ref: string }>(
     deps.db,
     `select p.ref from payments p join bookings b on b.id = p.booking_id
       where b.ref = ? and p.status = 'succeeded' and not exists (select 1 from refunds f where f.payment_id = p.id)`,
-    [request.bookingRef],
+    [bookingRef],
   );
-  for (const payment of paid) {
-    await decideMoney(deps.db, {
-      paymentRef: payment.ref,
-      bookingRef: request.bookingRef,
-      actor: request.actor,
-    });
-  }
-  // Does nothing to a booking that the money has just confirmed.
-  await expireHold(deps.db, request.bookingRef, request.actor, cause);
+  for (const { ref: paymentRef } of paid) await decideMoney(deps.db, { paymentRef, bookingRef, actor });
+  // Money that does not match goes back, and then the hold was not paid after all.
+  if (paid.length > 0) await expireHold(deps.db, { bookingRef, actor, cause, leased: true });
 }
 
 /** So many at a time: whoever settles many leaves connections for those who settle one. */

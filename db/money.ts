@@ -2,7 +2,7 @@ import type { RefundPurpose } from '../domain/booking.ts';
 import { lockBooking, moveBooking, type LockedBooking } from './bookings.ts';
 import { violatedConstraint } from './errors.ts';
 import { raiseFlag } from './flags.ts';
-import { type Db, rows } from './knex.ts';
+import { type Db, prepared, rows } from './knex.ts';
 import { insertRefund } from './refunds.ts';
 
 export type MoneyDecision =
@@ -23,16 +23,40 @@ interface PaidRow {
   refundedAtStripe: boolean;
 }
 
+interface MoneyInput {
+  paymentRef: string;
+  bookingRef: string;
+  /** For the audit: who decides. */
+  actor: string;
+  /** The workflow that owns the booking if this confirms it; absent: it stays with its owner. */
+  workflowId?: string;
+}
+
 /**
- * Decides, once and for all, what a succeeded payment is for: it confirms its booking, or it goes back. One
- * transaction under the locks of room and booking; a payment with a refund row never confirms anything.
- *
- * @param input.workflowId the workflow that owns the booking if this confirms it; absent: it stays with its owner
+ * Decides, once and for all, what a succeeded payment is for: it confirms its booking, or it goes back. Either way in
+ * one transaction under the booking's lock; a payment with a refund row never confirms anything.
  */
-export async function decideMoney(
-  db: Db,
-  input: { paymentRef: string; bookingRef: string; actor: string; workflowId?: string },
-): Promise<MoneyDecision> {
+export async function decideMoney(db: Db, input: MoneyInput): Promise<MoneyDecision> {
+  if (await confirmHold(db, input)) return { decision: 'confirmed' };
+  return decideInDoubt(db, input);
+}
+
+/**
+ * Confirms a hold with its payment, in one statement (migration 0007).
+ * @returns false when anything is out of the ordinary, and has to be decided with care
+ */
+async function confirmHold(db: Db, { paymentRef, actor, workflowId }: MoneyInput): Promise<boolean> {
+  const [row] = await prepared<{ done: boolean }>(
+    db,
+    'confirm_hold',
+    'select confirm_hold(?, ?, ?) as done',
+    [paymentRef, actor, workflowId ?? null],
+  );
+  return row?.done === true;
+}
+
+/** Every case, under the locks of room and booking: late money takes its slot again, and only if it is free. */
+async function decideInDoubt(db: Db, input: MoneyInput): Promise<MoneyDecision> {
   return db.transaction(async (trx) => {
     const booking = await lockBooking(trx, input.bookingRef);
     const [paid] = await rows<PaidRow>(
@@ -74,7 +98,7 @@ async function confirmOrName(
   trx: Db,
   booking: LockedBooking,
   paid: PaidRow,
-  input: { actor: string; workflowId?: string },
+  input: MoneyInput,
 ): Promise<RefundPurpose | undefined> {
   if (paid.receivedMinor !== booking.amountMinor || paid.currency !== booking.currency) {
     const detail = `${paid.receivedMinor} ${paid.currency} came for a booking of ${booking.amountMinor} ${booking.currency}.`;
@@ -116,20 +140,20 @@ async function takeSlotAgain(trx: Db, move: Parameters<typeof moveBooking>[1]): 
 }
 
 /**
- * Expires a hold that was not paid, unless a payment for it is on record by now.
- * @returns false when the booking is no longer an overdue hold, or money for it has come
+ * Expires a hold that was not paid, unless money for it is on record by now: one statement (migration 0007). `leased`:
+ * the caller has leased the overdue hold, and Stripe has had its say. Without a lease a hold expires only if it is
+ * overdue, nobody settles it, and no PaymentIntent of it could be paid.
+ * @returns false when the hold stays as it is
  */
-export async function expireHold(db: Db, bookingRef: string, actor: string, cause: string): Promise<boolean> {
-  return db.transaction(async (trx) => {
-    const booking = await lockBooking(trx, bookingRef);
-    if (booking?.status !== 'pending') return false;
-    const paid = await rows(
-      trx,
-      `select 1 from payments p where p.booking_id = ? and p.status = 'succeeded'
-          and not exists (select 1 from refunds f where f.payment_id = p.id)`,
-      [booking.id],
-    );
-    if (paid.length > 0) return false;
-    return moveBooking(trx, { bookingId: booking.id, to: 'expired', actor, cause });
-  });
+export async function expireHold(
+  db: Db,
+  hold: { bookingRef: string; actor: string; cause: string; leased: boolean },
+): Promise<boolean> {
+  const [row] = await prepared<{ done: boolean }>(
+    db,
+    'expire_hold',
+    'select expire_hold(?, ?, ?, ?) as done',
+    [hold.bookingRef, hold.actor, hold.cause, hold.leased],
+  );
+  return row?.done === true;
 }

@@ -1,4 +1,4 @@
-import { allHandlersFinished, condition, workflowInfo } from '@temporalio/workflow';
+import { allHandlersFinished, condition, patched, workflowInfo } from '@temporalio/workflow';
 import type { BookingState } from '../activities/index.ts';
 import { clockDoubtMs } from '../domain/limits.ts';
 import { type Desk, msUntil } from './desk.ts';
@@ -27,11 +27,19 @@ async function awaitPayment(desk: Desk, from: BookingState): Promise<BookingStat
   let booking = from;
   while (booking.status === 'pending') {
     const mail = await condition(desk.hasMail, waitMs(booking.settleAt, booking.settleInMs));
-    booking = mail
-      ? await readMail(desk, booking)
-      : desk.show(await stripeSteps.settleHold({ bookingRef: booking.bookingRef, actor: actor() }));
+    booking = mail ? await readMail(desk, booking) : desk.show(await settleHold(booking.bookingRef));
   }
   return booking;
+}
+
+/** The deadline: a hold that nobody began to pay for ends by a local step, which costs a third; else Stripe is asked. */
+async function settleHold(bookingRef: string): Promise<BookingState> {
+  const hold = { bookingRef, actor: actor() };
+  if (patched('expire-unasked-hold')) {
+    const booking = await databaseSteps.expireUnaskedHold(hold);
+    if (booking.status !== 'pending') return booking;
+  }
+  return stripeSteps.settleHold(hold);
 }
 
 /** The stay: a confirmed booking that this workflow owns, until its end or its cancellation. */

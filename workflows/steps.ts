@@ -30,7 +30,12 @@ const durable = proxyActivities<Activities>({
   retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '10s' },
 });
 
-type DatabaseStep = 'loadBooking' | 'decidePayment' | 'completeStay' | 'flagRefundStuck';
+type DatabaseStep =
+  | 'loadBooking'
+  | 'decidePayment'
+  | 'expireUnaskedHold'
+  | 'completeStay'
+  | 'flagRefundStuck';
 
 /**
  * A step that only touches Postgres: a local activity, which costs the Temporal server a third less. When Postgres
@@ -58,6 +63,7 @@ function isFinal(error: unknown): boolean {
 export const databaseSteps = {
   loadBooking: databaseStep('loadBooking'),
   decidePayment: databaseStep('decidePayment'),
+  expireUnaskedHold: databaseStep('expireUnaskedHold'),
   /**
    * Never a local activity: the update that asks for it is in the history only once its first workflow task is
    * complete. Done within that task, the cancellation would outlive an update that a dying server forgets, and the

@@ -12,6 +12,7 @@ export const migrationNames = [
   '0004-open-payment',
   '0005-panel',
   '0006-reconcile',
+  '0007-settle-in-one-statement',
 ];
 
 /** knex's view of the list: each migration is SQL text, and forward only (docs/operations.md, "Rolling back"). */

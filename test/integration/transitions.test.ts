@@ -59,7 +59,7 @@ describe('the moves of a booking', () => {
             actor: 'test',
             workflowId: `booking-${ref}`,
           }),
-        () => expireHold(system.db, ref, 'test', 'unpaid'),
+        () => expireHold(system.db, { bookingRef: ref, actor: 'test', cause: 'unpaid', leased: true }),
         () => moveBooking(system.db, { bookingId: id, to: 'cancelled', actor: 'test', cause: 'test' }),
         () => moveBooking(system.db, { bookingId: id, to: 'expired', actor: 'test', cause: 'test' }),
       ];
@@ -88,6 +88,55 @@ describe('the moves of a booking', () => {
     }
     expect(winners.size).toBeGreaterThan(1);
   }, 60_000);
+
+  test('PG-05 without a lease only a hold that is due, that nobody settles, and that nobody could pay expires', async () => {
+    const openPayment = (booking: number) =>
+      rows(
+        system.db,
+        `insert into payments (ref, booking_id, attempt, amount_minor, currency, status)
+         values (gen_random_uuid(), ?, 1, 4000, 'usd', 'creating')`,
+        [booking],
+      );
+    const change = (set: string) => (booking: number) =>
+      rows(system.db, `update bookings set ${set} where id = ?`, [booking]);
+    const overdue = change(`hold_expires_at = now() - interval '1 second'`);
+    const cases: [string, ((booking: number) => Promise<unknown>)[], boolean][] = [
+      ['not due', [], false],
+      ['due', [overdue], true],
+      [
+        'kept while Stripe says processing',
+        [overdue, change(`settle_after = now() + interval '9 s'`)],
+        false,
+      ],
+      ['somebody settles it', [overdue, change(`settle_lease_until = now() + interval '9 s'`)], false],
+      ['somebody began to settle it, and died', [overdue, change('settle_lease_until = now()')], true],
+      ['a payment that is being made', [overdue, openPayment], false],
+    ];
+    for (const [name, steps, expires] of cases) {
+      const { id } = await newBooking(system, guest);
+      for (const step of steps) await step(id);
+      const [row] = await rows<{ ref: string }>(system.db, 'select ref from bookings where id = ?', [id]);
+      const asked = { bookingRef: row?.ref ?? '', actor: 'test', cause: 'unpaid', leased: false };
+      expect([name, await expireHold(system.db, asked)]).toEqual([name, expires]);
+      expect([name, (await eventsOf(id)).map(({ to }) => to)]).toEqual([
+        name,
+        expires ? ['pending', 'expired'] : ['pending'],
+      ]);
+    }
+  });
+
+  test('a hold for which money came never expires, leased or not', async () => {
+    const { ref, id } = await paidHold();
+    await rows(system.db, `update bookings set hold_expires_at = now() - interval '1 second' where id = ?`, [
+      id,
+    ]);
+    for (const leased of [true, false]) {
+      expect(await expireHold(system.db, { bookingRef: ref, actor: 'test', cause: 'unpaid', leased })).toBe(
+        false,
+      );
+    }
+    expect((await eventsOf(id)).map(({ to }) => to)).toEqual(['pending']);
+  });
 
   test('late money is not decided without a workflow that owns the booking from there on', async () => {
     const { ref, paymentRef, id } = await paidHold();

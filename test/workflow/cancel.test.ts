@@ -84,6 +84,7 @@ describe('cancelling', () => {
 
   test('while the hold is being settled: refused with what it became', async () => {
     const booking = await stage.newBooking();
+    stage.newPayment(booking);
     const handle = await stage.start(booking);
     let asked: WorkflowUpdateHandle<CancelResult> | undefined;
     stage.fake.before('settleHold', booking.ref, async () => {

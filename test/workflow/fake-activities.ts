@@ -132,6 +132,14 @@ export function createFakeActivities(clock: () => Promise<number>) {
       await enter('loadBooking', bookingRef);
       return stateOf(find(bookingRef));
     },
+    async expireUnaskedHold({ bookingRef }) {
+      await enter('expireUnaskedHold', bookingRef);
+      const booking = find(bookingRef);
+      const isDue = booking.settleAtMs <= (await clock());
+      const asked = booking.payments.some(({ atStripe }) => atStripe !== 'canceled');
+      if (booking.status === 'pending' && isDue && !asked) await move(booking, 'expired');
+      return stateOf(booking);
+    },
     async settleHold({ bookingRef }) {
       await enter('settleHold', bookingRef);
       const booking = find(bookingRef);

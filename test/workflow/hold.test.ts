@@ -42,6 +42,15 @@ describe('the deadline', () => {
     expectAtDeadline(booking);
   });
 
+  test('a hold that nobody began to pay for ends by a local step: Stripe is not asked', async () => {
+    const booking = await stage.newBooking();
+    const handle = await stage.start(booking);
+    expect(await handle.result()).toBe('expired');
+    expectAtDeadline(booking);
+    const { events } = await handle.fetchHistory();
+    expect(events?.some((event) => event.activityTaskScheduledEventAttributes)).toBe(false);
+  });
+
   test('TM-05 an overdue hold is settled at once', async () => {
     const now = await stage.now();
     const booking = await stage.newBooking({ holdExpiresAtMs: now - 10 * minuteMs });
@@ -135,7 +144,7 @@ describe('a payment', () => {
   test('TM-06: news of a payment that was too late for the settlement confirms after all', async () => {
     const booking = await stage.newBooking();
     const handle = await stage.start(booking);
-    stage.fake.before('settleHold', booking.ref, () =>
+    stage.fake.before('expireUnaskedHold', booking.ref, () =>
       handle.signal(
         paymentNewsSignal,
         newsOf(booking, { intentId: 'pi_1', ref: 'x', atStripe: 'succeeded' }),
@@ -214,6 +223,10 @@ describe('what an operator sees', () => {
     const handle = await stage.start(await stage.newBooking(), { attribute: false });
     await handle.result();
     const { events } = await handle.fetchHistory();
-    expect(events?.some((event) => event.upsertWorkflowSearchAttributesEventAttributes)).toBe(false);
+    const upserted = events?.flatMap((event) =>
+      Object.keys(event.upsertWorkflowSearchAttributesEventAttributes?.searchAttributes?.indexedFields ?? {}),
+    );
+    // The SDK's own attribute of patches is known everywhere.
+    expect(upserted).not.toContain(bookingStatusAttribute);
   });
 });

@@ -16,6 +16,14 @@ export const scenarios: Record<string, Scenario> = {
     stage.newPayment(booking);
     return finished(await stage.start(booking));
   },
+  async 'hold that nobody began to pay for expires'(stage) {
+    return finished(await stage.start(await stage.newBooking()));
+  },
+  async 'hold that somebody began to pay for expires'(stage) {
+    const booking = await stage.newBooking();
+    stage.newPayment(booking);
+    return finished(await stage.start(booking));
+  },
   async 'hold is paid and the stay ends'(stage) {
     const booking = await stage.newBooking();
     const payment = stage.newPayment(booking);
@@ -108,6 +116,7 @@ export const scenarios: Record<string, Scenario> = {
   },
   async 'cancel comes while the hold is settled'(stage) {
     const booking = await stage.newBooking();
+    stage.newPayment(booking);
     const handle = await stage.start(booking);
     stage.fake.before('settleHold', booking.ref, async () => {
       await handle.startUpdate(cancelUpdate, { args: [byGuest], waitForStage: 'ACCEPTED' });

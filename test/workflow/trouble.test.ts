@@ -107,7 +107,7 @@ describe('trouble', () => {
     expect(stage.fake.count('loadBooking', booking.ref)).toBe(6);
     const { events } = await handle.fetchHistory();
     const scheduled = events?.map((event) => event.activityTaskScheduledEventAttributes?.activityType?.name);
-    expect(scheduled?.filter(Boolean)).toEqual(['loadBooking', 'settleHold']);
+    expect(scheduled?.filter(Boolean)).toEqual(['loadBooking']);
   });
 
   test('a final refusal of a database step is not tried again', async () => {

@@ -1,0 +1,66 @@
+-- The two ends of nearly every hold, each in one round trip, so that the booking is locked for no longer than Postgres
+-- itself needs. Neither locks the room: the slot goes on being held, or is given back, and neither can overlap another.
+
+-- Expires a hold that was not paid. Without `p_leased` only if its deadline has passed, nobody is settling it, and no
+-- PaymentIntent of it could be paid: then Stripe has no say in it. The row is locked first, and what is asked of the
+-- payments comes after, in statements that see what was committed meanwhile.
+create function expire_hold(p_ref uuid, p_actor text, p_cause text, p_leased boolean) returns boolean
+language plpgsql as $$
+declare
+  v_booking bookings%rowtype;
+begin
+  select * into v_booking from bookings b where b.ref = p_ref for no key update;
+  if not found or v_booking.status <> 'pending' then
+    return false;
+  end if;
+  if not p_leased and (
+    greatest(v_booking.hold_expires_at, v_booking.settle_after) > clock_timestamp()
+    or coalesce(v_booking.settle_lease_until, '-infinity') >= clock_timestamp()
+    or exists (select 1 from payments p
+                where p.booking_id = v_booking.id and p.status not in ('succeeded', 'canceled'))
+  ) then
+    return false;
+  end if;
+  if exists (select 1 from payments p where p.booking_id = v_booking.id and p.status = 'succeeded'
+               and not exists (select 1 from refunds f where f.payment_id = p.id)) then
+    return false;
+  end if;
+
+  update bookings set status = 'expired', settle_lease_until = null, updated_at = clock_timestamp()
+   where id = v_booking.id;
+  insert into booking_events (booking_id, actor, from_status, to_status, cause)
+  values (v_booking.id, p_actor, 'pending', 'expired', p_cause);
+  return true;
+end $$;
+
+-- Confirms a hold with its payment where nothing is doubtful: the hold stands, the whole amount came, in its currency,
+-- and none of it went back. Anything else is decided by db/money.ts.
+create function confirm_hold(p_payment_ref uuid, p_actor text, p_workflow_id text) returns boolean
+language plpgsql as $$
+declare
+  v_booking bookings%rowtype;
+  v_payment payments%rowtype;
+begin
+  select b.* into v_booking from bookings b
+   where b.id = (select p.booking_id from payments p where p.ref = p_payment_ref) for no key update;
+  if not found or v_booking.status <> 'pending' then
+    return false;
+  end if;
+  select * into v_payment from payments p where p.ref = p_payment_ref for no key update;
+  if v_payment.status <> 'succeeded'
+    or v_payment.amount_received_minor <> v_booking.amount_minor or v_payment.currency <> v_booking.currency
+    or exists (select 1 from refunds f where f.payment_id = v_payment.id)
+    or exists (select 1 from flags g
+                where g.kind = 'refunded_at_stripe' and g.subject = v_payment.stripe_payment_intent_id)
+  then
+    return false;
+  end if;
+
+  update bookings
+     set status = 'confirmed', payment_status = 'succeeded', confirmed_payment_id = v_payment.id,
+         workflow_id = coalesce(p_workflow_id, workflow_id), settle_lease_until = null, updated_at = clock_timestamp()
+   where id = v_booking.id;
+  insert into booking_events (booking_id, actor, from_status, to_status, cause)
+  values (v_booking.id, p_actor, 'pending', 'confirmed', 'paid');
+  return true;
+end $$;
