@@ -1,12 +1,21 @@
 import { settleHolds } from '../activities/settle-hold.ts';
 import type { ActivityDeps } from '../activities/index.ts';
 import { findOverdueHolds } from '../db/bookings.ts';
-import { settleBoundMs, sweepBatchMax, sweepAgainMs, sweepDelayMs, sweepEveryMs } from '../domain/limits.ts';
+import { expireOverdueHolds } from '../db/money.ts';
+import {
+  settleBoundMs,
+  sweepAgainMs,
+  sweepDelayMs,
+  sweepEveryMs,
+  sweepExpireMax,
+  sweepSettleMax,
+} from '../domain/limits.ts';
 
 /**
  * Settles holds that their workflow has not settled in time, so that the promise of a free slot holds while
- * Temporal or the worker is down, or behind. Several may run: each hold has one lease. It does a few at a time, and
- * goes on at once while there are more: a thousand that lapse together must not wait for each other.
+ * Temporal or the worker is down, or behind. Several may run. Those that nobody began to pay for are many and expire
+ * together; the others are settled a few at a time, with Stripe. While it finds any it looks again soon: a thousand
+ * that lapse together must not wait for each other.
  */
 export function createSweeper(deps: ActivityDeps) {
   let timer: NodeJS.Timeout | undefined;
@@ -16,9 +25,11 @@ export function createSweeper(deps: ActivityDeps) {
   async function sweep(): Promise<void> {
     let more = false;
     try {
-      const overdue = await findOverdueHolds(deps.db, sweepDelayMs, sweepBatchMax);
+      const lapsed = { lateMs: sweepDelayMs, limit: sweepExpireMax, actor: 'sweeper' };
+      const expired = await expireOverdueHolds(deps.db, lapsed);
+      const overdue = await findOverdueHolds(deps.db, sweepDelayMs, sweepSettleMax);
       await settleHolds(deps, overdue, { actor: 'sweeper', totalMs: settleBoundMs * 2 });
-      more = overdue.length === sweepBatchMax;
+      more = expired + overdue.length > 0;
     } catch (error) {
       deps.log.warn({ err: error }, 'overdue holds could not be looked for');
     }

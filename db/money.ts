@@ -157,3 +157,20 @@ export async function expireHold(
   );
   return row?.done === true;
 }
+
+/**
+ * Expires holds that are overdue by `lateMs` and that nobody began to pay for, at most `limit` of them, in one statement.
+ * @returns how many
+ */
+export async function expireOverdueHolds(
+  db: Db,
+  { lateMs, limit, actor }: { lateMs: number; limit: number; actor: string },
+): Promise<number> {
+  const statement = 'select expire_overdue_holds(?, ?, ?) as expired';
+  const [row] = await prepared<{ expired: number }>(db, 'expire_overdue_holds', statement, [
+    lateMs,
+    limit,
+    actor,
+  ]);
+  return row?.expired ?? 0;
+}

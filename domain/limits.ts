@@ -13,9 +13,10 @@ export const collisionWaitMs = 1_000;
 export const clockDoubtMs = 15_000;
 /** The sweeper in every API process leaves a hold to its workflow for this long. */
 export const sweepDelayMs = 5_000;
-export const sweepBatchMax = 20;
-export const sweepEveryMs = 2_000;
-export const sweepAgainMs = 20;
+export const sweepExpireMax = 100;
+export const sweepSettleMax = 20;
+export const sweepEveryMs = 1_000;
+export const sweepAgainMs = 100;
 /** The cleanup call does no more than this at a time. */
 export const cleanupBatchMax = 100;
 

@@ -1,4 +1,4 @@
--- The two ends of nearly every hold, each in one round trip, so that the booking is locked for no longer than Postgres
+-- The two ends of nearly every hold, in one round trip, so that the booking is locked for no longer than Postgres
 -- itself needs. Neither locks the room: the slot goes on being held, or is given back, and neither can overlap another.
 
 -- Expires a hold that was not paid. Without `p_leased` only if its deadline has passed, nobody is settling it, and no
@@ -31,6 +31,27 @@ begin
   insert into booking_events (booking_id, actor, from_status, to_status, cause)
   values (v_booking.id, p_actor, 'pending', 'expired', p_cause);
   return true;
+end $$;
+
+-- Expires holds that are overdue by `p_late_ms` and that nobody began to pay for, the most overdue first. Waits for no
+-- lock: whoever works on a booking meanwhile has it.
+create function expire_overdue_holds(p_late_ms integer, p_limit integer, p_actor text) returns integer
+language plpgsql as $$
+declare
+  v_ref uuid;
+  v_expired integer := 0;
+begin
+  for v_ref in
+    select b.ref from bookings b
+     where b.status = 'pending' and b.hold_expires_at < clock_timestamp() - p_late_ms * interval '1 millisecond'
+       and not exists (select 1 from payments p
+                        where p.booking_id = b.id and p.status not in ('succeeded', 'canceled'))
+     order by b.hold_expires_at limit p_limit
+       for no key update skip locked
+  loop
+    v_expired := v_expired + expire_hold(v_ref, p_actor, 'unpaid', false)::integer;
+  end loop;
+  return v_expired;
 end $$;
 
 -- Confirms a hold with its payment where nothing is doubtful: the hold stands, the whole amount came, in its currency,

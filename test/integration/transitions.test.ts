@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { moveBooking } from '../../db/bookings.ts';
 import { rows } from '../../db/knex.ts';
-import { decideMoney, expireHold } from '../../db/money.ts';
+import { decideMoney, expireHold, expireOverdueHolds } from '../../db/money.ts';
 import { type BookingStatus, bookingStatuses, legalMoves } from '../../domain/booking.ts';
 import { asOwner, newBooking } from '../factories.ts';
 import { startSystem, type System, type TestUser } from '../setup/system.ts';
@@ -123,6 +123,39 @@ describe('the moves of a booking', () => {
         expires ? ['pending', 'expired'] : ['pending'],
       ]);
     }
+  });
+
+  test('many that lapsed expire together, the most overdue first, and past one that somebody has locked', async () => {
+    const overdueFor = async (seconds: number) => {
+      const { id } = await newBooking(system, guest);
+      await rows(
+        system.db,
+        `update bookings set hold_expires_at = now() - ? * interval '1 second' where id = ?`,
+        [seconds, id],
+      );
+      return id;
+    };
+    // Late by less than the sweeper of this API waits for.
+    const [late, later, latest] = [await overdueFor(1), await overdueFor(2), await overdueFor(3)];
+    const statusesOf = async () =>
+      (
+        await rows<{ status: string }>(
+          system.db,
+          'select status from bookings where id = any(?) order by id',
+          [[late, later, latest]],
+        )
+      ).map(({ status }) => status);
+    const expire = (limit: number) => expireOverdueHolds(system.db, { lateMs: 500, limit, actor: 'test' });
+    await asOwner(system, async (owner) => {
+      await owner.query('begin');
+      await owner.query('select 1 from bookings where id = $1 for update', [latest]);
+      expect(await expire(1)).toBe(1);
+      expect(await statusesOf()).toEqual(['pending', 'expired', 'pending']);
+      await owner.query('commit');
+    });
+    expect(await expire(10)).toBe(2);
+    expect(await statusesOf()).toEqual(['expired', 'expired', 'expired']);
+    expect(await expire(10)).toBe(0);
   });
 
   test('a hold for which money came never expires, leased or not', async () => {
