@@ -23,7 +23,7 @@ import {
 import type { ActivityDeps } from './deps.ts';
 import { closeAllPayments } from './intents.ts';
 import { settleHolds } from './settle-hold.ts';
-import { handledEventTypes, recordStripeEvent } from './stripe-events.ts';
+import { createEventRecorder, handledEventTypes } from './stripe-events.ts';
 
 /** What one run found and did; shown in Temporal's UI as the result of the run. */
 export interface ReconcileReport {
@@ -44,6 +44,7 @@ export interface ReconcileReport {
 
 export function createReconcileActivities(deps: ActivityDeps) {
   const { db } = deps;
+  const recordEvent = createEventRecorder(db, 0);
   return {
     /** Records the events that Stripe has sent and nobody has received. @returns how many, and until when it looked */
     async recordMissedEvents({
@@ -55,7 +56,7 @@ export function createReconcileActivities(deps: ActivityDeps) {
       const from = since ? Date.parse(since) - reconcileOverlapMs : begun - reconcileLookBackMs;
       let missed = 0;
       for (const event of await listUnknownEvents(deps, Math.floor(from / 1000))) {
-        const { outcome } = await recordStripeEvent(db, event, 0);
+        const { outcome } = await recordEvent(event);
         if (outcome !== 'ignored' && outcome !== 'repeat') missed++;
       }
       if (missed > 0) deps.log.warn({ missed }, 'webhooks were missed; their events are recorded now');

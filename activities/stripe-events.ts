@@ -1,12 +1,15 @@
 import type Stripe from 'stripe';
 import { z } from 'zod';
+import { isOutOfReach } from '../db/errors.ts';
+import { gather } from '../db/gather.ts';
 import type { Db } from '../db/knex.ts';
 import { intentStatuses } from '../db/models.ts';
 import type { Message } from '../db/outbox.ts';
 import {
   recordChargeRefunded,
   recordDispute,
-  recordIntentEvent,
+  type IntentEvent,
+  recordIntentEvents,
   recordRefundEvent,
 } from '../db/stripe-events.ts';
 import { refundFactOf } from './refunds.ts';
@@ -23,6 +26,10 @@ export const handledEventTypes = [
   'charge.refunded',
   'charge.dispute.created',
 ] as const;
+
+/** Statements under way at once, and payments in one: two keep Postgres busy while the next gather. */
+const eventLanes = 2;
+const eventsAtOnceMax = 32;
 
 export type EventOutcome =
   | 'recorded'
@@ -42,43 +49,56 @@ export interface EventRecord {
 
 /**
  * Records what an event of Stripe's says, once, in one transaction with the message that it leaves. The webhook
- * calls this with what Stripe has delivered, the reconciler with what Stripe says it has sent. For `leaseMs` the
- * message is the caller's to carry; 0 leaves it to any relay.
+ * calls this with what Stripe has delivered, the reconciler with what Stripe says it has sent. Payments that come while
+ * others are recorded go together.
+ * @param leaseMs for so long a message is the caller's to carry; 0 leaves it to any relay
  */
-export async function recordStripeEvent(db: Db, event: Stripe.Event, leaseMs: number): Promise<EventRecord> {
-  const { id: eventId, type } = event;
-  switch (event.type) {
-    case 'payment_intent.succeeded':
-    case 'payment_intent.payment_failed':
-    case 'payment_intent.canceled':
-    case 'payment_intent.processing':
-      return recordIntent(db, event, event.data.object, leaseMs);
-    case 'refund.created':
-    case 'refund.updated':
-    case 'refund.failed': {
-      const refund = event.data.object;
-      const intentId = idOf(refund.payment_intent);
-      if (!intentId) return { outcome: 'ignored' };
-      const paymentRef = uuidOf(refund.metadata?.['payment_ref']);
-      const facts = { eventId, type, intentId, paymentRef, ...refundFactOf(refund) };
-      return { outcome: await recordRefundEvent(db, facts) };
+export function createEventRecorder(db: Db, leaseMs: number) {
+  const recordIntent = gather((events: IntentEvent[]) => recordIntentEvents(db, events, leaseMs), {
+    lanes: eventLanes,
+    itemsMax: eventsAtOnceMax,
+    isHopeless: isOutOfReach,
+  });
+
+  return async function recordEvent(event: Stripe.Event): Promise<EventRecord> {
+    const { id: eventId, type } = event;
+    switch (event.type) {
+      case 'payment_intent.succeeded':
+      case 'payment_intent.payment_failed':
+      case 'payment_intent.canceled':
+      case 'payment_intent.processing': {
+        const intent = intentEventOf(event, event.data.object);
+        return intent ? recordIntent(intent) : { outcome: 'invalid' };
+      }
+      case 'refund.created':
+      case 'refund.updated':
+      case 'refund.failed': {
+        const refund = event.data.object;
+        const intentId = idOf(refund.payment_intent);
+        if (!intentId) return { outcome: 'ignored' };
+        const paymentRef = uuidOf(refund.metadata?.['payment_ref']);
+        const facts = { eventId, type, intentId, paymentRef, ...refundFactOf(refund) };
+        return { outcome: await recordRefundEvent(db, facts) };
+      }
+      case 'charge.refunded': {
+        const { id: chargeId, refunded: inFull, payment_intent } = event.data.object;
+        const intentId = idOf(payment_intent);
+        if (!intentId) return { outcome: 'ignored' };
+        return { outcome: await recordChargeRefunded(db, { eventId, type, chargeId, intentId, inFull }) };
+      }
+      case 'charge.dispute.created': {
+        const { id: disputeId, payment_intent } = event.data.object;
+        const intentId = idOf(payment_intent);
+        if (!intentId) return { outcome: 'ignored' };
+        return { outcome: await recordDispute(db, { eventId, type, disputeId, intentId }) };
+      }
+      default:
+        return { outcome: 'ignored' };
     }
-    case 'charge.refunded': {
-      const { id: chargeId, refunded: inFull, payment_intent } = event.data.object;
-      const intentId = idOf(payment_intent);
-      if (!intentId) return { outcome: 'ignored' };
-      return { outcome: await recordChargeRefunded(db, { eventId, type, chargeId, intentId, inFull }) };
-    }
-    case 'charge.dispute.created': {
-      const { id: disputeId, payment_intent } = event.data.object;
-      const intentId = idOf(payment_intent);
-      if (!intentId) return { outcome: 'ignored' };
-      return { outcome: await recordDispute(db, { eventId, type, disputeId, intentId }) };
-    }
-    default:
-      return { outcome: 'ignored' };
-  }
+  };
 }
+
+export type EventRecorder = ReturnType<typeof createEventRecorder>;
 
 const uuid = z.uuid();
 const uuidOf = (value: unknown) => uuid.safeParse(value).data ?? null;
@@ -95,20 +115,13 @@ const intentShape = z.looseObject({
   metadata: z.record(z.string(), z.string()).nullish(),
 });
 
-async function recordIntent(
-  db: Db,
-  event: Stripe.Event,
-  object: unknown,
-  leaseMs: number,
-): Promise<EventRecord> {
-  const parsed = intentShape.safeParse(object);
-  if (!parsed.success) return { outcome: 'invalid' };
-  const intent = parsed.data;
-  return recordIntentEvent(
-    db,
-    {
-      eventId: event.id,
-      type: event.type,
+/** What a `payment_intent.*` event says; undefined if it has not the shape of one. */
+function intentEventOf({ id: eventId, type }: Stripe.Event, object: unknown): IntentEvent | undefined {
+  const { data: intent } = intentShape.safeParse(object);
+  return (
+    intent && {
+      eventId,
+      type,
       intentId: intent.id,
       status: intent.status,
       amountMinor: intent.amount,
@@ -116,7 +129,6 @@ async function recordIntent(
       currency: intent.currency,
       paymentRef: uuidOf(intent.metadata?.['payment_ref']),
       bookingRef: uuidOf(intent.metadata?.['booking_ref']),
-    },
-    leaseMs,
+    }
   );
 }

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type Stripe from 'stripe';
 import type { ActivityDeps } from '../activities/index.ts';
+import type { EventRecorder } from '../activities/stripe-events.ts';
 import type { Config } from '../config.ts';
 import type { Db } from '../db/knex.ts';
 import type { Passwords } from '../db/passwords.ts';
@@ -32,6 +33,7 @@ export interface Deps {
   limiters: Limiters;
   workflows: WorkflowClient;
   relay: Relay;
+  recordEvent: EventRecorder;
   metrics: Metrics;
   /** For settling a hold here, through the same function as the worker. */
   settling: ActivityDeps;

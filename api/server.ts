@@ -4,10 +4,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createHttpTerminator } from 'http-terminator';
 import type { Logger } from 'pino';
 import { createStripe } from '../activities/stripe-client.ts';
+import { createEventRecorder } from '../activities/stripe-events.ts';
 import type { Config } from '../config.ts';
 import { connectDatabase } from '../db/knex.ts';
 import { createPasswords } from '../db/passwords.ts';
 import { createRoomCache } from '../db/rooms.ts';
+import { outboxLeaseMs } from '../domain/limits.ts';
 import { createApp } from './app.ts';
 import { createAccessTokens } from './auth/access-tokens.ts';
 import { createSessions } from './auth/sessions.ts';
@@ -41,6 +43,7 @@ function createDeps(config: Config, log: Logger): Deps {
     sessions: createSessions({ db, log, debug: config.debug }),
     limiters: createLimiters(db, config.limits),
     relay,
+    recordEvent: createEventRecorder(db, outboxLeaseMs),
     metrics: createMetrics({ db, relay, traffic }),
     settling: { db, stripe, log, freeCancelHours: config.freeCancelHours },
   };

@@ -36,9 +36,14 @@ function isRetryable(error: unknown): boolean {
 const unavailableCode =
   /^(08...|53...|57P0.|57014|55P03|25006|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EPIPE|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH)$/;
 
+/** Does the database not answer at all, or is no connection to be had? */
+export function isOutOfReach(error: unknown): boolean {
+  return error instanceof DatabaseUnavailable || error instanceof knex.KnexTimeoutError;
+}
+
 /** Is the database out of reach or overloaded, so that the same request may work later? */
 export function isUnavailable(error: unknown): boolean {
-  if (error instanceof DatabaseUnavailable || error instanceof knex.KnexTimeoutError) return true;
+  if (isOutOfReach(error)) return true;
   const code = serverError(error)?.code;
   return typeof code === 'string' && unavailableCode.test(code);
 }

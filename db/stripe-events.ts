@@ -22,29 +22,29 @@ export interface RecordedEvent {
   message?: Message & { id: string };
 }
 
-/** Records a verified `payment_intent.*` event, once (migration 0003). `leaseMs`: how long its message is the caller's. */
-export async function recordIntentEvent(db: Db, event: IntentEvent, leaseMs: number): Promise<RecordedEvent> {
-  const [row] = await prepared<{ outcome: RecordedEvent['outcome']; outbox_id: string | null } & Message>(
+/**
+ * Records verified `payment_intent.*` events, each once, all of them or none, in one statement (migrations 0003, 0008).
+ * @param leaseMs how long their messages are the caller's
+ * @returns what became of each, in their order
+ */
+export async function recordIntentEvents(
+  db: Db,
+  events: readonly IntentEvent[],
+  leaseMs: number,
+): Promise<RecordedEvent[]> {
+  const recorded = await prepared<RecordedRow>(
     db,
-    'record_payment_event',
-    'select * from record_payment_event(?,?,?,?,?,?,?,?,?,?)',
-    [
-      event.eventId,
-      event.type,
-      event.intentId,
-      event.status,
-      event.amountMinor,
-      event.receivedMinor,
-      event.currency,
-      event.paymentRef,
-      event.bookingRef,
-      leaseMs,
-    ],
+    'record_payment_events',
+    'select * from record_payment_events(?, ?) order by place',
+    [JSON.stringify(events), leaseMs],
   );
-  if (!row) throw new Error('record_payment_event returned nothing');
-  const { outcome, outbox_id: id, ...message } = row;
-  return { outcome, ...(id !== null && { message: { ...message, id } }) };
+  return recorded.map(({ place: _, outcome, outbox_id: id, ...message }) => ({
+    outcome,
+    ...(id !== null && { message: { ...message, id } }),
+  }));
 }
+
+type RecordedRow = { place: number; outcome: RecordedEvent['outcome']; outbox_id: string | null } & Message;
 
 /** Remembers an event's id. @returns false for a repeat */
 async function rememberEvent(

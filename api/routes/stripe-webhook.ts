@@ -1,8 +1,8 @@
 import Stripe from 'stripe';
 import { z } from 'zod';
-import { handledEventTypes, recordStripeEvent } from '../../activities/stripe-events.ts';
+import { handledEventTypes } from '../../activities/stripe-events.ts';
 import { raiseFlag } from '../../db/flags.ts';
-import { outboxLeaseMs, webhookBodyBytesMax, webhookSkewSeconds } from '../../domain/limits.ts';
+import { webhookBodyBytesMax, webhookSkewSeconds } from '../../domain/limits.ts';
 import { Problem } from '../../domain/problems.ts';
 import type { Deps } from '../deps.ts';
 import { readRaw } from '../http/read-raw.ts';
@@ -84,8 +84,8 @@ function handledType(type: string): string {
   return (handledEventTypes as readonly string[]).includes(type) ? type : 'other';
 }
 
-async function record({ db, relay, log, metrics }: Deps, event: Stripe.Event): Promise<void> {
-  const { outcome, message } = await recordStripeEvent(db, event, outboxLeaseMs);
+async function record({ recordEvent, relay, log, metrics }: Deps, event: Stripe.Event): Promise<void> {
+  const { outcome, message } = await recordEvent(event);
   if (outcome === 'invalid') throw new Problem('invalid_payload');
   metrics.webhooks.inc({ type: handledType(event.type), outcome });
   relay.accept(message);

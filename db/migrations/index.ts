@@ -13,6 +13,7 @@ export const migrationNames = [
   '0005-panel',
   '0006-reconcile',
   '0007-settle-in-one-statement',
+  '0008-record-payment-events',
 ];
 
 /** knex's view of the list: each migration is SQL text, and forward only (docs/operations.md, "Rolling back"). */

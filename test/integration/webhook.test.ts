@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startServer } from '../../api/server.ts';
 import { rows } from '../../db/knex.ts';
 import { signatureOf } from '../../dev/stripe/webhook-request.ts';
+import { asOwner } from '../factories.ts';
 import { startProxy } from '../setup/proxy.ts';
 import { until } from '../setup/system.ts';
 import { type Held, type Payments, startPayments } from './payment-kit.ts';
@@ -99,6 +100,54 @@ describe('the webhook', () => {
       expect((await post(payload, signature)).body.code).toBe('invalid_signature');
     }
     expect((await post(payload, good)).status).toBe(200);
+  });
+
+  /** Delivers a success of each, signed, all at once. */
+  async function deliverAtOnce(
+    held: readonly { intentId: string }[],
+    eventIdOf = () => `evt_${randomUUID()}`,
+  ) {
+    const payloads = await Promise.all(
+      held.map(async ({ intentId }) =>
+        JSON.stringify({
+          id: eventIdOf(),
+          object: 'event',
+          type: 'payment_intent.succeeded',
+          livemode: false,
+          data: { object: await payments.snapshot(intentId) },
+        }),
+      ),
+    );
+    const answers = payloads.map((payload) => post(payload, signatureOf(payload, secret, nowSeconds())));
+    return (await Promise.all(answers)).map(({ status }) => status);
+  }
+
+  test('a flood of payments is recorded together, and one that cannot be stored fails alone', async () => {
+    const held = await Promise.all(Array.from({ length: 12 }, paidQuietly));
+    const [unstorable, ...others] = held;
+    let n = 0;
+    // NUL is in no text of Postgres.
+    const statuses = await deliverAtOnce(held, () => (n++ === 0 ? 'evt_\u0000' : `evt_${randomUUID()}`));
+    expect(statuses).toEqual([400, ...others.map(() => 200)]);
+    await Promise.all(others.map(({ id }) => payments.untilStatus(id, 'confirmed', 20_000)));
+    expect((await payments.facts(unstorable?.id ?? 0)).payment_status).toBe('pending');
+  });
+
+  test('a payment whose booking somebody has locked keeps the others waiting no longer than a lock may', async () => {
+    const held = await Promise.all(Array.from({ length: 8 }, paidQuietly));
+    const [locked, ...others] = held;
+    const statuses = await asOwner(payments.system, async (owner) => {
+      await owner.query('begin');
+      await owner.query('select 1 from bookings where id = $1 for update', [locked?.id]);
+      const begun = Date.now();
+      const answers = await deliverAtOnce(held);
+      expect(Date.now() - begun).toBeLessThan(6_000);
+      await owner.query('rollback');
+      return answers;
+    });
+    expect(statuses).toEqual([503, ...others.map(() => 200)]);
+    expect(await deliverAtOnce(held.slice(0, 1))).toEqual([200]);
+    await Promise.all(held.map(({ id }) => payments.untilStatus(id, 'confirmed', 20_000)));
   });
 
   test('ST-01 a signed payload that is no event is refused as invalid', async () => {
