@@ -10,6 +10,7 @@ import {
   relayMemoryMax,
   relayPollMs,
 } from '../domain/limits.ts';
+import { createBusyness } from './busyness.ts';
 import type { Traffic } from './deps.ts';
 import { isPoison, OrphanError, type WorkflowClient } from './workflow-client.ts';
 
@@ -27,13 +28,11 @@ const lanesIdle = 12;
 const backoffMaxMs = 5_000;
 const deleteDelayMs = 50;
 
-/** More requests a second than this, or more at once, and starts wait. */
-const busyPerSecond = 50;
-const busyAtOnce = 8;
-const busyWindowMs = 200;
 /** Starts fetched a second while the API is busy, and at what age of the oldest the most are. */
 const startsAtATimeMin = 8;
 const startLagMs = 60_000;
+/** So many bookings whose payment has started their workflow are remembered. */
+const begunMax = 10_000;
 
 type Carried = Message & { id: string; attempts: number };
 
@@ -48,7 +47,9 @@ type Carried = Message & { id: string; attempts: number };
 export function createRelay({ db, log, workflows, traffic }: RelayDeps) {
   const payments: Carried[] = [];
   const starts: Carried[] = [];
-  const held = new Set<string>();
+  const kept = new Set<string>();
+  /** By booking, the message that begins its workflow, if it has not begun: news of a payment. */
+  const begunBy = new Map<string, number>();
   let delivered: string[] = [];
   let underWay = 0;
   let failures = 0;
@@ -69,9 +70,9 @@ export function createRelay({ db, log, workflows, traffic }: RelayDeps) {
     return payments.shift() ?? starts.shift();
   }
 
-  function hold(message: Carried): void {
-    if (held.has(message.id)) return;
-    held.add(message.id);
+  function keep(message: Carried): void {
+    if (kept.has(message.id)) return;
+    kept.add(message.id);
     (message.topic === 'start_booking' ? starts : payments).push(message);
   }
 
@@ -95,7 +96,7 @@ export function createRelay({ db, log, workflows, traffic }: RelayDeps) {
       delivered.push(message.id);
       deleteTimer ??= setTimeout(() => void flush(), deleteDelayMs);
     } catch (error) {
-      held.delete(message.id);
+      kept.delete(message.id);
       if (isPoison(error)) await setAside(message, error);
       else noteOutage(error);
     }
@@ -104,8 +105,10 @@ export function createRelay({ db, log, workflows, traffic }: RelayDeps) {
   async function deliver(message: Carried): Promise<void> {
     switch (message.topic) {
       case 'start_booking':
+        if (hasBegunSince(message)) return;
         return workflows.startBooking(message.payload.bookingRef, message.payload.summary);
       case 'payment':
+        noteBegun(message);
         return workflows.tellPayment(message.payload, message.id);
       case 'refund':
         return workflows.startRefund(message.payload);
@@ -115,6 +118,18 @@ export function createRelay({ db, log, workflows, traffic }: RelayDeps) {
         return workflows.tellPayment(message.payload, message.id);
       }
     }
+  }
+
+  /** Already when it is sent: should it fail, it stays in the outbox until it has begun the workflow. */
+  function noteBegun({ id, payload }: Carried): void {
+    begunBy.set(payload.bookingRef, Number(id));
+    const [oldest] = begunBy.keys();
+    if (begunBy.size > begunMax && oldest !== undefined) begunBy.delete(oldest);
+  }
+
+  /** Has news that was left after this start begun the workflow already? A start that repairs is left later. */
+  function hasBegunSince({ id, payload }: Carried): boolean {
+    return (begunBy.get(payload.bookingRef) ?? 0) > Number(id);
   }
 
   /** Everything goes back to the table, where it is safe, and waits; the leases run out by themselves. */
@@ -129,7 +144,7 @@ export function createRelay({ db, log, workflows, traffic }: RelayDeps) {
 
   /** Forgets messages: the table has them, for when their leases run out. */
   function letGo(messages: Carried[]): void {
-    for (const { id } of messages) held.delete(id);
+    for (const { id } of messages) kept.delete(id);
     messages.length = 0;
   }
 
@@ -158,7 +173,7 @@ export function createRelay({ db, log, workflows, traffic }: RelayDeps) {
       // They will be delivered once more, to no effect.
       log.warn({ err: error, messages: ids.length }, 'delivered messages could not be deleted');
     }
-    for (const id of ids) held.delete(id);
+    for (const id of ids) kept.delete(id);
   }
 
   /** How many messages to claim now: what there is room for, and while the API is busy no more than the pace. */
@@ -175,7 +190,7 @@ export function createRelay({ db, log, workflows, traffic }: RelayDeps) {
       const max = claimMax();
       if (max > 0) {
         const claimed = await claimMessages(db, max, outboxLeaseMs * 2);
-        for (const message of claimed) hold(message);
+        for (const message of claimed) keep(message);
         const waitingStarts = claimed.filter(({ topic }) => topic === 'start_booking');
         startsAtATime = paceOf(Math.max(0, ...waitingStarts.map(({ ageMs }) => ageMs)));
         more = claimed.length === max && (!isBusy() || waitingStarts.length === 0);
@@ -195,9 +210,9 @@ export function createRelay({ db, log, workflows, traffic }: RelayDeps) {
     stats,
     /** Takes a message that this process has just committed. Never waits, never fails: the table has it. */
     accept(message: (Message & { id: string }) | undefined): void {
-      if (!message || !running || failures > 0 || held.size >= relayMemoryMax) return;
+      if (!message || !running || failures > 0 || kept.size >= relayMemoryMax) return;
       if (message.topic === 'start_booking' && isBusy()) return;
-      hold({ ...message, attempts: 0 });
+      keep({ ...message, attempts: 0 });
       setImmediate(pump);
     },
     start(): void {
@@ -221,27 +236,4 @@ export type Relay = ReturnType<typeof createRelay>;
 function paceOf(oldestMs: number): number {
   const share = Math.min(1, oldestMs / startLagMs);
   return Math.max(startsAtATimeMin, Math.round(relayBatchMax * share));
-}
-
-/**
- * Tells whether the API answers many requests: many at once, or many lately, since one client who waits for each answer
- * counts too. `onBusy` is called when it begins to.
- */
-function createBusyness(traffic: RelayDeps['traffic'], onBusy: () => void): () => boolean {
-  let busy = false;
-  let manyLately = false;
-  let since = performance.now();
-  let begunBefore = traffic.begun;
-  return () => {
-    const passedMs = performance.now() - since;
-    if (passedMs >= busyWindowMs) {
-      manyLately = (traffic.begun - begunBefore) * 1000 > busyPerSecond * passedMs;
-      since += passedMs;
-      begunBefore = traffic.begun;
-    }
-    const wasBusy = busy;
-    busy = manyLately || traffic.inFlight > busyAtOnce;
-    if (busy && !wasBusy) onBusy();
-    return busy;
-  };
 }

@@ -57,8 +57,9 @@ export async function findPayment(
   db: Db,
   by: { paymentRef?: string | undefined; intentId?: string | undefined },
 ): Promise<PaymentRow | undefined> {
-  const [row] = await rows<PaymentRow>(
+  const [row] = await prepared<PaymentRow>(
     db,
+    'find_payment',
     `select ${paymentColumns} from ${paymentTables} where p.ref = ? or p.stripe_payment_intent_id = ?
       order by (p.stripe_payment_intent_id = ?) desc nulls last limit 1`,
     [by.paymentRef ?? null, by.intentId ?? null, by.intentId ?? null],
@@ -89,8 +90,9 @@ function paymentStatusOf(fact: IntentFact): PaymentStatus | null {
  * received overrides a `canceled`. The booking shows its newest attempt.
  */
 export async function recordIntent(db: Db, payment: PaymentRow, fact: IntentFact): Promise<void> {
-  await rows(
+  await prepared(
     db,
+    'record_intent',
     `with booking as (
        -- Lock order: booking before payment.
        select id from bookings where id = ? for no key update

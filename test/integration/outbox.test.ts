@@ -76,6 +76,43 @@ describe('the outbox', () => {
     expect(await runsOf(ref)).toEqual(first);
   });
 
+  test('a start that its payment has overtaken is not sent, and one that is left later, as a repair, is', async () => {
+    const { db, workflows, relay: systemsOwn } = system.server.deps;
+    await systemsOwn.stop();
+    const sent: string[] = [];
+    const relay = createRelay({
+      db,
+      log: pino({ level: 'silent' }),
+      traffic: { inFlight: 0, begun: 0 },
+      workflows: {
+        ...workflows,
+        startBooking: async (ref, summary) => {
+          sent.push('start');
+          await workflows.startBooking(ref, summary);
+        },
+        tellPayment: async (news, id) => {
+          sent.push('payment');
+          await workflows.tellPayment(news, id);
+        },
+      },
+    });
+    const bookingRef = randomUUID();
+    await enqueue('start_booking', { bookingRef, summary: '' }, 2);
+    await enqueue('payment', { bookingRef, intentId: 'pi_1', verify: false }, 1);
+    relay.start();
+    try {
+      await until('both', isEmpty);
+      expect(sent).toEqual(['payment']);
+      expect((await runsOf(bookingRef)).status).toBe('RUNNING');
+      await enqueue('start_booking', { bookingRef, summary: '' }, 2);
+      await until('the repair', isEmpty);
+      expect(sent).toEqual(['payment', 'start']);
+    } finally {
+      await relay.stop();
+      systemsOwn.start();
+    }
+  });
+
   test('OB-02 four relays share the messages, and each is effective once', async () => {
     const { db, workflows } = system.server.deps;
     const started: string[] = [];
