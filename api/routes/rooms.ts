@@ -80,7 +80,7 @@ export function roomRoutes({ db }: Deps): Route[] {
       time_zone: room.timeZone,
       from: days[0] as string,
       to: days.at(-1) as string,
-      slots: slots.map((slot) => viewSlot(room, slot, now, taken)),
+      slots: holdersOf(slots, taken).map(([slot, holder]) => viewSlot(room, slot, now, holder)),
     };
   });
 
@@ -110,15 +110,31 @@ function spanOf(slots: readonly Slot[]): [Date, Date] {
   return [ranges[0]?.startsAt ?? new Date(0), ranges.at(-1)?.endsAt ?? new Date(0)];
 }
 
+/**
+ * Each slot with what holds it, if anything does. Both lists are in the order of time, and no two bookings that hold a
+ * room overlap, so one walk through both is enough.
+ */
+function holdersOf(
+  slots: readonly Slot[],
+  taken: readonly TakenRange[],
+): [slot: Slot, holder: TakenRange | undefined][] {
+  let next = 0;
+  return slots.map((slot) => {
+    const { range } = slot;
+    if (!range) return [slot, undefined];
+    for (let ahead = taken[next]; ahead && ahead.endsAt <= range.startsAt; ahead = taken[next]) next++;
+    const holder = taken[next];
+    return [slot, holder && holder.startsAt < range.endsAt ? holder : undefined];
+  });
+}
+
 function viewSlot(
   room: BookableRoom,
   slot: Slot,
   now: Date,
-  taken: readonly TakenRange[],
+  holder: TakenRange | undefined,
 ): z.input<typeof slotView> {
   const { range } = slot;
-  const holder =
-    range && taken.find((other) => other.startsAt < range.endsAt && other.endsAt > range.startsAt);
   const status = statusOf(room, slot, now, holder);
   const start_time = formatTimeOfDay(slot.startMinute);
   const end_time = formatTimeOfDay(slot.endMinute);
