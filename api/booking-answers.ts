@@ -61,12 +61,14 @@ export async function cancelThroughWorkflow(
 ): Promise<void> {
   if (booking.status === 'cancelled') return;
   if (booking.status !== 'pending' && booking.status !== 'confirmed') throw notCancellable(booking.status);
-  const { ref, workflow_id: workflowId, payment_ref: paymentRef, payment_intent_id: intentId } = booking;
+  const { ref, status, workflow_id: workflowId } = booking;
+  const { payment_ref: paymentRef, payment_intent_id: intentId } = booking;
   const late = workflowId.startsWith('late-payment-') && paymentRef && intentId;
   try {
     const result = await deps.workflows.cancelBooking(
       {
         ref,
+        status,
         workflowId,
         ...(late && { paymentNews: { bookingRef: ref, paymentRef, intentId, verify: false } }),
       },

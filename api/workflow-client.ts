@@ -12,6 +12,7 @@ import {
   WorkflowExecutionAlreadyStartedError,
 } from '@temporalio/common';
 import type { Config } from '../config.ts';
+import type { BookingStatus } from '../domain/booking.ts';
 import { temporalCallMs } from '../domain/limits.ts';
 import type { bookingWorkflow, latePaymentWorkflow, refundWorkflow } from '../workflows/index.ts';
 import {
@@ -155,11 +156,11 @@ export function createWorkflowClient(settings: Config['temporal']) {
 
     /**
      * Asks the workflow that owns a booking to cancel it, starting it if it was lost, and waits for its answer.
-     * Asking again gets the same answer: the update's id is fixed.
+     * Asking again gets the same answer for as long as the booking stands as it was seen.
      * @throws a gRPC or update error when there is no answer in time: the outcome is then unknown
      */
     async cancelBooking(
-      booking: { ref: string; workflowId: string; paymentNews?: PaymentNews },
+      booking: { ref: string; status: BookingStatus; workflowId: string; paymentNews?: PaymentNews },
       request: CancelRequest,
     ): Promise<CancelResult> {
       return soon(async () => {
@@ -175,7 +176,7 @@ export function createWorkflowClient(settings: Config['temporal']) {
             })
           : new WithStartWorkflowOperation<typeof bookingWorkflow>('bookingWorkflow', shared);
         return workflow.executeUpdateWithStart(cancelUpdate, {
-          updateId: cancelUpdateId(request),
+          updateId: cancelUpdateId(request, booking.status),
           args: [request],
           startWorkflowOperation: startWorkflowOperation as WithStartWorkflowOperation<
             typeof bookingWorkflow

@@ -57,8 +57,11 @@ export const paymentNewsSignal = defineSignal<[PaymentNews]>('paymentNews');
 export const cancelUpdate = defineUpdate<CancelResult, [CancelRequest]>('cancel');
 export const holdQuery = defineQuery<HoldView>('hold');
 
-/** One answer for each thing that can be asked, so that repeating a request is safe. */
-export function cancelUpdateId(request: CancelRequest): string {
-  if (!request.byStaff) return 'cancel';
-  return request.refund ? 'cancel-by-staff-refund' : 'cancel-by-staff';
+/**
+ * One answer for each thing that can be asked of a booking as it stands, so that repeating a request is safe. Asked of
+ * what it has become since, it is another question: a hold that was refused as expired can be confirmed by late money.
+ */
+export function cancelUpdateId(request: CancelRequest, seen: BookingStatus): string {
+  const who = !request.byStaff ? 'cancel' : request.refund ? 'cancel-by-staff-refund' : 'cancel-by-staff';
+  return `${who}-${seen}`;
 }

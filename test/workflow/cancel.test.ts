@@ -119,13 +119,42 @@ describe('cancelling', () => {
 
   test('twice with one id: one decision, one answer', async () => {
     const { booking, handle } = await confirmed();
-    const ask = () => stage.cancel(handle, byGuest, cancelUpdateId(byGuest));
+    const ask = () => stage.cancel(handle, byGuest, cancelUpdateId(byGuest, 'pending'));
     const answers = await Promise.all([ask(), ask()]);
     expect(answers).toEqual([
       { cancelled: true, refund: true },
       { cancelled: true, refund: true },
     ]);
     expect(stage.fake.count('cancelBooking', booking.ref)).toBe(1);
+  });
+
+  test('refused as expired, then confirmed by late money: asked again, it is decided anew', async () => {
+    const booking = await stage.newBooking();
+    stage.newPayment(booking);
+    const handle = await stage.start(booking);
+    let refused: WorkflowUpdateHandle<CancelResult> | undefined;
+    stage.fake.before('settleHold', booking.ref, async () => {
+      refused = await handle.startUpdate(cancelUpdate, {
+        updateId: cancelUpdateId(byGuest, 'pending'),
+        args: [byGuest],
+        waitForStage: 'ACCEPTED',
+      });
+    });
+    stage.fake.before('cancelBooking', booking.ref, async (attempt) => {
+      if (attempt > 1) return;
+      const late = stage.newPayment(booking, 'succeeded');
+      await handle.signal(paymentNewsSignal, newsOf(booking, late));
+    });
+    await stage.sleep(31 * minuteMs);
+    expect(await refused?.result()).toEqual({
+      cancelled: false,
+      reason: 'not_cancellable',
+      status: 'expired',
+    });
+    await expect.poll(() => booking.status).toBe('confirmed');
+    const answer = await stage.cancel(handle, byGuest, cancelUpdateId(byGuest, 'confirmed'));
+    expect(answer).toEqual({ cancelled: true, refund: true });
+    expect(await handle.result()).toBe('cancelled');
   });
 
   test('by guest and staff at once: both are told that it is cancelled, and it is, once', async () => {
