@@ -30,9 +30,15 @@ export function isReplayedFailure(error: unknown): boolean {
   return (error.statusCode ?? 0) >= 500 && error.headers?.['idempotent-replayed'] === 'true';
 }
 
-/** Did Stripe refuse for good (a 4xx of ours), rather than fail or not answer? 409 and 429 pass. */
-export function isFinalRefusal(error: unknown): error is Stripe.errors.StripeError {
+/** Does Stripe refuse our key? A wrong or expired one is an outage, which ends when the operator sets another. */
+export function isKeyRefused(error: unknown): boolean {
   if (!(error instanceof Stripe.errors.StripeError)) return false;
+  return error.statusCode === 401 || error.statusCode === 403;
+}
+
+/** Did Stripe refuse for good (a 4xx), rather than fail, not answer, or refuse our key? 409 and 429 pass. */
+export function isFinalRefusal(error: unknown): error is Stripe.errors.StripeError {
+  if (!(error instanceof Stripe.errors.StripeError) || isKeyRefused(error)) return false;
   const status = error.statusCode ?? 0;
   return status >= 400 && status < 500 && status !== 409 && status !== 429;
 }

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import type { Logger } from 'pino';
 import Stripe from 'stripe';
 import { factOf, factOfNone, findOrCreateIntent } from '../activities/intents.ts';
-import { isFinalRefusal } from '../activities/stripe-client.ts';
+import { isFinalRefusal, isKeyRefused } from '../activities/stripe-client.ts';
 import type { BookingDetailRow } from '../db/bookings.ts';
 import type { Db } from '../db/knex.ts';
 import { findPayment, openPayment, type PaymentRow, recordIntent } from '../db/payments.ts';
@@ -10,6 +11,7 @@ import { Problem } from '../domain/problems.ts';
 interface Deps {
   db: Db;
   stripe: Stripe;
+  log: Logger;
 }
 
 export interface OpenIntent {
@@ -53,7 +55,7 @@ async function stillWanted(
 
 /** The payment's PaymentIntent, made if need be; undefined when it certainly was not made and a new attempt may be. */
 async function askStripe(deps: Deps, payment: PaymentRow): Promise<Stripe.PaymentIntent | undefined> {
-  const { db, stripe } = deps;
+  const { db, stripe, log } = deps;
   try {
     if (payment.intentId) return await stripe.paymentIntents.retrieve(payment.intentId);
     const intent = await findOrCreateIntent(stripe, payment);
@@ -61,7 +63,11 @@ async function askStripe(deps: Deps, payment: PaymentRow): Promise<Stripe.Paymen
     return intent;
   } catch (error) {
     if (!(error instanceof Stripe.errors.StripeError)) throw error;
-    if (isFinalRefusal(error)) {
+    if (isKeyRefused(error)) {
+      // Its message stays out of the log: it shows a part of the key.
+      const { code, type, statusCode, requestId } = error;
+      log.error({ code, type, statusCode, stripeRequestId: requestId }, 'Stripe refuses our key');
+    } else if (isFinalRefusal(error)) {
       throw new Problem('payment_provider_refused', { detail: `Stripe says: ${error.code ?? error.type}.` });
     }
     throw stripeUnavailable();

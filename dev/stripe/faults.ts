@@ -1,5 +1,6 @@
 /**
  * 503, 429: refused before anything happened, nothing saved, worth a retry.
+ * 401, 403: the key is refused, wrong or without the right; nothing happened, nothing is saved.
  * 500: execution began and failed without effect; the answer is saved under the Idempotency-Key.
  * 500_after_effect: the same, but the effect is there.
  * drop_before, drop_after_effect: the connection breaks before, or after, the request was executed.
@@ -8,6 +9,8 @@
 const FAULT_KINDS = [
   '503',
   '429',
+  '401',
+  '403',
   '500',
   '500_after_effect',
   'drop_before',
@@ -31,6 +34,8 @@ export interface Fault {
 const STAGE_OF = {
   '503': 'arrival',
   '429': 'arrival',
+  '401': 'arrival',
+  '403': 'arrival',
   '500': 'execution',
   '500_after_effect': 'execution',
   drop_before: 'arrival',

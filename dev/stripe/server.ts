@@ -76,6 +76,11 @@ async function serveApi(deps: ServerDeps, request: ApiRequest, outgoing: ServerR
     write(outgoing, 429, JSON.stringify({ error: error.body }), { 'stripe-should-retry': 'true' });
     return;
   }
+  if (early === '401' || early === '403') {
+    const error = invalidRequest('Expired API Key provided: sk_test_***', { code: 'api_key_expired' });
+    write(outgoing, Number(early), JSON.stringify({ error: error.body }), {});
+    return;
+  }
   const answer = await deps.api.answer(request);
   const late = deps.faults.strike('answer', request.method, request.path);
   if (late === 'drop_after_effect') return void outgoing.destroy();

@@ -162,6 +162,19 @@ describe('refunds', () => {
     expect((await payments.ledgerOf(paid.intentId)).refunds).toEqual([]);
   });
 
+  test.each<FaultKind>(['401', '403'])(
+    'ST-23 a refund met by a key that Stripe refuses (%s) is no person’s: it goes on by itself',
+    async (kind) => {
+      const paid = await payments.holdAndPay();
+      await strike(kind, 2);
+      await cancelInTime(paid);
+      await until('a try', async () => (await payments.refundsOf(paid.id))[0]?.last_error);
+      await untilRefund(paid, 'succeeded', 15_000);
+      await expectOneFullRefund(paid);
+      expect(await payments.flagsOn(paid.intentId)).toEqual([]);
+    },
+  );
+
   test('ST-23 refunded by hand at Stripe: shown, flagged, the booking stands; cancelling refunds no second time', async () => {
     const paid = await payments.holdAndPay();
     await payments.stripe.refunds.create({ payment_intent: paid.intentId });

@@ -136,6 +136,28 @@ describe('Stripe out of order while a PaymentIntent is made', () => {
     expect((await payments.facts(held.id)).status).toBe('pending');
   });
 
+  test.each<FaultKind>(['401', '403'])(
+    'ST-15 a key that Stripe refuses with %s is an outage: 503, and an error in the log for the operator alone',
+    async (kind) => {
+      const held = await payments.hold();
+      await strike(kind);
+      log = '';
+      const refused = await payments.askForIntent(held.id);
+      expect([refused.status, refused.body.code]).toEqual([503, 'stripe_unavailable']);
+      expect(JSON.stringify(refused.body)).not.toContain('api_key');
+      await until('the log', async () => log.includes('Stripe refuses our key'));
+      const line = log.split('\n').find((one) => one.includes('Stripe refuses our key')) ?? '';
+      expect(JSON.parse(line)).toMatchObject({
+        level: 50,
+        code: 'api_key_expired',
+        statusCode: Number(kind),
+      });
+      expect(await payments.paymentsOf(held.id)).toMatchObject([{ status: 'creating', attempt: 1 }]);
+      const intentId = await payments.openIntent(held.id);
+      expect((await payments.intentsOf(held.ref)).map((intent) => intent.id)).toEqual([intentId]);
+    },
+  );
+
   test('ST-13 the price is the catalogue’s, whatever a client sends', async () => {
     const roomId = await payments.system.newRoom();
     const body = {

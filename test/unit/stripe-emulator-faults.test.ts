@@ -130,6 +130,15 @@ describe('failNext', () => {
     expect(error.headers?.['stripe-should-retry']).toBe('true');
   });
 
+  test('401 and 403 refuse the key, without effect', async () => {
+    await kit.control.failNext({ kind: '401' });
+    expect(await failureOf(create('key-1'))).toBeInstanceOf(Stripe.errors.StripeAuthenticationError);
+    await kit.control.failNext({ kind: '403' });
+    expect(await failureOf(create('key-1'))).toBeInstanceOf(Stripe.errors.StripePermissionError);
+    expect(await intentCount()).toBe(0);
+    expect((await create('key-1')).amount).toBe(5000);
+  });
+
   test('500 is saved and replays for ever; another key is a new request', async () => {
     await kit.control.failNext({ kind: '500' });
     expect((await failureOf(create('key-1'))).statusCode).toBe(500);
