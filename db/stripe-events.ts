@@ -99,7 +99,8 @@ export async function recordRefundEvent(
 
 /**
  * Records that a charge was refunded in full. Where no refund of ours stands behind it, somebody did it at Stripe:
- * the booking shows `refunded`, stays as it is, and staff is told.
+ * the booking shows `refunded`, stays as it is, and staff is told. A refund of ours that was given up is complete with
+ * it: staff was asked to make it there by hand.
  */
 export async function recordChargeRefunded(
   db: Db,
@@ -109,14 +110,13 @@ export async function recordChargeRefunded(
     if (!(await rememberEvent(trx, { ...event, objectId: event.chargeId }))) return 'repeat';
     const payment = await findPaymentOfIntent(trx, event.intentId);
     if (!payment) return 'foreign';
+    if (!event.inFull) return 'recorded';
     const ours = await rows(trx, 'select 1 from refunds where payment_id = ?', [payment.id]);
-    if (ours.length > 0 || !event.inFull) return 'recorded';
-    await rows(
-      trx,
-      `update bookings set payment_status = 'refunded', updated_at = clock_timestamp()
-        where id = ? and coalesce(confirmed_payment_id, ?) = ?`,
-      [payment.bookingId, payment.id, payment.id],
-    );
+    if (ours.length > 0) {
+      if (await completeStuckRefund(trx, payment.id)) await showRefunded(trx, payment);
+      return 'recorded';
+    }
+    await showRefunded(trx, payment);
     const detail = 'The money was given back at Stripe, not through this service; the booking stands.';
     await raiseFlag(trx, {
       kind: 'refunded_at_stripe',
@@ -126,6 +126,34 @@ export async function recordChargeRefunded(
     });
     return 'recorded';
   });
+}
+
+/**
+ * Ends a refund that was given up: its money went back all the same. One that is still tried is told by its own answer
+ * and events, since the charge counts as refunded before the money has arrived.
+ * @returns false when there is none
+ */
+async function completeStuckRefund(trx: Db, paymentId: number): Promise<boolean> {
+  const completed = await rows(
+    trx,
+    `update refunds f set status = 'succeeded', last_error = null, updated_at = clock_timestamp()
+       from payments p
+      where p.id = ? and f.payment_id = p.id and f.status = 'pending'
+        and exists (select 1 from flags g where g.kind = 'refund_stuck' and g.subject = p.stripe_payment_intent_id)
+     returning f.id`,
+    [paymentId],
+  );
+  return completed.length > 0;
+}
+
+/** Shows the booking as refunded, if this is the payment that counts for it. */
+async function showRefunded(trx: Db, payment: { id: number; bookingId: number }): Promise<void> {
+  await rows(
+    trx,
+    `update bookings set payment_status = 'refunded', updated_at = clock_timestamp()
+      where id = ? and coalesce(confirmed_payment_id, ?) = ?`,
+    [payment.bookingId, payment.id, payment.id],
+  );
 }
 
 /** Notes a dispute for staff; nothing is cancelled or refunded by itself. */

@@ -1,0 +1,93 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { rows } from '../../db/knex.ts';
+import { until } from '../setup/system.ts';
+import { type PaidFor, type Payments, priceMinor, startPayments } from './payment-kit.ts';
+
+describe('what Stripe tells of refunds', () => {
+  let payments: Payments;
+  beforeAll(async () => {
+    payments = await startPayments();
+  });
+  afterEach(async () => {
+    await payments.control.clearFaults();
+    await payments.control.setWebhookBehaviour({ loseRate: 0 });
+  });
+  afterAll(() => payments.stop());
+
+  async function cancelInTime(paid: PaidFor): Promise<void> {
+    const { status, body } = await payments.cancel(paid.id);
+    expect([status, body.status]).toEqual([200, 'cancelled']);
+  }
+
+  /** Cancels a paid booking; Stripe refunds it, and nothing of that is told by itself. @returns tells an event of it */
+  async function refundUntold(paid: PaidFor) {
+    await payments.control.setWebhookBehaviour({ loseRate: 1 });
+    await cancelInTime(paid);
+    await until('a refund', async () => (await payments.ledgerOf(paid.intentId)).refunds.length > 0);
+    const told = await payments.eventsOf([paid.intentId]);
+    return async (type: string): Promise<void> => {
+      const event = told.find((one) => one.type === type);
+      expect(await payments.control.redeliver(event?.id ?? '')).toEqual({ status: 200 });
+    };
+  }
+
+  test('ST-23 one that was given up and then made by hand at Stripe is complete, its flag resolved or not', async () => {
+    for (const resolved of [false, true]) {
+      const paid = await payments.holdAndPay();
+      await payments.control.createDispute(paid.intentId);
+      await cancelInTime(paid);
+      await until('the flag', async () => (await payments.flagsOn(paid.intentId)).includes('refund_stuck'));
+      if (resolved) await rows(payments.db, 'update flags set resolved_at = now()');
+      const { latest_charge: id } = await payments.snapshot(paid.intentId);
+      const of = { payment_intent: paid.intentId, metadata: {} };
+      const tell = (type: string, object: object) => payments.control.deliverEvent({ type, object });
+      await tell('refund.created', { ...of, id: `re_1_${paid.id}`, object: 'refund', status: 'succeeded' });
+      await tell('charge.refunded', { ...of, id, object: 'charge', refunded: false });
+      expect(await payments.refundsOf(paid.id)).toMatchObject([{ status: 'pending' }]);
+      await tell('refund.created', { ...of, id: `re_2_${paid.id}`, object: 'refund', status: 'succeeded' });
+      await tell('charge.refunded', { ...of, id, object: 'charge', refunded: true });
+      expect(await payments.refundsOf(paid.id)).toMatchObject([{ status: 'succeeded', last_error: null }]);
+      expect(await payments.show(paid.id)).toMatchObject({
+        status: 'cancelled',
+        payment_status: 'refunded',
+        payment: { refund: { status: 'succeeded', amount: 40 } },
+      });
+      expect(await payments.flagsOn(paid.intentId)).not.toContain('refunded_at_stripe');
+    }
+  });
+
+  test('ST-23 our own, slow and its answer lost, is on its way though its charge counts as refunded', async () => {
+    const paid = await payments.holdToPay();
+    await payments.control.pay(paid.intentId, 'pm_card_pendingRefund');
+    await payments.untilStatus(paid.id, 'confirmed');
+    await payments.control.failNext({
+      kind: 'drop_after_effect',
+      count: 40,
+      match: { method: 'POST', path: '/v1/refunds$' },
+    });
+    const tell = await refundUntold(paid);
+    await tell('charge.refunded');
+    expect(await payments.refundsOf(paid.id)).toMatchObject([{ status: 'pending' }]);
+    await tell('refund.created');
+    expect(await payments.refundsOf(paid.id)).toMatchObject([{ status: 'submitted' }]);
+    expect((await payments.facts(paid.id)).payment_status).toBe('succeeded');
+  });
+
+  test.each([
+    ['refund.created', 'charge.refunded'],
+    ['charge.refunded', 'refund.created'],
+  ])('ST-23 our own, told by %s and then by %s, has succeeded, once', async (first, second) => {
+    const paid = await payments.holdAndPay();
+    const tell = await refundUntold(paid);
+    await tell(first);
+    await tell(second);
+    await until(
+      'it has succeeded',
+      async () => (await payments.refundsOf(paid.id))[0]?.status === 'succeeded',
+    );
+    expect(await payments.facts(paid.id)).toMatchObject({ status: 'cancelled', payment_status: 'refunded' });
+    const { refunds, refundedMinor } = await payments.ledgerOf(paid.intentId);
+    expect([refunds.length, refundedMinor]).toEqual([1, priceMinor]);
+    expect(await payments.flagsOn(paid.intentId)).toEqual([]);
+  });
+});
