@@ -11,7 +11,7 @@ import { type Db, rows } from '../db/knex.ts';
 import { processingGraceMs, processingPollMs, settleBoundMs, settleLeaseMs } from '../domain/limits.ts';
 import type { BookingStatus } from '../domain/booking.ts';
 import type { ActivityDeps } from './deps.ts';
-import { closeAllPayments } from './intents.ts';
+import { type CloseVerdict, closeAllPayments } from './intents.ts';
 
 /** A Stripe that fails at once is asked again after a pause, which grows to this. */
 const askEveryMs = 1_000;
@@ -56,37 +56,44 @@ export function expireUnaskedHold(
   return expireHold(db, { bookingRef, actor, cause: 'unpaid', leased: false });
 }
 
+/**
+ * Asks Stripe until it gives a final answer or the bound is reached. Its silence counts from when this look was due,
+ * the ten minutes for `processing` from the deadline.
+ */
 async function settleLeased(deps: ActivityDeps, request: SettleRequest, lease: SettleLease): Promise<void> {
   const begun = Date.now();
   const waitMs = Math.min(request.waitMs, settleBoundMs);
   for (let pauseMs = 200; ; pauseMs = Math.min(pauseMs * 2, askEveryMs)) {
-    // A Stripe that hangs is not waited for beyond the bound; what it answers later is recorded all the same.
-    const patienceMs = Math.max(askEveryMs, settleBoundMs - lease.overdueMs - (Date.now() - begun));
-    const silence = sleep(patienceMs, { verdict: 'unknown' as const }, { ref: false });
-    const { verdict } = await Promise.race([closeAllPayments(deps, request.bookingRef), silence]);
+    const patienceMs = Math.max(askEveryMs, settleBoundMs - lease.dueMs - (Date.now() - begun));
+    const verdict = await askStripe(deps, request.bookingRef, patienceMs);
     const passedMs = Date.now() - begun;
-    const overdueMs = lease.overdueMs + passedMs;
-    if (verdict === 'processing' && overdueMs < processingGraceMs) {
-      return releaseHoldLease(
-        deps.db,
-        lease.bookingId,
-        Math.min(processingPollMs, processingGraceMs - overdueMs),
-      );
+    const graceLeftMs = processingGraceMs - lease.overdueMs - passedMs;
+    if (verdict === 'processing' && graceLeftMs > 0) {
+      return releaseHoldLease(deps.db, lease.bookingId, Math.min(processingPollMs, graceLeftMs));
     }
     if (verdict !== 'unknown') return concludeHold(deps, request, 'unpaid');
-    const leftMs = Math.max(0, settleBoundMs - overdueMs);
-    const waitNowMs = Math.min(pauseMs, leftMs);
-    if (leftMs > 0 && passedMs + waitNowMs > waitMs) return releaseHoldLease(deps.db, lease.bookingId, 0);
-    await sleep(waitNowMs);
+
+    const leftMs = Math.max(0, settleBoundMs - lease.dueMs - passedMs);
+    const isLastPause = leftMs <= pauseMs;
+    const pauseNowMs = isLastPause ? leftMs : pauseMs;
+    if (leftMs > 0 && passedMs + pauseNowMs > waitMs) return releaseHoldLease(deps.db, lease.bookingId, 0);
+    await sleep(pauseNowMs);
     // Not asked again at the bound.
-    if (leftMs <= pauseMs) {
-      deps.log.warn(
-        { bookingRef: request.bookingRef },
-        'Stripe gives no final answer; the hold expires all the same',
-      );
-      return concludeHold(deps, request, 'unpaid_stripe_silent');
-    }
+    if (isLastPause) return concludeInSilence(deps, request);
   }
+}
+
+/** A Stripe that hangs is not waited for beyond the patience; what it answers later is recorded all the same. */
+async function askStripe(deps: ActivityDeps, bookingRef: string, patienceMs: number): Promise<CloseVerdict> {
+  const silence = sleep(patienceMs, { verdict: 'unknown' as const }, { ref: false });
+  const { verdict } = await Promise.race([closeAllPayments(deps, bookingRef), silence]);
+  return verdict;
+}
+
+function concludeInSilence(deps: ActivityDeps, request: SettleRequest): Promise<void> {
+  const { bookingRef } = request;
+  deps.log.warn({ bookingRef }, 'Stripe gives no final answer; the hold expires all the same');
+  return concludeHold(deps, request, 'unpaid_stripe_silent');
 }
 
 /** Expires the hold, or confirms it with the money that is on record by now. */

@@ -248,9 +248,10 @@ export async function readBookingState(db: Db, bookingRef: string): Promise<Book
 
 export interface SettleLease {
   bookingId: number;
-  /** How long the hold has been overdue. */
+  /** How long ago the hold ended. */
   overdueMs: number;
-  holdExpiresAt: Date;
+  /** How long Stripe's answer has been due: as long, or since the look that was put off to then. */
+  dueMs: number;
 }
 
 /**
@@ -269,8 +270,10 @@ export async function leaseOverdueHold(
       where b.ref = ? and b.status = 'pending'
         and greatest(b.hold_expires_at, b.settle_after) <= clock_timestamp()
         and coalesce(b.settle_lease_until, '-infinity') < clock_timestamp()
-      returning b.id as "bookingId", b.hold_expires_at as "holdExpiresAt",
-        extract(epoch from clock_timestamp() - b.hold_expires_at)::float8 * 1000 as "overdueMs"`,
+      returning b.id as "bookingId",
+        extract(epoch from clock_timestamp() - b.hold_expires_at)::float8 * 1000 as "overdueMs",
+        extract(epoch from clock_timestamp()
+                - greatest(b.hold_expires_at, b.settle_after))::float8 * 1000 as "dueMs"`,
     [leaseMs, bookingRef],
   );
   return lease;

@@ -135,6 +135,43 @@ describe('a hold at its deadline', { timeout: 60_000 }, () => {
     expect(await payments.moves(held.id)).toEqual(['pending', 'expired', 'confirmed']);
   });
 
+  test.concurrent('ST-19 processing, and Stripe fails at a later look: asked again, and kept', async ({
+    expect,
+  }) => {
+    const held = await payments.holdToPay();
+    await payments.control.startProcessing(held.intentId);
+    await untilKept(held);
+    await payments.control.failNext({
+      kind: '503',
+      count: 2,
+      match: { path: `/v1/payment_intents/${held.intentId}` },
+    });
+    await lookAgain(held, '30 seconds');
+    await settleHold(settling(), { bookingRef: held.ref, actor: 'test', waitMs: settleBoundMs });
+    await untilKept(held);
+    expect(await payments.moves(held.id)).toEqual(['pending']);
+  });
+
+  test.concurrent('ST-19 processing, and Stripe is silent from then on: expired 10 s after the later look', async ({
+    expect,
+  }) => {
+    const held = await payments.holdToPay();
+    await payments.control.startProcessing(held.intentId);
+    await untilKept(held);
+    await payments.control.failNext({
+      kind: '503',
+      count: 60,
+      match: { path: `/v1/payment_intents/${held.intentId}` },
+    });
+    const lookedAtMs = Date.now();
+    await lookAgain(held, '30 seconds');
+    await payments.untilStatus(held.id, 'expired', 20_000);
+    const { at, cause } = await moveTo(payments, held.id, 'expired');
+    expect(cause).toBe('unpaid_stripe_silent');
+    expect(at.getTime() - lookedAtMs).toBeGreaterThan(9_900);
+    expect(at.getTime() - lookedAtMs).toBeLessThan(settleBoundMs + stripeTimeoutMs + 1_000);
+  });
+
   /** Settled once with the answer "processing": nobody looks again for a while. */
   const untilKept = (held: Held) =>
     until('the hold is kept', async () => {
