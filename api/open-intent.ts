@@ -5,7 +5,7 @@ import { factOf, factOfNone, findOrCreateIntent } from '../activities/intents.ts
 import { isFinalRefusal, isKeyRefused } from '../activities/stripe-client.ts';
 import type { BookingDetailRow } from '../db/bookings.ts';
 import type { Db } from '../db/knex.ts';
-import { findPayment, openPayment, type PaymentRow, recordIntent } from '../db/payments.ts';
+import { findPayment, findPaymentById, openPayment, type PaymentRow, recordIntent } from '../db/payments.ts';
 import { Problem } from '../domain/problems.ts';
 
 interface Deps {
@@ -40,6 +40,18 @@ export async function openIntent(deps: Deps, booking: BookingDetailRow): Promise
     }
     if (attempt >= attemptsMax) throw stripeUnavailable();
   }
+}
+
+/**
+ * The PaymentIntent that was opened for a payment, as it is by now: paid or canceled too.
+ * @throws Problem booking_not_found, stripe_unavailable, payment_provider_refused
+ */
+export async function findOpenedIntent(deps: Deps, paymentId: number): Promise<OpenIntent> {
+  const payment = await findPaymentById(deps.db, paymentId);
+  if (!payment) throw new Problem('booking_not_found');
+  const intent = await askStripe(deps, payment);
+  if (!intent) throw stripeUnavailable();
+  return { payment, intent };
 }
 
 /** The hold may have been settled while Stripe was asked: then this intent was closed with it, and is of no use. */

@@ -67,6 +67,14 @@ export async function findPayment(
   return row;
 }
 
+/** One payment by its id. */
+export async function findPaymentById(db: Db, id: number): Promise<PaymentRow | undefined> {
+  const [row] = await rows<PaymentRow>(db, `select ${paymentColumns} from ${paymentTables} where p.id = ?`, [
+    id,
+  ]);
+  return row;
+}
+
 export interface IntentFact {
   intentId: string | null;
   status: IntentStatus;

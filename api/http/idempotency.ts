@@ -59,8 +59,9 @@ async function runClaimed<R>(db: Db, request: Request<R>, leaseId: string): Prom
     if (!made.kept) await keepAnswer(db, leaseId, made.madeId);
     return made.answer;
   } catch (error) {
-    // A refusal is no answer worth keeping. After anything else nobody knows: the lease runs out by itself.
-    if (error instanceof Problem && error.status < 500) await releaseKey(db, leaseId);
+    // A refusal, whoever is at fault, is no answer worth keeping. After anything else nobody knows what was done: the
+    // lease runs out by itself. So it does while a request goes on that was answered by its deadline (mount.ts).
+    if (error instanceof Problem) await releaseKey(db, leaseId);
     throw error;
   }
 }

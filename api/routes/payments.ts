@@ -7,7 +7,7 @@ import type { Deps } from '../deps.ts';
 import { answerOnce } from '../http/idempotency.ts';
 import { route, type Route } from '../http/route.ts';
 import { id } from '../http/schemas.ts';
-import { openIntent } from '../open-intent.ts';
+import { findOpenedIntent, type OpenIntent, openIntent } from '../open-intent.ts';
 import { Problem } from '../../domain/problems.ts';
 import type { BookingDetailRow } from '../../db/bookings.ts';
 
@@ -39,6 +39,17 @@ function refuseOtherAmount(booking: BookingDetailRow, sent: z.output<typeof requ
   }
 }
 
+function viewIntent({ payment, intent }: OpenIntent): z.input<typeof intentView> {
+  return {
+    payment_intent_id: intent.id,
+    client_secret: intent.client_secret ?? '',
+    amount: toMajor(payment.amountMinor, payment.currency),
+    currency: payment.currency,
+    status: intent.status,
+    booking_id: payment.bookingId,
+  };
+}
+
 export function paymentRoutes(deps: Deps): Route[] {
   const open = route({
     method: 'POST',
@@ -61,28 +72,22 @@ export function paymentRoutes(deps: Deps): Route[] {
       'payment_provider_refused',
     ],
   })(async ({ body, caller, ctx }) => {
-    const answer = async (): Promise<z.input<typeof intentView>> => {
+    const run = async () => {
       const booking = await loadBookingFor(deps, caller, body.booking_id);
       // The secret lets its holder pay: it is the owner's alone, not even staff's.
       if (booking.user_id !== caller.userId) throw new Problem('booking_not_found');
       refuseOtherAmount(booking, body);
-      const { payment, intent } = await openIntent(deps, booking);
-      return {
-        payment_intent_id: intent.id,
-        client_secret: intent.client_secret ?? '',
-        amount: toMajor(payment.amountMinor, payment.currency),
-        currency: payment.currency,
-        status: intent.status,
-        booking_id: booking.id,
-      };
+      const opened = await openIntent(deps, booking);
+      return { madeId: opened.payment.id, answer: viewIntent(opened) };
     };
     return answerOnce(deps.db, {
       ctx,
       caller,
-      operation: 'create_payment_intent',
+      // Keys of `create_payment_intent`, of an older release, keep the booking's id: they are claimed anew.
+      operation: 'open_payment_intent',
       body,
-      run: async () => ({ madeId: body.booking_id, answer: await answer() }),
-      rebuild: answer,
+      run,
+      rebuild: async (paymentId) => viewIntent(await findOpenedIntent(deps, paymentId)),
     });
   });
 

@@ -125,6 +125,64 @@ describe('the Idempotency-Key', () => {
     );
   });
 
+  const askForIntent = (key: string, bookingId: number) =>
+    post('/api/payment-intent/', guest, key, { booking_id: bookingId });
+
+  test('OB-04 a refusal that is not the client’s fault releases the key too', async () => {
+    const [key, booking] = [randomUUID(), await newBooking(system, guest)];
+    await system.stripe.control.failNext({ kind: '503', match: { path: '/v1/payment_intents$' } });
+    expectProblem(await askForIntent(key, booking.id), 'stripe_unavailable');
+    const answer = await askForIntent(key, booking.id);
+    expect([answer.status, answer.headers.get('Idempotent-Replayed')]).toEqual([201, null]);
+    const tooCheap = await newBooking(system, guest, { room_id: await system.newRoom({ price_minor: 1 }) });
+    for (let turn = 0; turn < 2; turn++)
+      expectProblem(await askForIntent(key + key, tooCheap.id), 'payment_provider_refused');
+  });
+
+  test('OB-04 a PaymentIntent’s first answer is given again when it is paid, or canceled', async () => {
+    const statusOf = { paid: 'succeeded', canceled: 'canceled' };
+    for (const fate of ['paid', 'canceled'] as const) {
+      const [key, booking] = [randomUUID(), await newBooking(system, guest)];
+      const { body: first } = await askForIntent(key, booking.id);
+      if (fate === 'paid') await system.stripe.control.pay(first.payment_intent_id);
+      else await system.server.deps.stripe.paymentIntents.cancel(first.payment_intent_id);
+      await system.stripe.control.whenDelivered();
+      const again = await askForIntent(key, booking.id);
+      expect([again.status, again.headers.get('Idempotent-Replayed')]).toEqual([201, 'true']);
+      expect(again.body).toEqual({ ...first, status: statusOf[fate] });
+      const made = await rows(system.db, 'select 1 from payments where booking_id = ?', [booking.id]);
+      expect(made).toHaveLength(1);
+    }
+  });
+
+  test('OB-04 a PaymentIntent’s answer is rebuilt by Stripe: without it the key keeps for later', async () => {
+    const [key, booking] = [randomUUID(), await newBooking(system, guest)];
+    const { body: first } = await askForIntent(key, booking.id);
+    await system.stripe.control.failNext({ kind: '503', match: { method: 'GET' } });
+    expectProblem(await askForIntent(key, booking.id), 'stripe_unavailable');
+    expect((await askForIntent(key, booking.id)).body).toEqual(first);
+  });
+
+  test('OB-04 a key that an older release kept with the booking’s id gives the live PaymentIntent', async () => {
+    const [key, booking] = [randomUUID(), await newBooking(system, guest)];
+    const { body: first } = await askForIntent(key, booking.id);
+    await rows(
+      system.db,
+      `update idempotency_keys set operation = 'create_payment_intent', made_id = ? where key = ?`,
+      [booking.id, key],
+    );
+    expect((await askForIntent(key, booking.id)).body).toEqual(first);
+  });
+
+  test('OB-04 what a run did is unknown when the database gave no answer: its key stays leased', async () => {
+    const [key, roomId] = [randomUUID(), await system.newRoom()];
+    await system.db.transaction(async (trx) => {
+      await rows(trx, 'select 1 from rooms where id = ? for update', [roomId]);
+      expectProblem(await book(guest, key, bookingBody(roomId)), 'database_unavailable');
+      expectProblem(await book(guest, key, bookingBody(roomId)), 'request_in_progress');
+    });
+  });
+
   test('OB-05 a client that hung up and repeats finds its one booking', async () => {
     const user = await system.newUser();
     const key = randomUUID();
