@@ -3,8 +3,10 @@
  * decimals follows Stripe (https://docs.stripe.com/currencies, "zero-decimal" and "three-decimal").
  */
 
-const zeroDecimal = new Set('bif clp djf gnf jpy kmf krw mga pyg rwf ugx vnd vuv xaf xof xpf'.split(' '));
+const zeroDecimal = new Set('bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf'.split(' '));
 const threeDecimal = new Set('bhd jod kwd omr tnd'.split(' '));
+/** Two decimals that are always 00 (the same page, "special cases": 500 are 5 UGX). */
+const wholeUnitsOnly = new Set(['isk', 'ugx']);
 
 function decimals(currency: string): number {
   if (zeroDecimal.has(currency)) return 0;
@@ -20,4 +22,13 @@ export function toMajor(amountMinor: number, currency: string): number {
 export function toMinor(amountMajor: number, currency: string): number | undefined {
   const amountMinor = Math.round(amountMajor * 10 ** decimals(currency));
   return toMajor(amountMinor, currency) === amountMajor ? amountMinor : undefined;
+}
+
+/**
+ * The minor units that Stripe charges in steps of: 100 where it takes whole units only, 10 where the last of three
+ * decimals must be 0, else 1. It refuses an amount in between.
+ */
+export function chargeStepMinor(currency: string): number {
+  if (wholeUnitsOnly.has(currency)) return 100;
+  return threeDecimal.has(currency) ? 10 : 1;
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Room } from '../../db/models.ts';
 import type { RoomFields } from '../../db/panel/rooms.ts';
 import { guestCountMax, slotsPerBookingMax } from '../../domain/limits.ts';
-import { toMajor, toMinor } from '../../domain/money.ts';
+import { chargeStepMinor, toMajor, toMinor } from '../../domain/money.ts';
 import { isTimeZone, parseTimeOfDay } from '../../domain/slots.ts';
 import { text, timeOfDay } from '../http/schemas.ts';
 import type { Form } from './form.ts';
@@ -64,11 +64,8 @@ export function readRoomForm(form: Form): ReadRoom {
   const given = parsed.data;
   const errors: Record<string, string> = {};
   const priceMinor = toMinor(Number(given.price), given.currency);
-  if (priceMinor === undefined) {
-    errors['price'] = `${given.currency.toUpperCase()} does not have that many decimals.`;
-  } else if (priceMinor < 1 || priceMinor > priceMinorMax) {
-    errors['price'] = `More than nothing, and at most ${toMajor(priceMinorMax, given.currency)}.`;
-  }
+  const priceError = faultOfPrice(priceMinor, given.currency);
+  if (priceError) errors['price'] = priceError;
   const opens = parseTimeOfDay(given.opening_time) ?? 0;
   const closes = parseTimeOfDay(given.closing_time) ?? 0;
   if (closes <= opens) errors['closing_time'] = 'The room must close after it opens.';
@@ -94,6 +91,20 @@ export function readRoomForm(form: Form): ReadRoom {
       time_zone: given.time_zone,
     },
   };
+}
+
+/** What is wrong with a price, if anything: one that Stripe would refuse must not wait for a guest to find out. */
+function faultOfPrice(priceMinor: number | undefined, currency: string): string | undefined {
+  const code = currency.toUpperCase();
+  if (priceMinor === undefined) return `${code} does not have that many decimals.`;
+  if (priceMinor < 1 || priceMinor > priceMinorMax) {
+    return `More than nothing, and at most ${toMajor(priceMinorMax, currency)}.`;
+  }
+  const stepMinor = chargeStepMinor(currency);
+  if (priceMinor % stepMinor !== 0) {
+    return `Stripe charges ${code} in steps of ${toMajor(stepMinor, currency)} only.`;
+  }
+  return undefined;
 }
 
 /** A room that does not exist yet, as the form shows it. */

@@ -171,6 +171,14 @@ describe('what staff does in the panel', () => {
       expect(status, name).toBe(400);
       expect(text, name).toContain(`id="${name}-error"`);
     }
+    for (const [currency, price, step] of [
+      ['KWD', '1.234', '0.01'],
+      ['ISK', '49.50', '1'],
+    ] as const) {
+      const { status, text } = await browser.fill('/admin/rooms/new', { ...fields, currency, price });
+      expect([status, currency]).toEqual([400, currency]);
+      expect(text).toContain(`Stripe charges ${currency} in steps of ${step} only.`);
+    }
     const added = await browser.fill('/admin/rooms/new', fields);
     expect(added.status).toBe(303);
     const room = await system.db('rooms').where({ name: fields.name }).first();
