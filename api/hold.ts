@@ -188,6 +188,7 @@ function rowOf(
     payment_ref: null,
     refund_status: null,
     refund_amount_minor: null,
+    refund_currency: null,
     refund_created_at: null,
   };
 }

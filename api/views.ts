@@ -100,6 +100,7 @@ export function viewBookingItem(row: BookingRow): z.input<typeof bookingItemView
 const refundView = z.strictObject({
   status: z.enum(['pending', 'submitted', 'succeeded', 'failed']),
   amount,
+  currency,
   created_at: instant,
 });
 
@@ -127,7 +128,8 @@ export function viewBooking(row: BookingDetailRow): z.input<typeof bookingView> 
       status: row.payment_intent_status,
       refund: row.refund_status && {
         status: row.refund_status,
-        amount: toMajor(row.refund_amount_minor ?? 0, row.currency),
+        amount: toMajor(row.refund_amount_minor ?? 0, row.refund_currency ?? row.currency),
+        currency: row.refund_currency ?? row.currency,
         created_at: (row.refund_created_at ?? row.created_at).toISOString(),
       },
     },

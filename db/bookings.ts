@@ -48,6 +48,8 @@ export interface BookingDetailRow extends BookingRow {
   payment_ref: string | null;
   refund_status: RefundStatus | null;
   refund_amount_minor: number | null;
+  /** That of the money that came: not the booking's where that did not match. */
+  refund_currency: string | null;
   refund_created_at: Date | null;
 }
 
@@ -58,7 +60,7 @@ export async function findBooking(db: Db, id: number): Promise<BookingDetailRow 
     'find_booking',
     `select ${bookingColumns}, p.stripe_payment_intent_id as payment_intent_id, p.status as payment_intent_status,
             p.ref as payment_ref, f.status as refund_status, f.amount_minor as refund_amount_minor,
-            f.created_at as refund_created_at
+            f.currency as refund_currency, f.created_at as refund_created_at
        from ${bookingTables}
        left join lateral (
          select * from payments p where p.booking_id = b.id

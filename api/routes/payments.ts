@@ -24,7 +24,8 @@ const intentView = z
 
 const request = z.strictObject({
   booking_id: id,
-  amount: z.number().min(0).max(100_000_000).optional(),
+  // As much as a row can hold, in a currency without decimals.
+  amount: z.number().min(0).max(2_147_483_647).optional(),
   currency: z.string().min(3).max(3).optional(),
 });
 

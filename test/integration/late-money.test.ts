@@ -266,4 +266,21 @@ describe('money that comes when it should not', { timeout: 60_000 }, () => {
     expect(await payments.flagsOn(id)).toEqual(['payment_mismatch']);
     expect((await payments.facts(held.id)).status).toBe('expired');
   });
+
+  test.concurrent('ST-12 ST-20 late money of another currency goes back, and is shown in its own units', async ({
+    expect,
+  }) => {
+    const held = await lapse();
+    const { id } = await payments.stripe.paymentIntents.create({
+      amount: 3_000,
+      currency: 'jpy',
+      metadata: { booking_ref: held.ref, booking_id: String(held.id) },
+    });
+    await payments.control.pay(id);
+    await until('the refund', async () => (await payments.ledgerOf(id)).refundedMinor === 3_000);
+    expect(await payments.show(held.id)).toMatchObject({
+      currency: 'usd',
+      payment: { payment_intent_id: id, refund: { amount: 3_000, currency: 'jpy' } },
+    });
+  });
 });

@@ -56,6 +56,19 @@ describe('the PaymentIntent of a booking', () => {
     expect(await intentsOf(id)).toMatchObject([{ amount: 10_000, currency: 'jpy' }]);
   });
 
+  test('an amount that is right is not too large, in a currency of small units', async () => {
+    const { id } = await newBooking(system, guest, {
+      room_id: await system.newRoom({ currency: 'vnd', price_minor: 60_000_000 }),
+    });
+    const sent = { amount: 120_000_000, currency: 'vnd' };
+    // Stripe's own bound is another one: it is asked, and says so.
+    expectProblem(await requestIntent(system, guest, id, sent), 'payment_provider_refused');
+    expectProblem(
+      await requestIntent(system, guest, id, { ...sent, amount: 120_000_001 }),
+      'amount_mismatch',
+    );
+  });
+
   test.each<[string, unknown]>([
     ['amount', 39.99],
     ['amount', 0],

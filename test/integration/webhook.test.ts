@@ -157,6 +157,24 @@ describe('the webhook', () => {
     }
   });
 
+  test('ST-11 a thin event of Stripe’s API v2 is ignored as any other type is, and only if it is signed', async () => {
+    const payload = JSON.stringify({
+      id: `evt_test_${randomUUID()}`,
+      object: 'v2.core.event',
+      type: 'v2.core.account_link.returned',
+      livemode: false,
+      created: new Date().toISOString(),
+      related_object: { id: 'acct_1', type: 'v2.core.account', url: '/v2/core/accounts/acct_1' },
+    });
+    const answer = await post(payload, signatureOf(payload, secret, nowSeconds()));
+    expect([answer.status, answer.body]).toEqual([200, { status: 'success' }]);
+    const forged = await post(payload, signatureOf(payload, 'whsec_stranger', nowSeconds()));
+    expect([forged.status, forged.body.code]).toEqual([400, 'invalid_signature']);
+    const nameless = JSON.stringify({ object: 'v2.core.event' });
+    const refused = await post(nameless, signatureOf(nameless, secret, nowSeconds()));
+    expect([refused.status, refused.body.code]).toEqual([400, 'invalid_payload']);
+  });
+
   test.each([
     ['301 s old', -302],
     ['301 s ahead', 302],
