@@ -138,7 +138,6 @@ function faultOf(issue: z.core.$ZodIssue, given: Record<string, unknown>): strin
 }
 
 function buildConfig(env: Settings) {
-  const base = `http://localhost:${env.PORT}`;
   return {
     debug: env.DEBUG,
     logLevel: env.LOG_LEVEL,
@@ -167,8 +166,9 @@ function buildConfig(env: Settings) {
       // The emulator's address as a browser reaches it, where that differs from ours.
       browserBase: env.STRIPE_BROWSER_BASE ?? env.STRIPE_API_BASE,
       livemode: env.STRIPE_SECRET_KEY.includes('_live_'),
-      successUrl: env.STRIPE_CALLBACK_SUCCESS_URL ?? `${base}/payment/success`,
-      cancelUrl: env.STRIPE_CALLBACK_CANCEL_URL ?? `${base}/payment/cancel`,
+      // Pages of our own are named by their path: under which name a browser finds us is not known here.
+      successUrl: env.STRIPE_CALLBACK_SUCCESS_URL ?? '/payment/success',
+      cancelUrl: env.STRIPE_CALLBACK_CANCEL_URL ?? '/payment/cancel',
     },
     auth: { secretKeys: env.SECRET_KEY ?? [debugSecret] },
     cleanupToken: env.CLEANUP_TOKEN,

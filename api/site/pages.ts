@@ -56,7 +56,7 @@ export function paymentPage(outcome: 'success' | 'cancel'): string {
         }
       : {
           title: 'Payment cancelled',
-          line: 'Nothing was charged. The slot stays yours until its hold ends, so you can still pay for it.',
+          line: 'The slot stays yours until its hold ends, so you can still pay for it.',
         };
   return document({
     title: text.title,

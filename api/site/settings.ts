@@ -14,6 +14,9 @@ export interface SiteSettings {
     /** An emulator that takes card numbers itself; `apiBase` without a slash at its end. */
     | { kind: 'emulator'; publishableKey: string; apiBase: string }
     | { kind: 'none' };
+  /** The pages after payment; a path is one of ours, an address is the operator's. Each is told `?booking=ID`. */
+  successUrl: string;
+  cancelUrl: string;
   /** The account that exists in debug only. */
   demo: { email: string; password: string } | null;
 }
@@ -27,6 +30,8 @@ export function siteSettings(config: Config): SiteSettings {
     horizonDays: config.horizonDays,
     debug: config.debug,
     payment: paymentOf(config.stripe),
+    successUrl: config.stripe.successUrl,
+    cancelUrl: config.stripe.cancelUrl,
     demo: config.debug && guest ? { email: guest.email, password: demoPassword } : null,
   };
 }

@@ -125,6 +125,38 @@ describe('a guest in a browser', () => {
     await deskSays(guest, 'Confirmed');
   });
 
+  test('who leaves the payment form is led to the page for that, and pays later from my bookings', async () => {
+    const page = await guest.context().newPage();
+    await openDay(page, home(), 'Conference Room A', 4);
+    await hold(page, '11:00');
+    await deskSays(page, 'Pay to confirm');
+    await page.getByRole('link', { name: 'Pay later' }).click();
+    await page.getByRole('heading', { name: 'Payment cancelled' }).waitFor();
+    expect(page.url()).toMatch(/\/payment\/cancel\?booking=\d+$/);
+    await page.getByRole('link', { name: 'My bookings' }).click();
+    await row(page, '11:00–11:30').getByRole('button', { name: /^Pay/ }).click();
+    await pay(page, 'pays');
+    await deskSays(page, 'Confirmed');
+    await page.close();
+  });
+
+  test('is led to the page that the operator has for paid bookings, if there is one', async () => {
+    const page = await guest.context().newPage();
+    const own = `${machine.apiUrl}/payment/success?from=shop`;
+    // What the settings would say; the page's scripts run after this.
+    await page.addInitScript(`document.addEventListener('readystatechange', () => {
+      const tag = document.querySelector('meta[name="site-settings"]');
+      if (tag) tag.content = JSON.stringify({ ...JSON.parse(tag.content), successUrl: '${own}' });
+    }, { once: true })`);
+    await openDay(page, home(), 'Conference Room A', 4);
+    await hold(page, '12:00');
+    await deskSays(page, 'Pay to confirm');
+    await pay(page, 'pays');
+    await page.getByRole('heading', { name: 'Confirmed' }).waitFor();
+    expect(page.url()).toMatch(/\/payment\/success\?from=shop&booking=\d+$/);
+    await page.close();
+  });
+
   test('cancels a paid booking after being asked, and gets the money back', async () => {
     const booking = row(guest, '14:00–14:30');
     await booking.getByRole('button', { name: /^Cancel/ }).click();

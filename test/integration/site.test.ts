@@ -164,6 +164,22 @@ describe('what the booking page is told', () => {
     });
   });
 
+  test('the pages after payment: ours, unless the operator has his own', async () => {
+    const told = async (page: Response) => (await page.text()).replaceAll('&quot;', '"');
+    await withSite({}, async (page) => {
+      expect(await told(page)).toContain('"successUrl":"/payment/success","cancelUrl":"/payment/cancel"');
+    });
+    const own = {
+      STRIPE_CALLBACK_SUCCESS_URL: 'https://shop.example/paid',
+      STRIPE_CALLBACK_CANCEL_URL: 'https://shop.example/left',
+    };
+    await withSite(own, async (page) => {
+      expect(await told(page)).toContain(
+        '"successUrl":"https://shop.example/paid","cancelUrl":"https://shop.example/left"',
+      );
+    });
+  });
+
   test('without a publishable key: no way to pay, and no other host is allowed', async () => {
     await withSite({}, async (page) => {
       expect(policyOf(page)['connect-src']).toBe("'self'");

@@ -44,7 +44,7 @@ describe('the defaults', () => {
       freeCancelHours: 24,
       horizonDays: 365,
       limits: { openHolds: 5 },
-      stripe: { livemode: false, successUrl: 'http://localhost:8000/payment/success' },
+      stripe: { livemode: false, successUrl: '/payment/success', cancelUrl: '/payment/cancel' },
     });
   });
 

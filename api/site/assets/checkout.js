@@ -29,7 +29,7 @@ export function createCheckout({ booking, call, onPaid, onChallenge }) {
     onPaid,
     onChallenge,
     label: `Pay ${money(booking.total_amount, booking.currency)}`,
-    returnUrl: `${location.origin}/payment/success?booking=${booking.id}`,
+    returnUrl: pageAfter(settings.successUrl, booking),
   };
   const { payment } = settings;
   switch (payment.kind) {
@@ -44,6 +44,17 @@ export function createCheckout({ booking, call, onPaid, onChallenge }) {
         'This service takes no payments in the browser: its publishable key is not set.',
       );
   }
+}
+
+/**
+ * The address of a page after payment, which is told of the booking.
+ * @param {string} page `successUrl` or `cancelUrl` of the settings
+ * @param {import('./api.js').Booking} booking
+ */
+export function pageAfter(page, booking) {
+  const url = new URL(page, location.origin);
+  url.searchParams.set('booking', String(booking.id));
+  return url.href;
 }
 
 /**

@@ -69,7 +69,7 @@ export function createDesk({ place, session, slots, askSignIn, onBookingsChange 
 
   /** @param {Booking} booking */
   function showPayment(booking) {
-    const payment = createPayment({ booking, call: session.call, onEnded, onLater: again });
+    const payment = createPayment({ booking, call: session.call, onEnded });
     place.replaceChildren(title('Pay to confirm'), ...payment.parts);
     stop = payment.stop;
   }

@@ -1,6 +1,7 @@
-import { createChallenge, createCheckout } from './checkout.js';
+import { createChallenge, createCheckout, pageAfter } from './checkout.js';
 import { facts, h, repeat, whileBusy } from './dom.js';
 import { countdown, factsOf } from './format.js';
+import { settings } from './settings.js';
 
 /** @typedef {import('./api.js').Booking} Booking */
 
@@ -13,9 +14,8 @@ const pollMs = 1_500;
  * @param {Booking} parts.booking
  * @param {import('./api.js').Call} parts.call
  * @param {(booking: Booking, attempted: boolean) => void} parts.onEnded `attempted`: the customer has tried to pay
- * @param {() => void} parts.onLater
  */
-export function createPayment({ booking, call, onEnded, onLater }) {
+export function createPayment({ booking, call, onEnded }) {
   const hold = createHoldLine(booking.hold_seconds_left);
   const stage = createStage({ booking, call });
   const message = h('p', { class: 'notice bad', role: 'alert', hidden: true });
@@ -36,7 +36,7 @@ export function createPayment({ booking, call, onEnded, onLater }) {
     }
   }
 
-  const later = h('button', { type: 'button', class: 'link', onclick: onLater }, 'Pay later, book another');
+  const later = h('a', { href: pageAfter(settings.cancelUrl, booking) }, 'Pay later, book another');
   const cancel = h(
     'button',
     { type: 'button', class: 'link', onclick: () => void whileBusy(cancel, giveUp) },
@@ -94,6 +94,8 @@ function createStage({ booking, call }) {
 
   function onPaid() {
     attempted = true;
+    // Our own page would say no more than this one does.
+    if (!settings.successUrl.startsWith('/')) location.assign(pageAfter(settings.successUrl, booking));
     place.replaceChildren(
       h('p', { class: 'notice good busy', role: 'status' }, 'Paid. Waiting for the confirmation …'),
     );
