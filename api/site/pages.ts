@@ -17,6 +17,7 @@ export function bookingPage(settings: SiteSettings): string {
     body: `${topBar()}
 <main id="main" tabindex="-1">
   ${noScript}
+  <p id="account-notice" class="notice bad" role="alert" hidden></p>
   <p id="page-notice" class="notice bad" role="alert" hidden></p>
   <div class="booking">
     <div class="choice">

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import axe from 'axe-core';
-import type { BrowserContext, Page } from 'playwright-core';
+import type { BrowserContext, Page, Route } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { startChromium } from '../../dev/chromium.ts';
 import { deskSays, hold, openDay, pay, signUp, slot } from './guest.ts';
@@ -205,6 +205,81 @@ describe('a guest in a browser', () => {
     await slot(onlooker, '12:00', 'free').waitFor();
     expect(await slot(onlooker, '12:00').isEnabled()).toBe(true);
   }, 50_000);
+});
+
+describe('signing out', () => {
+  let page: Page;
+  let email: string;
+  const logout = '**/api/logout/';
+  beforeAll(async () => {
+    page = await somebody();
+    email = newEmail();
+    await openDay(page, home(), 'Studio B', 9);
+    await hold(page, '09:00');
+    await signUp(page, email);
+    await deskSays(page, 'Pay to confirm');
+    await pay(page, 'pays');
+    await deskSays(page, 'Confirmed');
+    await row(page, '09:00–09:30').waitFor();
+  });
+  afterAll(() => page.context().close());
+
+  test('that fails is told, and the guest is still signed in, after a reload too', async () => {
+    await page.route(logout, (route) => route.abort());
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.getByRole('alert').filter({ hasText: 'You are still signed in' }).waitFor();
+    expect(await axeFaults(page)).toEqual([]);
+    await row(page, '09:00–09:30').waitFor();
+    await page.reload();
+    await row(page, '09:00–09:30').waitFor();
+    await page.unroute(logout);
+  });
+
+  test('is tried again when the first attempt gets no answer, and lasts', async () => {
+    await page.route(logout, (route) => route.abort(), { times: 1 });
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.getByRole('button', { name: 'Sign in' }).waitFor();
+    await page.reload();
+    await page.getByRole('button', { name: 'Sign in' }).waitFor();
+    expect(await page.locator('#mine').isVisible()).toBe(false);
+  });
+
+  test('leaves nothing to the next person in the same tab, not even an answer that was on its way', async () => {
+    await openDay(page, home(), 'Studio B', 9);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('E-mail').fill(email);
+    await dialog.getByLabel('Password').fill('correct horse');
+    await dialog.getByRole('button', { name: 'Sign in' }).click();
+    await row(page, '09:00–09:30').waitFor();
+    await row(page, '09:00–09:30')
+      .getByRole('button', { name: /^Cancel/ })
+      .click();
+    await slot(page, '11:00').click();
+    await page.getByLabel('Special requests').fill('a table for my secret guest');
+
+    let deliver = () => {};
+    const list = /\/api\/bookings\/\?/;
+    await new Promise<void>((onItsWay) => {
+      const delay = async (route: Route) => {
+        const answer = await route.fetch();
+        onItsWay();
+        await new Promise<void>((resolve) => (deliver = resolve));
+        await route.fulfill({ response: answer });
+      };
+      void page.route(list, delay, { times: 1 });
+    });
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    expect(await page.locator('#mine').textContent()).toBe('');
+    expect(await page.getByLabel('Special requests').inputValue()).toBe('');
+    await signUp(page, newEmail());
+    await page.locator('#mine', { hasText: 'None yet.' }).waitFor();
+    deliver();
+    await page.waitForTimeout(1_000);
+    expect(await page.locator('#mine').textContent()).toBe('My bookingsNone yet.');
+    expect(await page.getByLabel('Special requests').inputValue()).toBe('');
+  });
 });
 
 describe('no page has a serious or critical fault for axe-core', () => {

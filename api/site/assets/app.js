@@ -1,6 +1,6 @@
 import { request } from './api.js';
 import { createDesk } from './desk.js';
-import { byId, h } from './dom.js';
+import { byId, h, whileBusy } from './dom.js';
 import { createMyBookings } from './my-bookings.js';
 import { showRooms } from './rooms.js';
 import { createSession } from './session.js';
@@ -44,21 +44,35 @@ const mine = createMyBookings({
   },
 });
 
-function showNotice(refusal) {
-  const notice = byId('page-notice');
+/**
+ * @param {Error | null} refusal null takes back what was said
+ * @param {string} [place] the id of a notice
+ */
+function showNotice(refusal, place = 'page-notice') {
+  const notice = byId(place);
   notice.hidden = refusal === null;
   notice.textContent = refusal?.message ?? '';
 }
 
+async function signOut() {
+  showNotice(null, 'account-notice');
+  try {
+    await session.signOut();
+  } catch (refusal) {
+    showNotice(new Error(`You are still signed in. ${refusal.message}`), 'account-notice');
+  }
+}
+
 function showAccount() {
-  const signOut = h(
+  showNotice(null, 'account-notice');
+  const out = h(
     'button',
-    { type: 'button', class: 'quiet', onclick: () => void session.signOut() },
+    { type: 'button', class: 'quiet', onclick: () => void whileBusy(out, signOut) },
     'Sign out',
   );
   const open = h('button', { type: 'button', class: 'quiet', onclick: () => void signIn.ask() }, 'Sign in');
   byId('account').replaceChildren(
-    ...(session.signedIn() ? [h('span', { class: 'me' }, session.email()), signOut] : [open]),
+    ...(session.signedIn() ? [h('span', { class: 'me' }, session.email()), out] : [open]),
   );
   mine.follow();
   if (!session.signedIn()) desk.signedOut();

@@ -1,9 +1,12 @@
 import { createChoiceForm } from './choice-form.js';
-import { facts, h, repaint } from './dom.js';
+import { facts, fillIn, h, repaint } from './dom.js';
 import { factsOf } from './format.js';
 import { createPayment } from './payment.js';
 
 /** @typedef {import('./api.js').Booking} Booking */
+
+/** What a form begins with, by the ids of its fields. */
+const blank = { guests: '1', requests: '' };
 
 const title = (text) => h('h2', { id: 'desk-title' }, text);
 
@@ -23,7 +26,7 @@ export function createDesk({ place, session, slots, askSignIn, onBookingsChange 
   let stop = () => {};
   let lastChoice = '';
   // Kept over repainting: what was typed.
-  const draft = { guests: '1', requests: '' };
+  const draft = { ...blank };
 
   function leave() {
     stop();
@@ -101,7 +104,11 @@ export function createDesk({ place, session, slots, askSignIn, onBookingsChange 
       if (shown && shown.status !== 'pending') again();
     },
     signedOut() {
-      if (shown) again();
+      Object.assign(draft, blank);
+      if (shown) return again();
+      // In place: the form may be saying that the session has ended.
+      const form = place.querySelector('form');
+      if (form) fillIn(form, blank);
     },
     /** Another part of the page changed this booking. */
     changed(/** @type {Booking} */ booking) {

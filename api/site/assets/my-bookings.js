@@ -158,7 +158,7 @@ export function createMyBookings({ place, session, onPay, onCancelled }) {
       asking = null;
       onCancelled(after);
     } catch (refusal) {
-      failure = refusal.message;
+      if (asking === booking.id) failure = refusal.message;
     }
     await load();
     paint();
@@ -173,13 +173,17 @@ export function createMyBookings({ place, session, onPay, onCancelled }) {
   }
 
   return {
-    /** Shows the list while somebody is signed in. */
+    /** Shows the list while somebody is signed in; nothing of the one before is left. */
     follow() {
       stop();
       const present = session.signedIn();
       place.hidden = !present;
+      place.replaceChildren();
       bookings = [];
+      next = null;
       pages = 1;
+      asking = null;
+      failure = null;
       painted = '';
       stop = present ? repeat(load, pollMs) : () => {};
     },

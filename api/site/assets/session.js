@@ -19,6 +19,8 @@ export function createSession({ onChange }) {
   let timer;
   /** @type {Promise<boolean> | null} */
   let refreshing = null;
+  // Counts sign-ins and sign-outs: what was asked before one is nobody's to see, or to ask again, after it.
+  let visit = 0;
 
   /**
    * @param {string} access
@@ -33,12 +35,15 @@ export function createSession({ onChange }) {
       () => void refresh().catch(() => {}),
       Math.max(1_000, lifetimeMs(access) - refreshEarlyMs),
     );
-    if (!signedInBefore) onChange();
+    if (signedInBefore) return;
+    visit++;
+    onChange();
   }
 
   function end() {
     const signedInBefore = token !== null;
     token = null;
+    visit++;
     rememberEmail(null);
     clearTimeout(timer);
     if (signedInBefore) onChange();
@@ -51,11 +56,15 @@ export function createSession({ onChange }) {
   }
 
   async function exchangeCookie() {
+    const asker = visit;
     for (let attempt = 1; ; attempt++) {
       try {
-        begin((await request('POST', refreshPath)).access);
+        const { access } = await request('POST', refreshPath);
+        refuseOthers(asker);
+        begin(access);
         return true;
       } catch (refusal) {
+        if (asker !== visit) return false;
         if (refusal.status === 401 || refusal.status === 403) {
           end();
           return false;
@@ -65,6 +74,11 @@ export function createSession({ onChange }) {
         await wait(refusal.retryAfterMs * (0.5 + Math.random()));
       }
     }
+  }
+
+  /** @param {number} asker the visit in which something was asked */
+  function refuseOthers(asker) {
+    if (asker !== visit) throw new Refusal(401, { code: 'signed_out', detail: 'You have signed out.' }, 0);
   }
 
   async function once(method, path, options) {
@@ -97,15 +111,29 @@ export function createSession({ onChange }) {
       const body = { email, password, confirm_password: confirmation };
       await request('POST', '/api/register/', { body });
     },
+    /** @throws Refusal when the session may live on: then its guest is still signed in */
     async signOut() {
-      await once('POST', '/api/logout/', {}).catch(() => {});
+      try {
+        await repeatSafely(() => once('POST', '/api/logout/', {}));
+      } catch (refusal) {
+        // Unless it turned out that the session had ended before.
+        if (token !== null) throw refusal;
+      }
       end();
     },
     /**
      * Every call here is safe to repeat: it reads, or it has a key, or the API says so.
      * @type {import('./api.js').Call}
      */
-    call: (method, path, options = {}) => repeatSafely(() => once(method, path, options)),
+    call(method, path, options = {}) {
+      const asker = visit;
+      return repeatSafely(async () => {
+        refuseOthers(asker);
+        const answer = await once(method, path, options);
+        refuseOthers(asker);
+        return answer;
+      });
+    },
   };
 }
 
