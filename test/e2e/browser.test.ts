@@ -3,6 +3,8 @@ import axe from 'axe-core';
 import type { BrowserContext, Page, Route } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { startChromium } from '../../dev/chromium.ts';
+import { connectStripeControl } from '../../dev/stripe.ts';
+import { emulatorKeys } from '../../dev/stripe/keys.ts';
 import { deskSays, hold, openDay, pay, signUp, slot } from './guest.ts';
 import { createMachine, type Machine } from './npm-start.ts';
 
@@ -54,17 +56,20 @@ const row = (page: Page, time: string) => page.locator('#mine li', { hasText: ti
 
 let sleeper: Page;
 let onlooker: Page;
+/** The bank's page, where the sleeper says nothing. */
+let unanswered: Page;
 
 beforeAll(async () => {
   browser = await startChromium(process.env);
   machine = await createMachine();
   await machine.start({ HOLD_MINUTES: String(holdMinutes) }).says('Ctrl-C stops everything');
-  // Somebody holds a slot and does nothing more; the last but one test sees what becomes of it.
+  // Somebody holds a slot and stops at the bank's page; two tests further down see what becomes of it.
   sleeper = await somebody();
   await openDay(sleeper, home(), 'Studio B', 5);
   await hold(sleeper, '12:00');
   await signUp(sleeper, newEmail());
   await deskSays(sleeper, 'Pay to confirm');
+  [unanswered] = await Promise.all([sleeper.context().waitForEvent('page'), pay(sleeper, 'asks')]);
   onlooker = await somebody();
   await openDay(onlooker, home(), 'Studio B', 5);
   await slot(onlooker, '12:00', 'held').waitFor();
@@ -205,6 +210,22 @@ describe('a guest in a browser', () => {
     await slot(onlooker, '12:00', 'free').waitFor();
     expect(await slot(onlooker, '12:00').isEnabled()).toBe(true);
   }, 50_000);
+
+  test('whose money comes after the hold is told what becomes of it, and sees it confirmed after all', async () => {
+    const page = await sleeper.context().newPage();
+    const id = await row(sleeper, '12:00–12:30').getAttribute('data-booking');
+    await page.goto(`${machine.apiUrl}/payment/success?booking=${id}`);
+    await page.getByRole('heading', { name: 'The hold had ended' }).waitFor();
+    await page.getByText('If it still does, the booking is confirmed when the time is free').waitFor();
+    const emulator = `http://127.0.0.1:${machine.ports.DEV_STRIPE_PORT}`;
+    const stripe = connectStripeControl(emulator, emulatorKeys.STRIPE_SECRET_KEY);
+    const [intentId = ''] = /pi_\w+/.exec(unanswered.url()) ?? [];
+    // Stripe takes money for a PaymentIntent that it had canceled.
+    await stripe.setPaymentIntent(intentId, { status: 'requires_payment_method', canceled_at: null });
+    await stripe.pay(intentId);
+    await page.getByRole('heading', { name: 'Confirmed' }).waitFor();
+    await page.close();
+  });
 });
 
 describe('signing out', () => {

@@ -1,6 +1,6 @@
 import { createChoiceForm } from './choice-form.js';
 import { facts, fillIn, h, repaint } from './dom.js';
-import { factsOf } from './format.js';
+import { factsOf, tooLate } from './format.js';
 import { createPayment } from './payment.js';
 
 /** @typedef {import('./api.js').Booking} Booking */
@@ -160,9 +160,7 @@ function endingOf({ status, payment_status: payment }, attempted) {
     case 'confirmed':
       return ['Confirmed', 'good', 'The room is yours. We look forward to seeing you.'];
     case 'expired': {
-      const late =
-        'The payment did not arrive in time. If it still does, the booking is confirmed when the time is free, or the money goes back in full.';
-      const text = attempted ? late : 'It was not paid in time, so the slot is free for everybody again.';
+      const text = attempted ? tooLate : 'It was not paid in time, so the slot is free for everybody again.';
       return ['The hold has ended', 'wait', text];
     }
     case 'cancelled': {

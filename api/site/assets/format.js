@@ -40,6 +40,10 @@ export function holdLength(minutes) {
   return `${Math.round(minutes)} minutes`;
 }
 
+/** What is said when a hold has ended while money for it may be on its way. */
+export const tooLate =
+  'The payment did not arrive in time. If it still does, the booking is confirmed when the time is free, or the money goes back in full.';
+
 /**
  * What a booking's status means to its guest: a word and a tone.
  * @param {import('./api.js').BookingItem} booking

@@ -1,5 +1,5 @@
 import { byId, facts, repeat } from './dom.js';
-import { factsOf } from './format.js';
+import { factsOf, tooLate } from './format.js';
 import { createSession } from './session.js';
 
 /**
@@ -7,6 +7,8 @@ import { createSession } from './session.js';
  * their booking says.
  */
 const pollMs = 1_500;
+/** Money that comes for a hold that has ended may confirm it after all: so long this page looks for it. */
+const lateMs = 5 * 60_000;
 const query = new URLSearchParams(location.search);
 const id = /^[1-9]\d{0,9}$/.exec(query.get('booking') ?? '')?.[0];
 const session = createSession({ onChange: () => {} });
@@ -16,19 +18,34 @@ const endings = {
   pending: ['Thank you', 'Waiting for your payment to arrive. This page goes on by itself.'],
   confirmed: ['Confirmed', 'Your payment has arrived and the room is yours.'],
   completed: ['Completed', 'This stay is over. Thank you for coming.'],
-  expired: ['The hold had ended', 'The payment came too late. What was charged goes back in full.'],
+  expired: ['The hold had ended', tooLate],
   cancelled: ['Cancelled', 'This booking is cancelled. What was charged goes back as agreed.'],
 };
 
+/**
+ * A heading and a sentence.
+ * @param {import('./api.js').Booking} booking
+ * @returns {[string, string]}
+ */
+function wordsFor({ status, payment_status: payment }) {
+  if (status === 'pending' && query.get('redirect_status') === 'failed') {
+    return [
+      'Not paid',
+      'The payment did not go through. The slot is still held for you: go back and pay with another card.',
+    ];
+  }
+  if (status === 'expired' && payment === 'refunded') {
+    return [
+      'The hold had ended',
+      'The payment came too late, when the time was no longer free. It goes back in full.',
+    ];
+  }
+  return endings[status];
+}
+
 /** @param {import('./api.js').Booking} booking */
 function show(booking) {
-  const failed = booking.status === 'pending' && query.get('redirect_status') === 'failed';
-  const [title, line] = failed
-    ? [
-        'Not paid',
-        'The payment did not go through. The slot is still held for you: go back and pay with another card.',
-      ]
-    : endings[booking.status];
+  const [title, line] = wordsFor(booking);
   byId('title').textContent = title;
   byId('outcome').textContent = line;
   document.title = title;
@@ -37,11 +54,16 @@ function show(booking) {
 
 async function start() {
   if (!id || !(await session.resume())) return;
+  /** @type {number | undefined} */
+  let endedAtMs;
   const stop = repeat(async () => {
     const booking = await session.call('GET', `/api/bookings/${id}/`).catch(() => undefined);
     if (!booking) return;
     show(booking);
-    if (booking.status !== 'pending') stop();
+    if (booking.status === 'pending') return;
+    endedAtMs ??= performance.now();
+    const mayChange = booking.status === 'expired' && booking.payment_status !== 'refunded';
+    if (!mayChange || performance.now() - endedAtMs > lateMs) stop();
   }, pollMs);
 }
 
