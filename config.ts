@@ -65,6 +65,8 @@ const shape = z.object({
 
 type Settings = z.infer<typeof shape>;
 
+/** The embedded emulator's key, which is public: dev/stripe/keys.ts. */
+const emulatorSecretKey = 'sk_test_emulator';
 const debugSecret = 'debug-only-secret-key-that-signs-nothing-real';
 
 /** Rules between settings; each fault names the setting, never its value. */
@@ -78,7 +80,7 @@ function crossFaults(env: Settings): string[] {
   if (keys.some((key) => new Set(key).size < 8)) faults.push('SECRET_KEY: not random enough');
   if (!env.DEBUG) {
     if (keys.includes(debugSecret)) faults.push('SECRET_KEY: the debug key is public');
-    if (env.STRIPE_SECRET_KEY === 'sk_test_emulator')
+    if (env.STRIPE_SECRET_KEY === emulatorSecretKey)
       faults.push('STRIPE_SECRET_KEY: that of the emulator, for DEBUG');
     if (!env.CLEANUP_TOKEN) faults.push('CLEANUP_TOKEN: required (at least 16 characters) unless DEBUG=true');
     if (keys.some((key) => key === env.CLEANUP_TOKEN))
@@ -163,6 +165,7 @@ function buildConfig(env: Settings) {
       publishableKey: env.STRIPE_PUBLISHABLE_KEY,
       webhookSecrets: env.STRIPE_WEBHOOK_SECRET,
       apiBase: env.STRIPE_API_BASE,
+      isEmulated: env.STRIPE_SECRET_KEY === emulatorSecretKey,
       // The emulator's address as a browser reaches it, where that differs from ours.
       browserBase: env.STRIPE_BROWSER_BASE ?? env.STRIPE_API_BASE,
       livemode: env.STRIPE_SECRET_KEY.includes('_live_'),

@@ -36,8 +36,10 @@ export function siteSettings(config: Config): SiteSettings {
   };
 }
 
-function paymentOf({ publishableKey, browserBase: apiBase }: Config['stripe']): SiteSettings['payment'] {
+/** Real cards are typed into Stripe's own form only, whatever address stands between Stripe and us. */
+function paymentOf({ publishableKey, isEmulated, browserBase }: Config['stripe']): SiteSettings['payment'] {
   if (!publishableKey) return { kind: 'none' };
-  if (!apiBase) return { kind: 'stripe', publishableKey };
-  return { kind: 'emulator', publishableKey, apiBase: apiBase.replace(/\/+$/, '') };
+  if (!isEmulated) return { kind: 'stripe', publishableKey };
+  if (!browserBase) return { kind: 'none' };
+  return { kind: 'emulator', publishableKey, apiBase: browserBase.replace(/\/+$/, '') };
 }

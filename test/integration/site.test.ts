@@ -164,6 +164,20 @@ describe('what the booking page is told', () => {
     });
   });
 
+  test('a proxy before Stripe gets no card numbers: the form is Stripe’s all the same', async () => {
+    const proxied = {
+      STRIPE_PUBLISHABLE_KEY: 'pk_live_42',
+      STRIPE_API_BASE: 'https://proxy.example',
+      STRIPE_BROWSER_BASE: 'https://proxy.example',
+    };
+    await withSite(proxied, async (page) => {
+      expect(policyOf(page)['connect-src']).toBe("'self' https://api.stripe.com");
+      const html = await page.text();
+      expect(html).toContain('&quot;kind&quot;:&quot;stripe&quot;');
+      expect(html).not.toContain('proxy.example');
+    });
+  });
+
   test('the pages after payment: ours, unless the operator has his own', async () => {
     const told = async (page: Response) => (await page.text()).replaceAll('&quot;', '"');
     await withSite({}, async (page) => {
