@@ -18,6 +18,8 @@ const file = z.string().transform((path, ctx) => {
     return z.NEVER;
   }
 });
+const data = z.string().transform((text) => Buffer.from(text));
+const plaintext = z.union([flag, z.string().regex(/^\S+:\d+$/)], 'must be true, false or host:port');
 const limit = (fallback: number) => z.coerce.number().int().min(0).max(1_000_000).default(fallback);
 
 const shape = z.object({
@@ -30,10 +32,14 @@ const shape = z.object({
   TEMPORAL_API_KEY: z.string().optional(),
   TEMPORAL_TLS: flag.optional(),
   TEMPORAL_TLS_SERVER_CA_CERT_PATH: file.optional(),
+  TEMPORAL_TLS_SERVER_CA_CERT_DATA: data.optional(),
   TEMPORAL_TLS_CLIENT_CERT_PATH: file.optional(),
+  TEMPORAL_TLS_CLIENT_CERT_DATA: data.optional(),
   TEMPORAL_TLS_CLIENT_KEY_PATH: file.optional(),
+  TEMPORAL_TLS_CLIENT_KEY_DATA: data.optional(),
   TEMPORAL_TLS_SERVER_NAME: z.string().optional(),
-  TEMPORAL_ALLOW_PLAINTEXT: flag.default(false),
+  TEMPORAL_TLS_DISABLE_HOST_VERIFICATION: flag.default(false),
+  TEMPORAL_ALLOW_PLAINTEXT: plaintext.default(false),
   TEMPORAL_TASK_QUEUE: z.string().default('bookings'),
   TEMPORAL_UI_URL: z.url({ protocol: /^https?$/ }).optional(),
   STRIPE_SECRET_KEY: z.string().regex(/^(sk|rk)_/, 'must begin with sk_ or rk_'),
@@ -85,14 +91,33 @@ function crossFaults(env: Settings): string[] {
     if (!env.CLEANUP_TOKEN) faults.push('CLEANUP_TOKEN: required (at least 16 characters) unless DEBUG=true');
     if (keys.some((key) => key === env.CLEANUP_TOKEN))
       faults.push('CLEANUP_TOKEN: must differ from SECRET_KEY');
-    if (!isLoopback(env.TEMPORAL_ADDRESS) && !temporalTls(env) && !env.TEMPORAL_ALLOW_PLAINTEXT) {
+    if (!isLoopback(env.TEMPORAL_ADDRESS) && !temporalTls(env) && !mayBePlain(env)) {
       const cure =
         'set TEMPORAL_TLS, TEMPORAL_API_KEY or, on a private network, TEMPORAL_ALLOW_PLAINTEXT=true';
       faults.push(`TEMPORAL_ADDRESS: a remote server without TLS; ${cure}`);
     }
   }
-  if (Boolean(env.TEMPORAL_TLS_CLIENT_CERT_PATH) !== Boolean(env.TEMPORAL_TLS_CLIENT_KEY_PATH)) {
-    faults.push('TEMPORAL_TLS_CLIENT_CERT_PATH and TEMPORAL_TLS_CLIENT_KEY_PATH: set both or none');
+  return [...faults, ...tlsFaults(env)];
+}
+
+/** `true`, or the one address that may do without: compose names that of its own server. */
+const mayBePlain = ({ TEMPORAL_ALLOW_PLAINTEXT: allowed, TEMPORAL_ADDRESS: address }: Settings) =>
+  allowed === true || allowed === address;
+
+function tlsFaults(env: Settings): string[] {
+  const faults: string[] = [];
+  for (const name of ['SERVER_CA_CERT', 'CLIENT_CERT', 'CLIENT_KEY'] as const) {
+    const [path, text] = [`TEMPORAL_TLS_${name}_PATH`, `TEMPORAL_TLS_${name}_DATA`] as const;
+    if (env[path] && env[text]) faults.push(`${text}: ${path} is set as well`);
+  }
+  const { crt, key } = clientCertificate(env);
+  if (Boolean(crt) !== Boolean(key)) {
+    const missing = crt ? 'TEMPORAL_TLS_CLIENT_KEY' : 'TEMPORAL_TLS_CLIENT_CERT';
+    faults.push(`${missing}_PATH: a certificate and its key: set both or none (_PATH or _DATA)`);
+  }
+  if (env.TEMPORAL_TLS_DISABLE_HOST_VERIFICATION) {
+    const cure = 'say which name the certificate has by TEMPORAL_TLS_SERVER_NAME';
+    faults.push(`TEMPORAL_TLS_DISABLE_HOST_VERIFICATION: Temporal's client cannot do that; ${cure}`);
   }
   return faults;
 }
@@ -102,16 +127,23 @@ function isLoopback(address: string): boolean {
   return host === 'localhost' || host === '::1' || host.startsWith('127.');
 }
 
+const clientCertificate = (env: Settings) => ({
+  crt: env.TEMPORAL_TLS_CLIENT_CERT_PATH ?? env.TEMPORAL_TLS_CLIENT_CERT_DATA,
+  key: env.TEMPORAL_TLS_CLIENT_KEY_PATH ?? env.TEMPORAL_TLS_CLIENT_KEY_DATA,
+});
+
+/**
+ * As Temporal's own tools read it: whatever is said about TLS, or an API key, turns it on, unless it is switched off
+ * (https://docs.temporal.io/references/client-environment-configuration).
+ */
 function temporalTls(env: Settings) {
-  const asked = env.TEMPORAL_TLS ?? Boolean(env.TEMPORAL_API_KEY || env.TEMPORAL_TLS_CLIENT_CERT_PATH);
-  if (!asked) return undefined;
-  const crt = env.TEMPORAL_TLS_CLIENT_CERT_PATH;
-  const key = env.TEMPORAL_TLS_CLIENT_KEY_PATH;
+  const ca = env.TEMPORAL_TLS_SERVER_CA_CERT_PATH ?? env.TEMPORAL_TLS_SERVER_CA_CERT_DATA;
+  const { crt, key } = clientCertificate(env);
+  const name = env.TEMPORAL_TLS_SERVER_NAME;
+  if (!(env.TEMPORAL_TLS ?? Boolean(env.TEMPORAL_API_KEY ?? ca ?? crt ?? name))) return undefined;
   return {
-    ...(env.TEMPORAL_TLS_SERVER_CA_CERT_PATH && {
-      serverRootCACertificate: env.TEMPORAL_TLS_SERVER_CA_CERT_PATH,
-    }),
-    ...(env.TEMPORAL_TLS_SERVER_NAME && { serverNameOverride: env.TEMPORAL_TLS_SERVER_NAME }),
+    ...(ca && { serverRootCACertificate: ca }),
+    ...(name && { serverNameOverride: name }),
     ...(crt && key && { clientCertPair: { crt, key } }),
   };
 }

@@ -47,7 +47,8 @@ export function createWorkflowClient(settings: Config['temporal']) {
   const { namespace, taskQueue } = settings;
   const connection = Connection.lazy({
     address: settings.address,
-    ...(settings.tls && { tls: settings.tls }),
+    // Said either way: an API key alone would make the client turn it on.
+    tls: settings.tls ?? false,
     ...(settings.apiKey && { apiKey: settings.apiKey }),
     // Its own ten attempts wait past the deadline: the pause between two of them is not cut short by it.
     interceptors: [makeGrpcRetryInterceptor(defaultGrpcRetryOptions({ maxAttempts: 3 }))],

@@ -62,7 +62,8 @@ async function connectWhenReady(temporal: Config['temporal'], log: Logger): Prom
     try {
       return await NativeConnection.connect({
         address: temporal.address,
-        ...(temporal.tls && { tls: temporal.tls }),
+        // Said either way: an API key alone would make the client turn it on.
+        tls: temporal.tls ?? false,
         ...(temporal.apiKey && { apiKey: temporal.apiKey }),
       });
     } catch (error) {

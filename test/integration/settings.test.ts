@@ -171,3 +171,15 @@ describe('the settings of production', () => {
     expect(answers.some(({ status }) => status === 401)).toBe(true);
   });
 });
+
+test('TEMPORAL_TLS=false with an API key: Temporal is spoken to in plaintext, as it says', async () => {
+  const system = await startSystem({
+    settings: { TEMPORAL_API_KEY: 'a key for a proxy', TEMPORAL_TLS: 'false' },
+  });
+  try {
+    const { body } = await system.call('GET', '/readyz');
+    expect(body).toMatchObject({ temporal: 'ok', worker: 'ok' });
+  } finally {
+    await system.stop();
+  }
+});

@@ -216,6 +216,16 @@ describe('settings', () => {
     }
   });
 
+  it('allow plaintext to the Temporal between the containers, and to no other', () => {
+    const start = (change: Record<string, string>) =>
+      loadConfig(environmentOf(base.services['api'], { ...productionEnv, ...change }));
+    expect(start({}).temporal).toMatchObject({ address: 'temporal:7233', tls: undefined });
+    const elsewhere = { TEMPORAL_ADDRESS: 'temporal.example:7233' };
+    expect(() => start(elsewhere)).toThrow('TEMPORAL_ADDRESS: a remote server without TLS');
+    expect(start({ ...elsewhere, TEMPORAL_API_KEY: 'key' }).temporal.tls).toEqual({});
+    expect(start({ ...elsewhere, TEMPORAL_ALLOW_PLAINTEXT: 'true' }).temporal.tls).toBeUndefined();
+  });
+
   it('that are missing in production are named, each of them', () => {
     const { SECRET_KEY: _, CLEANUP_TOKEN: __, STRIPE_SECRET_KEY: ___, ...rest } = productionEnv;
     const start = () => loadConfig(environmentOf(base.services['api'], rest));

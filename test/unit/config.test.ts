@@ -212,6 +212,56 @@ describe('TM-15 Temporal outside this machine', () => {
     expect(tls?.clientCertPair).toEqual({ crt: Buffer.from('a certificate'), key: Buffer.from('a key') });
   });
 
+  test('certificates and keys may be given as text, in place of their files', () => {
+    const { tls } = loadConfig({
+      ...remote,
+      TEMPORAL_TLS_SERVER_CA_CERT_DATA: 'an authority',
+      TEMPORAL_TLS_CLIENT_CERT_DATA: 'a certificate',
+      TEMPORAL_TLS_CLIENT_KEY_PATH: join(dir, 'client.key'),
+    }).temporal;
+    expect(tls).toEqual({
+      serverRootCACertificate: Buffer.from('an authority'),
+      clientCertPair: { crt: Buffer.from('a certificate'), key: Buffer.from('a key') },
+    });
+    const twice = {
+      TEMPORAL_TLS_SERVER_CA_CERT_DATA: 'x',
+      TEMPORAL_TLS_SERVER_CA_CERT_PATH: join(dir, 'client.pem'),
+    };
+    expect(namesOf({ ...remote, ...twice })).toEqual(['TEMPORAL_TLS_SERVER_CA_CERT_DATA']);
+    expect(namesOf({ ...remote, TEMPORAL_TLS_CLIENT_KEY_DATA: 'a key' })).toContain(
+      'TEMPORAL_TLS_CLIENT_CERT_PATH',
+    );
+  });
+
+  test.each([
+    [
+      'TEMPORAL_TLS_SERVER_CA_CERT_DATA',
+      'an authority',
+      { serverRootCACertificate: Buffer.from('an authority') },
+    ],
+    ['TEMPORAL_TLS_SERVER_NAME', 'temporal.internal', { serverNameOverride: 'temporal.internal' }],
+  ])('%s alone turns TLS on, unless TEMPORAL_TLS=false', (name, value, tls) => {
+    expect(loadConfig({ ...remote, [name]: value }).temporal.tls).toEqual(tls);
+    expect(loadConfig({ ...debug, [name]: value, TEMPORAL_TLS: 'false' }).temporal.tls).toBeUndefined();
+  });
+
+  test('a server that is not verified is refused, not quietly verified', () => {
+    const lax = { ...remote, TEMPORAL_TLS: 'true', TEMPORAL_TLS_DISABLE_HOST_VERIFICATION: 'true' };
+    expect(faultsOf(lax).join()).toMatch(
+      /^TEMPORAL_TLS_DISABLE_HOST_VERIFICATION: .*TEMPORAL_TLS_SERVER_NAME/,
+    );
+    expect(faultsOf({ ...lax, TEMPORAL_TLS_DISABLE_HOST_VERIFICATION: 'false' })).toEqual([]);
+  });
+
+  test('plaintext may be allowed for one address', () => {
+    const allowed = { TEMPORAL_ALLOW_PLAINTEXT: 'temporal.example:7233' };
+    expect(loadConfig({ ...remote, ...allowed }).temporal.tls).toBeUndefined();
+    expect(namesOf({ ...remote, ...allowed, TEMPORAL_ADDRESS: 'other.example:7233' })).toEqual([
+      'TEMPORAL_ADDRESS',
+    ]);
+    expect(namesOf({ ...remote, TEMPORAL_ALLOW_PLAINTEXT: 'perhaps' })).toEqual(['TEMPORAL_ALLOW_PLAINTEXT']);
+  });
+
   test('in debug plain is enough', () => {
     expect(faultsOf({ ...debug, TEMPORAL_ADDRESS: 'temporal:7233' })).toEqual([]);
   });
