@@ -20,6 +20,8 @@ export interface StripeEmulatorOptions {
   port?: number;
   /** 127.0.0.1 unless given. */
   host?: string;
+  /** Where a browser reaches it, for the pages that it leads to; without it, where it listens. */
+  browserUrl?: string;
   /** Keeps everything over restarts and SIGKILL; without it the state lives in memory. */
   stateFile?: string;
   /** Where events are sent; may be set later with `control.setWebhookUrl`. */
@@ -62,7 +64,11 @@ export async function startStripe(options: StripeEmulatorOptions = {}): Promise<
   const faults = createFaults();
   let latencyMs = 0;
   let url = '';
-  const world: World = { tables, emit: createEmit(tables, webhooks.enqueue), url: () => url };
+  const world: World = {
+    tables,
+    emit: createEmit(tables, webhooks.enqueue),
+    url: () => options.browserUrl ?? url,
+  };
   const control = createControl({ world, webhooks, faults, setLatency: (ms) => (latencyMs = ms) });
   const api = createApi({
     world,

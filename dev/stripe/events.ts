@@ -10,7 +10,7 @@ export interface World {
   tables: Tables;
   /** Records an event with the object as it is now and queues it for the webhook endpoint. */
   emit(type: string, object: { id: string; livemode?: boolean }, cause: Cause): StripeEvent;
-  /** Base address of this emulator, for the pages that it serves. */
+  /** Base address of this emulator as a browser reaches it, for the pages that it serves. */
   url(): string;
 }
 

@@ -208,6 +208,18 @@ describe('settings', () => {
     );
   });
 
+  it('of another port for the emulator lead browsers there, to the page of the bank too', () => {
+    const env = { ...exampleEnv(), DEV_STRIPE_PORT: '15000' };
+    const { browserBase, apiBase } = loadConfig(environmentOf(merged['api'], env)).stripe;
+    expect({ browserBase, apiBase }).toEqual({
+      browserBase: 'http://localhost:15000',
+      apiBase: 'http://stripe:14242',
+    });
+    const stripe = environmentOf(merged['stripe'], env);
+    expect(stripe).toMatchObject({ STRIPE_BROWSER_BASE: browserBase, DEV_STRIPE_PORT: '14242' });
+    expect(merged['stripe']?.ports?.map((port) => interpolate(port, env))).toEqual(['127.0.0.1:15000:14242']);
+  });
+
   it('of a production start the service without the emulator file', () => {
     for (const name of ['api', 'worker']) {
       const config = loadConfig(environmentOf(base.services[name], productionEnv));

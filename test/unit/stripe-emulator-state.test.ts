@@ -172,6 +172,22 @@ test('as a process: SIGKILL in the middle of requests loses nothing that was ans
   }
 });
 
+test('a process in a container leads the customer to the address that a browser reaches', async () => {
+  const emulator = await spawnMain({
+    DATA_DIR: folder,
+    DEV_STRIPE_HOST: '0.0.0.0',
+    STRIPE_BROWSER_BASE: 'http://localhost:15000/',
+  });
+  running.push({ stop: async () => emulator.process.kill('SIGKILL') });
+  const intent = await clientOf(emulator).paymentIntents.create({
+    ...PARAMS,
+    confirm: true,
+    payment_method: 'pm_card_threeDSecure2Required',
+    return_url: 'http://localhost:8000/payment/success',
+  });
+  expect(intent.next_action?.redirect_to_url?.url).toMatch(/^http:\/\/localhost:15000\/_emulator\/3ds\/pi_/);
+});
+
 function eventIntents(receiver: Awaited<ReturnType<typeof startReceiver>>): string[] {
   return receiver.received.map(({ event }) => (event.data.object as { id: string }).id);
 }
