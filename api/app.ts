@@ -8,6 +8,7 @@ import { mount } from './http/mount.ts';
 import { printOpenApi } from './http/openapi.ts';
 import { problemMiddleware } from './http/problems.ts';
 import { limitRequests } from './http/rate-limit.ts';
+import { isAt, refuseOtherMethods } from './http/reading.ts';
 import { isPanelPath, panel } from './panel/index.tsx';
 import { serveMetrics } from './metrics.ts';
 import { listRoutes } from './routes.ts';
@@ -68,10 +69,11 @@ function allowOrigins(origins: readonly string[]): Koa.Middleware {
 function serveDocument(print: () => unknown): Koa.Middleware {
   let printed = { day: '', text: '' };
   return async (ctx, next) => {
-    if (ctx.path !== '/openapi.json' || ctx.method !== 'GET') return next();
+    if (!isAt(ctx, '/openapi.json')) return next();
+    ctx.state['route'] = '/openapi.json';
+    refuseOtherMethods(ctx);
     const day = new Date().toISOString().slice(0, 10);
     if (printed.day !== day) printed = { day, text: JSON.stringify(print()) };
-    ctx.state['route'] = '/openapi.json';
     ctx.type = 'application/json';
     ctx.body = printed.text;
   };

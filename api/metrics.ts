@@ -3,8 +3,8 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { Db } from '../db/knex.ts';
 import { rows } from '../db/knex.ts';
 import { outboxDepth } from '../db/outbox.ts';
-import { Problem } from '../domain/problems.ts';
 import { requireToken } from './http/bearer-token.ts';
+import { isAt, refuseOtherMethods } from './http/reading.ts';
 import type { Relay } from './relay.ts';
 
 interface Sources {
@@ -157,12 +157,10 @@ function createMoveReader(db: Db) {
 /** Serves `/metrics`; with a token, to its bearer only. */
 export function serveMetrics(metrics: Metrics, token: string | undefined): Middleware {
   return async (ctx, next) => {
-    if (ctx.path !== '/metrics') return next();
+    if (!isAt(ctx, '/metrics')) return next();
     ctx.state['route'] = '/metrics';
     requireToken(ctx, token, 'METRICS_TOKEN');
-    if (ctx.method !== 'GET' && ctx.method !== 'HEAD') {
-      throw new Problem('method_not_allowed', { headers: { Allow: 'GET, HEAD' } });
-    }
+    refuseOtherMethods(ctx);
     ctx.type = metrics.contentType;
     ctx.body = await metrics.print();
   };

@@ -98,7 +98,7 @@ async function serve(
 async function serveSignIn(ctx: Context, deps: Deps, sessions: PanelSessions, method: string): Promise<void> {
   ctx.state['route'] = `${root}/sign-in`;
   if (method === 'GET') return showSignIn(ctx, sessions, { status: 200 });
-  if (method !== 'POST') throw new Problem('method_not_allowed', { headers: { Allow: 'GET, POST' } });
+  if (method !== 'POST') throw new Problem('method_not_allowed', { headers: { Allow: 'GET, HEAD, POST' } });
   const form = await readForm(ctx);
   sessions.checkFormToken(ctx, undefined, form['csrf']);
   await signIn(ctx, deps, sessions, form);
@@ -112,8 +112,8 @@ function findRoute(routes: readonly PanelRoute[], method: string, path: string) 
   const found = matches.find(({ route }) => route.method === method);
   if (found) return found;
   if (matches.length === 0) throw new Problem('not_found');
-  const allow = matches.map(({ route }) => route.method).join(', ');
-  throw new Problem('method_not_allowed', { headers: { Allow: allow } });
+  const allow = matches.flatMap(({ route }) => (route.method === 'GET' ? ['GET', 'HEAD'] : [route.method]));
+  throw new Problem('method_not_allowed', { headers: { Allow: allow.join(', ') } });
 }
 
 /** The numbers that a path has where its pattern says `:id`; undefined when it is another path. */

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Context, Middleware } from 'koa';
 import type { Config } from '../../config.ts';
-import { Problem } from '../../domain/problems.ts';
+import { refuseOtherMethods } from '../http/reading.ts';
 import { createFiles } from './files.ts';
 import { bookingPage, docsPage, paymentPage, problemsPage } from './pages.ts';
 import { bookingPolicy, docsPolicy, plainPolicy } from './policy.ts';
@@ -64,11 +64,6 @@ function isSitePath(path: string): boolean {
   return (
     path === '/' || path.startsWith('/site/') || path.startsWith('/docs') || path.startsWith('/payment/')
   );
-}
-
-function refuseOtherMethods(ctx: Context): void {
-  if (ctx.method === 'GET' || ctx.method === 'HEAD') return;
-  throw new Problem('method_not_allowed', { detail: 'Use GET.', headers: { Allow: 'GET, HEAD' } });
 }
 
 function servePage(ctx: Context, { html, policy }: Page): void {

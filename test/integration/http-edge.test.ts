@@ -49,6 +49,27 @@ describe('the edge', () => {
     expect(sorted(answer.headers.get('Allow'))).toEqual(sorted(allow));
   });
 
+  test.each([
+    '/livez',
+    '/readyz',
+    '/metrics',
+    '/openapi.json',
+    '/docs',
+    '/payment/success',
+    '/payment/cancel',
+  ])('HT-01 %s is read with a slash and without one, and nothing else', async (path) => {
+    for (const form of [path, `${path}/`]) {
+      for (const method of ['GET', 'HEAD']) {
+        expect([method, form, (await system.call(method, form)).status]).toEqual([method, form, 200]);
+      }
+      for (const method of ['POST', 'PUT', 'DELETE']) {
+        const answer = await system.call(method, form);
+        expectProblem(answer, 'method_not_allowed');
+        expect(answer.headers.get('Allow')?.split(', ').sort()).toEqual(['GET', 'HEAD']);
+      }
+    }
+  });
+
   test.each(['{', '{"room_id":', 'nonsense', '"text"', '[1,]', '{"a":1}x', 'null'])(
     'HT-01 the body %s is refused',
     async (body) => {

@@ -54,9 +54,12 @@ describe('who gets into the staff panel', () => {
     expect((await browser.get('/admin/nothing')).status).toBe(404);
     expect((await browser.get('/admin/bookings/4294967299')).status).toBe(404);
     expect((await browser.get('/admin/users/0')).status).toBe(404);
-    expect(
-      (await browser.request('PUT', '/admin/rooms', { headers: { 'Sec-Fetch-Site': 'same-origin' } })).status,
-    ).toBe(405);
+    for (const form of ['/admin', '/admin/', '/admin/sign-in']) {
+      expect([form, (await browser.get(form)).status]).toEqual([form, 200]);
+      const put = await browser.request('PUT', form, { headers: { 'Sec-Fetch-Site': 'same-origin' } });
+      expect([form, put.status]).toEqual([form, 405]);
+      expect(put.headers.get('allow')).toBe(form === '/admin/sign-in' ? 'GET, HEAD, POST' : 'GET, HEAD');
+    }
   });
 
   test('HT-09 a page loads nothing from elsewhere, runs no script, cannot be framed, cached or sniffed', async () => {
