@@ -1,18 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ApplicationFailure } from '@temporalio/common';
-import {
-  completeStays,
-  lockBooking,
-  moveBooking,
-  readBookingState,
-  type BookingState,
-} from '../db/bookings.ts';
-import { rows } from '../db/knex.ts';
-import { insertRefund } from '../db/refunds.ts';
+import { completeStays, lockBooking, moveBooking } from '../db/bookings.ts';
+import type { BookingState } from '../db/booking-state.ts';
+import { refundAllPaid } from '../db/refunds.ts';
 import { judgeCancel } from '../domain/booking.ts';
 import { settleBoundMs } from '../domain/limits.ts';
 import type { CancelRequest, CancelResult } from '../workflows/messages.ts';
 import type { ActivityDeps } from './deps.ts';
+import { bookingNotFound, loadBooking } from './load-booking.ts';
 import { expireUnaskedHold, settleHold } from './settle-hold.ts';
 
 interface OfBooking {
@@ -28,26 +22,19 @@ const leasedWaitMs = 3_000;
 export function createBookingActivities(deps: ActivityDeps) {
   const { db } = deps;
 
-  /** @throws BookingNotFound, final: no retry brings the row back */
-  async function loadBooking({ bookingRef }: OfBooking): Promise<BookingState> {
-    const booking = await readBookingState(db, bookingRef);
-    if (!booking) throw ApplicationFailure.nonRetryable(`no booking ${bookingRef}`, 'BookingNotFound');
-    return booking;
-  }
-
   return {
-    loadBooking,
+    loadBooking: ({ bookingRef }: OfBooking) => loadBooking(db, bookingRef),
 
     /** Expires the hold if it is due and nobody began to pay for it: all that Postgres alone can settle. */
     async expireUnaskedHold(hold: OfBooking & { actor: string }): Promise<BookingState> {
       await expireUnaskedHold(db, hold);
-      return loadBooking(hold);
+      return loadBooking(db, hold.bookingRef);
     },
 
     /** Settles the hold if it is due, waiting for a deadline that is a moment away and for another who settles it. */
     async settleHold({ bookingRef, actor }: OfBooking & { actor: string }): Promise<BookingState> {
       const giveUpAt = Date.now() + leasedWaitMs;
-      let booking = await loadBooking({ bookingRef });
+      let booking = await loadBooking(db, bookingRef);
       while (booking.status === 'pending' && booking.settleInMs <= shortWaitMs && Date.now() < giveUpAt) {
         await sleep(booking.settleInMs);
         booking = (await settleHold(deps, { bookingRef, actor, waitMs: settleBoundMs })) ?? booking;
@@ -65,8 +52,7 @@ export function createBookingActivities(deps: ActivityDeps) {
     ): Promise<{ result: CancelResult; state: BookingState }> {
       const result = await db.transaction(async (trx): Promise<CancelResult> => {
         const booking = await lockBooking(trx, request.bookingRef);
-        if (!booking)
-          throw ApplicationFailure.nonRetryable(`no booking ${request.bookingRef}`, 'BookingNotFound');
+        if (!booking) throw bookingNotFound(request.bookingRef);
         if (booking.status === 'cancelled') return { cancelled: true, refund: false };
         const verdict = judgeCancel({
           status: booking.status,
@@ -79,32 +65,19 @@ export function createBookingActivities(deps: ActivityDeps) {
         if (!verdict.allowed) return { cancelled: false, reason: verdict.reason, status: booking.status };
         const cause = verdict.refund ? 'cancelled' : 'cancelled_without_refund';
         await moveBooking(trx, { bookingId: booking.id, to: 'cancelled', actor: request.actor, cause });
-        if (verdict.refund) await refundWhatCame(trx, booking.id);
+        if (verdict.refund) await refundAllPaid(trx, booking.id);
         return { cancelled: true, refund: verdict.refund };
       });
-      return { result, state: await loadBooking(request) };
+      return { result, state: await loadBooking(db, request.bookingRef) };
     },
 
     /** Completes a confirmed booking whose end has passed; waits for an end that is a moment away. */
     async completeStay({ bookingRef, actor }: OfBooking & { actor: string }): Promise<BookingState> {
-      const before = await loadBooking({ bookingRef });
+      const before = await loadBooking(db, bookingRef);
       if (before.status !== 'confirmed' || before.endsInMs > shortWaitMs) return before;
       await sleep(before.endsInMs);
       await completeStays(db, { bookingRef, actor, limit: 1 });
-      return loadBooking({ bookingRef });
+      return loadBooking(db, bookingRef);
     },
   };
-}
-
-async function refundWhatCame(trx: ActivityDeps['db'], bookingId: number): Promise<void> {
-  const paid = await rows<{ id: number; received: number; currency: string }>(
-    trx,
-    `select id, amount_received_minor as received, currency from payments
-      where booking_id = ? and status = 'succeeded'`,
-    [bookingId],
-  );
-  for (const payment of paid) {
-    const { id: paymentId, received: amountMinor, currency } = payment;
-    await insertRefund(trx, { paymentId, purpose: 'cancelled', amountMinor, currency });
-  }
 }

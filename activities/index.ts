@@ -4,7 +4,7 @@ import { createPaymentActivities } from './payments.ts';
 import { createReconcileActivities } from './reconcile.ts';
 import { createRefundActivities } from './refunds.ts';
 
-export type { BookingState } from '../db/bookings.ts';
+export type { BookingState } from '../db/booking-state.ts';
 export type { ActivityDeps } from './deps.ts';
 export type { ReconcileReport } from './reconcile.ts';
 

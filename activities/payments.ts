@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { ApplicationFailure } from '@temporalio/common';
 import Stripe from 'stripe';
-import { readBookingState, type BookingState } from '../db/bookings.ts';
+import type { BookingState } from '../db/booking-state.ts';
 import { raiseFlag } from '../db/flags.ts';
 import { decideMoney } from '../db/money.ts';
 import { adoptPaidIntent, findPayment, recordIntent, type PaymentRow } from '../db/payments.ts';
 import type { PaymentNews } from '../workflows/messages.ts';
 import type { ActivityDeps } from './deps.ts';
 import { closeAllPayments, factOf } from './intents.ts';
+import { loadBooking } from './load-booking.ts';
 
 /** Who decides: `workflowId` owns the booking if the money confirms it. */
 interface Decider {
@@ -18,12 +19,6 @@ interface Decider {
 export function createPaymentActivities(deps: ActivityDeps) {
   const { db, stripe } = deps;
 
-  async function stateOf(bookingRef: string): Promise<BookingState> {
-    const booking = await readBookingState(db, bookingRef);
-    if (!booking) throw ApplicationFailure.nonRetryable(`no booking ${bookingRef}`, 'BookingNotFound');
-    return booking;
-  }
-
   /** Confirm or refund, on what is on record. The booking is the payment's own, whatever the news says. */
   async function decidePayment(news: PaymentNews & Decider): Promise<BookingState> {
     const payment = await findPayment(db, news);
@@ -31,7 +26,7 @@ export function createPaymentActivities(deps: ActivityDeps) {
       const { ref: paymentRef, bookingRef } = payment;
       await decideMoney(db, { paymentRef, bookingRef, actor: news.actor, workflowId: news.workflowId });
     }
-    return stateOf(news.bookingRef);
+    return loadBooking(db, news.bookingRef);
   }
 
   return {
@@ -46,7 +41,7 @@ export function createPaymentActivities(deps: ActivityDeps) {
       if (!intent) {
         const detail = 'An event names this payment, but Stripe does not have it.';
         await raiseFlag(db, { kind: 'payment_mismatch', subject: news.intentId, detail });
-        return stateOf(news.bookingRef);
+        return loadBooking(db, news.bookingRef);
       }
       const payment = (await findPayment(db, news)) ?? (await adopt(deps, intent, news.bookingRef));
       if (payment) await recordIntent(db, payment, factOf(intent));
@@ -62,7 +57,7 @@ export function createPaymentActivities(deps: ActivityDeps) {
       if (verdict === 'unknown' || verdict === 'processing') {
         throw ApplicationFailure.retryable(`Stripe's answer is ${verdict}`, 'IntentStillOpen');
       }
-      return stateOf(owner.bookingRef);
+      return loadBooking(db, owner.bookingRef);
     },
   };
 }

@@ -1,7 +1,8 @@
 import { getClient } from '@temporalio/activity';
 import { WorkflowNotFoundError } from '@temporalio/common';
 import type Stripe from 'stripe';
-import { completeStays, findOverdueHolds } from '../db/bookings.ts';
+import { completeStays } from '../db/bookings.ts';
+import { findOverdueHolds } from '../db/overdue-holds.ts';
 import { deleteOutdated } from '../db/housekeeping.ts';
 import { outboxDepth } from '../db/outbox.ts';
 import {

@@ -1,13 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  leaseOverdueHold,
-  readBookingState,
-  releaseHoldLease,
-  type BookingState,
-  type SettleLease,
-} from '../db/bookings.ts';
-import { decideMoney, expireHold } from '../db/money.ts';
-import { type Db, rows } from '../db/knex.ts';
+import { type BookingState, readBookingState } from '../db/booking-state.ts';
+import type { Db } from '../db/knex.ts';
+import { decideMoney } from '../db/money.ts';
+import { expireHold, leaseOverdueHold, releaseHoldLease, type SettleLease } from '../db/overdue-holds.ts';
+import { findKeptPayments } from '../db/payments.ts';
 import { processingGraceMs, processingPollMs, settleBoundMs, settleLeaseMs } from '../domain/limits.ts';
 import type { BookingStatus } from '../domain/booking.ts';
 import type { ActivityDeps } from './deps.ts';
@@ -100,13 +96,8 @@ function concludeInSilence(deps: ActivityDeps, request: SettleRequest): Promise<
 async function concludeHold(deps: ActivityDeps, request: SettleRequest, cause: string): Promise<void> {
   const { bookingRef, actor } = request;
   if (await expireHold(deps.db, { bookingRef, actor, cause, leased: true })) return;
-  const paid = await rows<{ ref: string }>(
-    deps.db,
-    `select p.ref from payments p join bookings b on b.id = p.booking_id
-      where b.ref = ? and p.status = 'succeeded' and not exists (select 1 from refunds f where f.payment_id = p.id)`,
-    [bookingRef],
-  );
-  for (const { ref: paymentRef } of paid) await decideMoney(deps.db, { paymentRef, bookingRef, actor });
+  const paid = await findKeptPayments(deps.db, bookingRef);
+  for (const paymentRef of paid) await decideMoney(deps.db, { paymentRef, bookingRef, actor });
   // Money that does not match goes back, and then the hold was not paid after all.
   if (paid.length > 0) await expireHold(deps.db, { bookingRef, actor, cause, leased: true });
 }

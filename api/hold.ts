@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { settleHold } from '../activities/settle-hold.ts';
-import { type BookingDetailRow, holdSlot, type HoldOutcome } from '../db/bookings.ts';
+import { type BookingDetailRow } from '../db/bookings.ts';
+import { holdSlot, type HoldOutcome } from '../db/hold-slot.ts';
 import { retryTransient, violatedConstraint } from '../db/errors.ts';
 import type { BookableRoom } from '../db/rooms.ts';
 import { collisionWaitMs } from '../domain/limits.ts';

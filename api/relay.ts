@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { readBookingState } from '../db/booking-state.ts';
 import type { Db } from '../db/knex.ts';
 import { claimMessages, deleteMessages, type Message, putBack } from '../db/outbox.ts';
-import { rows } from '../db/knex.ts';
 import {
   outboxLeaseMs,
   relayAttemptsMax,
@@ -113,8 +113,8 @@ export function createRelay({ db, log, workflows, traffic }: RelayDeps) {
       case 'refund':
         return workflows.startRefund(message.payload);
       case 'orphan_payment': {
-        const found = await rows(db, 'select 1 from bookings where ref = ?', [message.payload.bookingRef]);
-        if (found.length === 0) throw new OrphanError(`no booking ${message.payload.bookingRef}`);
+        const { bookingRef } = message.payload;
+        if (!(await readBookingState(db, bookingRef))) throw new OrphanError(`no booking ${bookingRef}`);
         return workflows.tellPayment(message.payload, message.id);
       }
     }

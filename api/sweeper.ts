@@ -1,7 +1,7 @@
 import { settleHolds } from '../activities/settle-hold.ts';
 import type { ActivityDeps } from '../activities/index.ts';
-import { findOverdueHolds } from '../db/bookings.ts';
-import { expireOverdueHolds } from '../db/money.ts';
+import { findOverdueHolds } from '../db/overdue-holds.ts';
+import { expireOverdueHolds } from '../db/overdue-holds.ts';
 import {
   settleBoundMs,
   sweepAgainMs,

@@ -1,6 +1,5 @@
 import type { BookingStatus, PaymentStatus } from '../domain/booking.ts';
 import { statusesBefore } from '../domain/booking.ts';
-import { outboxLeaseMs } from '../domain/limits.ts';
 import { type Db, prepared, rows } from './knex.ts';
 import type { IntentStatus, RefundStatus } from './models.ts';
 
@@ -73,88 +72,6 @@ export async function findBooking(db: Db, id: number): Promise<BookingDetailRow 
   return found[0];
 }
 
-export interface HoldRequest {
-  ref: string;
-  userId: number;
-  actor: string;
-  roomId: number;
-  roomVersion: number;
-  startsAt: Date;
-  endsAt: Date;
-  bookingDate: string;
-  startTime: string;
-  endTime: string;
-  numberOfSlots: number;
-  guestCount: number;
-  specialRequests: string | null;
-  amountMinor: number;
-  currency: string;
-  holdMs: number;
-  horizonDays: number;
-  /** 0: no limit. */
-  openHoldsMax: number;
-  /** For the operator's eyes in Temporal's UI: no name, no e-mail. */
-  summary: string;
-  idempotencyLease: string | null;
-}
-
-export interface HoldOutcome {
-  outcome:
-    | 'held'
-    | 'slot_taken'
-    | 'overdue'
-    | 'in_the_past'
-    | 'too_far_ahead'
-    | 'user_unknown'
-    | 'too_many_holds'
-    | 'room_unavailable'
-    | 'room_changed';
-  booking_id: number;
-  user_email: string;
-  created_at: Date;
-  hold_expires_at: Date;
-  outbox_id: string;
-  conflict_ref: string;
-  conflict_start: string;
-  conflict_end: string;
-}
-
-/**
- * Takes the slot, and leaves the message that starts its workflow, in one statement (migration 0002).
- * @throws the violation of `bookings_slot_taken` when another request was faster by a moment
- */
-export async function holdSlot(db: Db, request: HoldRequest): Promise<HoldOutcome> {
-  const during = `[${request.startsAt.toISOString()},${request.endsAt.toISOString()})`;
-  const [outcome] = await prepared<HoldOutcome>(
-    db,
-    'hold_slot',
-    'select * from hold_slot(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)',
-    [
-      request.ref,
-      request.userId,
-      request.actor,
-      request.roomId,
-      request.roomVersion,
-      during,
-      request.bookingDate,
-      request.startTime,
-      request.endTime,
-      request.numberOfSlots,
-      request.guestCount,
-      request.specialRequests,
-      request.amountMinor,
-      request.currency,
-      request.holdMs,
-      request.horizonDays,
-      request.openHoldsMax,
-      request.summary,
-      outboxLeaseMs,
-      request.idempotencyLease,
-    ],
-  );
-  return outcome as HoldOutcome;
-}
-
 export interface Move {
   bookingId: number;
   to: BookingStatus;
@@ -201,111 +118,6 @@ export async function moveBooking(db: Db, move: Move): Promise<boolean> {
   return moved.length > 0;
 }
 
-/** What a workflow needs to know of its booking: no person's data. Instants are ISO 8601 in UTC. */
-export interface BookingState {
-  bookingRef: string;
-  status: BookingStatus;
-  /** When the hold is to be settled: its deadline, or later while Stripe says `processing`. */
-  settleAt: string;
-  /** By the database's clock; 0 when it is due. */
-  settleInMs: number;
-  endsAt: string;
-  endsInMs: number;
-  workflowId: string;
-  /** A PaymentIntent that could still be paid. */
-  hasOpenIntent: boolean;
-}
-
-const stateColumns = `
-  b.id, b.ref as "bookingRef", b.status, b.workflow_id as "workflowId", upper(b.during) as ends,
-  greatest(b.hold_expires_at, b.settle_after) as settle,
-  extract(epoch from greatest(b.hold_expires_at, b.settle_after)
-          - clock_timestamp())::float8 * 1000 as "settleInMs",
-  extract(epoch from upper(b.during) - clock_timestamp())::float8 * 1000 as "endsInMs",
-  exists (select 1 from payments p where p.booking_id = b.id and p.status not in ('succeeded', 'canceled'))
-    as "hasOpenIntent"`;
-
-type StateRow = Omit<BookingState, 'settleAt' | 'endsAt'> & { id: number; settle: Date; ends: Date };
-
-function stateOf({ id: _, settle, ends, ...state }: StateRow): BookingState {
-  return {
-    ...state,
-    settleAt: settle.toISOString(),
-    settleInMs: Math.max(0, Math.ceil(state.settleInMs)),
-    endsAt: ends.toISOString(),
-    endsInMs: Math.max(0, Math.ceil(state.endsInMs)),
-  };
-}
-
-/** The state of a booking, by its ref. */
-export async function readBookingState(db: Db, bookingRef: string): Promise<BookingState | undefined> {
-  const [row] = await prepared<StateRow>(
-    db,
-    'booking_state',
-    `select ${stateColumns} from bookings b where b.ref = ?`,
-    [bookingRef],
-  );
-  return row && stateOf(row);
-}
-
-export interface SettleLease {
-  bookingId: number;
-  /** How long ago the hold ended. */
-  overdueMs: number;
-  /** How long Stripe's answer has been due: as long, or since the look that was put off to then. */
-  dueMs: number;
-}
-
-/**
- * Takes the lease on an overdue hold: one at a time talks to Stripe about it.
- * @returns undefined when the hold is not due, is settled already, or somebody else holds the lease
- */
-export async function leaseOverdueHold(
-  db: Db,
-  bookingRef: string,
-  leaseMs: number,
-): Promise<SettleLease | undefined> {
-  const [lease] = await rows<SettleLease>(
-    db,
-    `update bookings b
-        set settle_lease_until = clock_timestamp() + ? * interval '1 millisecond'
-      where b.ref = ? and b.status = 'pending'
-        and greatest(b.hold_expires_at, b.settle_after) <= clock_timestamp()
-        and coalesce(b.settle_lease_until, '-infinity') < clock_timestamp()
-      returning b.id as "bookingId",
-        extract(epoch from clock_timestamp() - b.hold_expires_at)::float8 * 1000 as "overdueMs",
-        extract(epoch from clock_timestamp()
-                - greatest(b.hold_expires_at, b.settle_after))::float8 * 1000 as "dueMs"`,
-    [leaseMs, bookingRef],
-  );
-  return lease;
-}
-
-/** Gives the lease back without a decision; `retryInMs` > 0 keeps everybody from asking again too soon. */
-export async function releaseHoldLease(db: Db, bookingId: number, retryInMs: number): Promise<void> {
-  await rows(
-    db,
-    `update bookings set settle_lease_until = null,
-            settle_after = case when ? > 0 then clock_timestamp() + ? * interval '1 millisecond' else settle_after end
-      where id = ? and status = 'pending'`,
-    [retryInMs, retryInMs, bookingId],
-  );
-}
-
-/** Refs of holds that are overdue by `lateMs` and that nobody is settling: the most overdue first. */
-export async function findOverdueHolds(db: Db, lateMs: number, limit: number): Promise<string[]> {
-  const found = await rows<{ ref: string }>(
-    db,
-    `select ref from bookings
-      where status = 'pending' and hold_expires_at < clock_timestamp() - ? * interval '1 millisecond'
-        and coalesce(settle_after, '-infinity') <= clock_timestamp()
-        and coalesce(settle_lease_until, '-infinity') < clock_timestamp()
-      order by hold_expires_at limit ?`,
-    [lateMs, limit],
-  );
-  return found.map((row) => row.ref);
-}
-
 /** Locks a booking, in the order room, booking, and returns what decisions rest on. */
 export async function lockBooking(trx: Db, bookingRef: string): Promise<LockedBooking | undefined> {
   await rows(
@@ -316,7 +128,7 @@ export async function lockBooking(trx: Db, bookingRef: string): Promise<LockedBo
   const [booking] = await rows<LockedBooking>(
     trx,
     `select b.id, b.status, b.amount_minor as "amountMinor", b.currency, lower(b.during) as "startsAt",
-            upper(b.during) as "endsAt", b.confirmed_payment_id as "confirmedPaymentId", b.user_id as "userId",
+            b.confirmed_payment_id as "confirmedPaymentId",
             r.is_available as "roomAvailable", clock_timestamp() as now
        from bookings b join rooms r on r.id = b.room_id
       where b.ref = ? for no key update of b`,
@@ -331,9 +143,7 @@ export interface LockedBooking {
   amountMinor: number;
   currency: string;
   startsAt: Date;
-  endsAt: Date;
   confirmedPaymentId: number | null;
-  userId: number;
   roomAvailable: boolean;
   /** The database's clock. */
   now: Date;

@@ -138,39 +138,3 @@ async function takeSlotAgain(trx: Db, move: Parameters<typeof moveBooking>[1]): 
     throw error;
   }
 }
-
-/**
- * Expires a hold that was not paid, unless money for it is on record by now: one statement (migration 0007). `leased`:
- * the caller has leased the overdue hold, and Stripe has had its say. Without a lease a hold expires only if it is
- * overdue, nobody settles it, and no PaymentIntent of it could be paid.
- * @returns false when the hold stays as it is
- */
-export async function expireHold(
-  db: Db,
-  hold: { bookingRef: string; actor: string; cause: string; leased: boolean },
-): Promise<boolean> {
-  const [row] = await prepared<{ done: boolean }>(
-    db,
-    'expire_hold',
-    'select expire_hold(?, ?, ?, ?) as done',
-    [hold.bookingRef, hold.actor, hold.cause, hold.leased],
-  );
-  return row?.done === true;
-}
-
-/**
- * Expires holds that are overdue by `lateMs` and that nobody began to pay for, at most `limit` of them, in one statement.
- * @returns how many
- */
-export async function expireOverdueHolds(
-  db: Db,
-  { lateMs, limit, actor }: { lateMs: number; limit: number; actor: string },
-): Promise<number> {
-  const statement = 'select expire_overdue_holds(?, ?, ?) as expired';
-  const [row] = await prepared<{ expired: number }>(db, 'expire_overdue_holds', statement, [
-    lateMs,
-    limit,
-    actor,
-  ]);
-  return row?.expired ?? 0;
-}

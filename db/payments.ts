@@ -75,6 +75,17 @@ export async function findPaymentById(db: Db, id: number): Promise<PaymentRow | 
   return row;
 }
 
+/** The refs of a booking's payments that brought money which was not sent back. */
+export async function findKeptPayments(db: Db, bookingRef: string): Promise<string[]> {
+  const kept = await rows<{ ref: string }>(
+    db,
+    `select p.ref from payments p join bookings b on b.id = p.booking_id
+      where b.ref = ? and p.status = 'succeeded' and not exists (select 1 from refunds f where f.payment_id = p.id)`,
+    [bookingRef],
+  );
+  return kept.map(({ ref }) => ref);
+}
+
 export interface IntentFact {
   intentId: string | null;
   status: IntentStatus;

@@ -40,6 +40,17 @@ export async function insertRefund(
   return made.length > 0;
 }
 
+/** Decides that all money that came for a booking goes back, since the booking is cancelled. */
+export async function refundAllPaid(trx: Db, bookingId: number): Promise<void> {
+  const paid = await rows<{ paymentId: number; amountMinor: number; currency: string }>(
+    trx,
+    `select id as "paymentId", amount_received_minor as "amountMinor", currency from payments
+      where booking_id = ? and status = 'succeeded'`,
+    [bookingId],
+  );
+  for (const payment of paid) await insertRefund(trx, { ...payment, purpose: 'cancelled' });
+}
+
 /** The refund of a payment, by the payment's ref. */
 export async function findRefund(db: Db, paymentRef: string): Promise<RefundRow | undefined> {
   const [row] = await rows<RefundRow>(

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { completeStays, findOverdueHolds } from '../../db/bookings.ts';
+import { completeStays } from '../../db/bookings.ts';
+import { findOverdueHolds } from '../../db/overdue-holds.ts';
 import { outboxDepth } from '../../db/outbox.ts';
 import { settleHolds } from '../../activities/settle-hold.ts';
 import { cleanupBatchMax } from '../../domain/limits.ts';

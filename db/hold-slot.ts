@@ -1,0 +1,84 @@
+import { outboxLeaseMs } from '../domain/limits.ts';
+import { type Db, prepared } from './knex.ts';
+
+export interface HoldRequest {
+  ref: string;
+  userId: number;
+  actor: string;
+  roomId: number;
+  roomVersion: number;
+  startsAt: Date;
+  endsAt: Date;
+  bookingDate: string;
+  startTime: string;
+  endTime: string;
+  numberOfSlots: number;
+  guestCount: number;
+  specialRequests: string | null;
+  amountMinor: number;
+  currency: string;
+  holdMs: number;
+  horizonDays: number;
+  /** 0: no limit. */
+  openHoldsMax: number;
+  /** For the operator's eyes in Temporal's UI: no name, no e-mail. */
+  summary: string;
+  idempotencyLease: string | null;
+}
+
+export interface HoldOutcome {
+  outcome:
+    | 'held'
+    | 'slot_taken'
+    | 'overdue'
+    | 'in_the_past'
+    | 'too_far_ahead'
+    | 'user_unknown'
+    | 'too_many_holds'
+    | 'room_unavailable'
+    | 'room_changed';
+  booking_id: number;
+  user_email: string;
+  created_at: Date;
+  hold_expires_at: Date;
+  outbox_id: string;
+  conflict_ref: string;
+  conflict_start: string;
+  conflict_end: string;
+}
+
+/**
+ * Takes the slot, and leaves the message that starts its workflow, in one statement (migration 0002).
+ * @throws the violation of `bookings_slot_taken` when another request was faster by a moment
+ */
+export async function holdSlot(db: Db, request: HoldRequest): Promise<HoldOutcome> {
+  const during = `[${request.startsAt.toISOString()},${request.endsAt.toISOString()})`;
+  const [outcome] = await prepared<HoldOutcome>(
+    db,
+    'hold_slot',
+    'select * from hold_slot(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)',
+    [
+      request.ref,
+      request.userId,
+      request.actor,
+      request.roomId,
+      request.roomVersion,
+      during,
+      request.bookingDate,
+      request.startTime,
+      request.endTime,
+      request.numberOfSlots,
+      request.guestCount,
+      request.specialRequests,
+      request.amountMinor,
+      request.currency,
+      request.holdMs,
+      request.horizonDays,
+      request.openHoldsMax,
+      request.summary,
+      outboxLeaseMs,
+      request.idempotencyLease,
+    ],
+  );
+  return outcome as HoldOutcome;
+}
