@@ -4,6 +4,7 @@ import {
   defaultGrpcRetryOptions,
   isGrpcServiceError,
   makeGrpcRetryInterceptor,
+  ServiceError,
   WithStartWorkflowOperation,
 } from '@temporalio/client';
 import {
@@ -58,7 +59,7 @@ export function createWorkflowClient(settings: Config['temporal']) {
 
   const underWay = new Set<Promise<unknown>>();
   function soon<T>(call: () => Promise<T>, withinMs = temporalCallMs): Promise<T> {
-    const answer = connection.withDeadline(Date.now() + withinMs, call);
+    const answer = connection.withDeadline(Date.now() + withinMs, () => call().catch(explain));
     underWay.add(answer);
     const done = () => underWay.delete(answer);
     answer.then(done, done);
@@ -73,11 +74,25 @@ export function createWorkflowClient(settings: Config['temporal']) {
       attribute = { known: statusKey.name in (found.customAttributes ?? {}), checkedAt: Date.now() };
     } catch (error) {
       // Not allowed to ask: do without. Not reachable: the start itself will say so.
-      const code = isGrpcServiceError(error) ? Number(error.code) : undefined;
+      const code = grpcCodeOf(error);
       if (code === grpcUnavailable || code === grpcDeadlineExceeded) throw error;
       attribute = { known: false, checkedAt: Date.now() };
     }
     return attribute.known;
+  }
+
+  /**
+   * Tells a refusal of the search attribute, which Temporal answers like a faulty message, from one of the message:
+   * the attribute was known and is not any more. The next start goes without it.
+   */
+  async function explain(error: unknown): Promise<never> {
+    if (attribute.known && grpcCodeOf(error) === grpcInvalidArgument) {
+      attribute = { known: false, checkedAt: 0 };
+      if (!(await isAttributeKnown())) {
+        throw new Error(`the namespace has lost the search attribute ${statusKey.name}`, { cause: error });
+      }
+    }
+    throw error;
   }
 
   async function bookingStart(bookingRef: string, summary?: string) {
@@ -214,8 +229,15 @@ export type WorkflowClient = ReturnType<typeof createWorkflowClient>;
  * be set aside.
  */
 export function isPoison(error: unknown): boolean {
-  if (isGrpcServiceError(error)) return Number(error.code) === grpcInvalidArgument;
+  const code = grpcCodeOf(error);
+  if (code !== undefined) return code === grpcInvalidArgument;
   return error instanceof TypeError || error instanceof OrphanError;
+}
+
+/** The client throws what a start or a signal got from gRPC inside a `ServiceError`, anything else as it came. */
+function grpcCodeOf(error: unknown): number | undefined {
+  const said = error instanceof ServiceError ? error.cause : error;
+  return isGrpcServiceError(said) ? Number(said.code) : undefined;
 }
 
 /** A payment whose booking is not here (yet): perhaps a database that was restored to an earlier point. */

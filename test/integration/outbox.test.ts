@@ -4,7 +4,7 @@ import { Client, Connection } from '@temporalio/client';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { createRelay } from '../../api/relay.ts';
-import type { WorkflowClient } from '../../api/workflow-client.ts';
+import { createWorkflowClient, isPoison, type WorkflowClient } from '../../api/workflow-client.ts';
 import { rows } from '../../db/knex.ts';
 import { newBooking } from '../factories.ts';
 import { startSystem, type System, type TestUser, until } from '../setup/system.ts';
@@ -30,6 +30,7 @@ describe('the outbox', () => {
     (await rows<{ ref: string }>(system.db, 'select ref from bookings where id = ?', [id]))[0]?.ref ?? '';
   const isEmpty = async () =>
     (await rows(system.db, 'select 1 from outbox where dead_at is null')).length === 0;
+  const exists = async (sql: string) => (await rows(system.db, sql)).length > 0;
   const runsOf = async (ref: string) => {
     const { status, runId } = await temporal.workflow.getHandle(`booking-${ref}`).describe();
     return { status: status.name, runId };
@@ -230,5 +231,48 @@ describe('the outbox', () => {
     expect(await rows(system.db, `select kind from flags`)).toEqual([{ kind: 'message_dead' }]);
     const { body } = await system.call('GET', '/readyz');
     expect(body.outbox).toMatchObject({ waiting: 0, dead: 1 });
+  });
+
+  const tooLong = 'x'.repeat(2_000);
+  test.each([
+    ['start_booking', { bookingRef: tooLong, summary: '' }],
+    ['payment', { bookingRef: tooLong, intentId: 'pi_1', verify: false }],
+    ['refund', { bookingRef: tooLong, paymentRef: tooLong }],
+  ])('OB-03 a %s that Temporal itself refuses is no outage either', async (topic, payload) => {
+    await rows(system.db, 'delete from outbox');
+    await rows(system.db, 'delete from flags');
+    const { stats } = system.server.deps.relay;
+    const outagesBefore = stats.outages;
+    await enqueue(topic, payload, 1);
+    await until('the refusal', () => exists('select 1 from outbox where last_error is not null'));
+    const { id } = await newBooking(system, guest);
+    await until('the others', async () => !(await exists('select 1 from outbox where last_error is null')));
+    expect((await runsOf(await refOf(id))).status).toBe('RUNNING');
+    await rows(system.db, 'update outbox set attempts = 11, available_at = now()');
+    await until('the flag', () => exists(`select 1 from flags where kind = 'message_dead'`));
+    expect(stats.outages).toBe(outagesBefore);
+  });
+
+  test('a search attribute that the namespace has lost is no fault of the message', async () => {
+    const namespace = `lost-${randomUUID()}`;
+    const { workflowService, operatorService } = connection;
+    const searchAttributes = { BookingStatus: 2 };
+    const seconds = 86_400 as never; // The SDK's types ask for a Long; a number does.
+    await workflowService.registerNamespace({ namespace, workflowExecutionRetentionPeriod: { seconds } });
+    await until('the attribute', () =>
+      operatorService.addSearchAttributes({ namespace, searchAttributes }).catch(() => undefined),
+    );
+    const workflows = createWorkflowClient({ ...system.config.temporal, namespace });
+    const start = () => workflows.startBooking(randomUUID(), '');
+    const refusal = () =>
+      start().then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+    await until('a start', async () => !(await refusal()));
+    await operatorService.removeSearchAttributes({ namespace, searchAttributes: ['BookingStatus'] });
+    expect(isPoison(await until('a refusal', refusal))).toBe(false);
+    await start();
+    await workflows.close();
   });
 });
