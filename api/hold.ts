@@ -24,13 +24,11 @@ const attemptsMax = 4;
 /**
  * Holds a slot for a user: priced from the remembered room, taken in one statement, its workflow started by the
  * relay after the answer. The database decides who is first.
- * @throws Problem room_not_found, slot_taken, too_many_holds, and those of `quote`
+ * @throws Problem room_not_found, slot_taken, too_many_holds, overloaded, and those of `quote`
  */
 export async function holdBooking(deps: Deps, request: BookingRequest): Promise<BookingDetailRow> {
   for (let attempt = 1; ; attempt++) {
-    const room = await deps.rooms.find(request.roomId);
-    if (!room?.isAvailable) throw new Problem('room_not_found');
-    const price = quote(room, request);
+    const { room, price } = await priceRoom(deps, request);
     const ref = randomUUID();
     const summary = summaryOf(room, request);
     const held = await tryToHold(deps, { ...request, ref, room, price, summary });
@@ -43,8 +41,37 @@ export async function holdBooking(deps: Deps, request: BookingRequest): Promise<
       return rowOf(request, room, price, ref, held);
     }
     if (held) await answerRefusal(deps, request, held);
-    if (attempt >= attemptsMax) throw new Problem('slot_taken', { headers: { 'Retry-After': '1' } });
+    if (attempt >= attemptsMax) throw givenUp(held);
   }
+}
+
+/**
+ * The room and what it costs. A refusal is believed only of a room that was read just now: one that is remembered may
+ * have been edited by another process, and no version is compared where nothing is held.
+ */
+async function priceRoom(deps: Deps, request: BookingRequest): Promise<{ room: BookableRoom; price: Quote }> {
+  const remembered = await findOpenRoom(deps, request.roomId);
+  try {
+    return { room: remembered, price: quote(remembered, request) };
+  } catch {
+    deps.rooms.forget(request.roomId);
+    const room = await findOpenRoom(deps, request.roomId);
+    return { room, price: quote(room, request) };
+  }
+}
+
+async function findOpenRoom({ rooms }: Deps, id: number): Promise<BookableRoom> {
+  const room = await rooms.find(id);
+  if (!room?.isAvailable) throw new Problem('room_not_found');
+  return room;
+}
+
+/** What the last attempt came to. Undefined: the slot was taken in this moment, by whom was not seen. */
+function givenUp(last: HoldOutcome | undefined): Problem {
+  const headers = { 'Retry-After': '1' };
+  if (last?.outcome === 'overdue') return slotTaken(last, headers);
+  if (!last) return new Problem('slot_taken', { headers });
+  return new Problem('overloaded', { detail: 'The room is being edited. Try again.', headers });
 }
 
 interface Attempt extends BookingRequest {
@@ -88,7 +115,10 @@ async function tryToHold({ db, config }: Deps, attempt: Attempt): Promise<HoldOu
   }
 }
 
-/** Throws what the refusal means to the client, or clears the way and returns for another attempt. */
+/**
+ * Throws what the refusal means to the client, or clears the way and returns for another attempt. Past and horizon
+ * are refused before the version is compared: the room's zone may have been changed, so the room is read again next time.
+ */
 async function answerRefusal(deps: Deps, request: BookingRequest, refusal: HoldOutcome): Promise<void> {
   switch (refusal.outcome) {
     case 'held':
@@ -100,8 +130,10 @@ async function answerRefusal(deps: Deps, request: BookingRequest, refusal: HoldO
     case 'slot_taken':
       throw slotTaken(refusal);
     case 'in_the_past':
+      deps.rooms.forget(request.roomId);
       throw fieldProblem('in_the_past', 'start_time', 'Choose a start in the future.');
     case 'too_far_ahead':
+      deps.rooms.forget(request.roomId);
       throw fieldProblem(
         'too_far_ahead',
         'booking_date',

@@ -38,8 +38,9 @@ function bookable(room: Room): BookableRoom {
 }
 
 /**
- * Rooms remembered in this process: they change seldom and every booking needs one. A stale one does no harm:
- * `hold_slot` compares the version under the room's lock, and the caller forgets the room and reads it again.
+ * Rooms remembered in this process: they change seldom and every booking needs one. A stale one does no harm as long as
+ * it is not believed: `hold_slot` compares the version under the room's lock, and whoever would refuse for a rule of the
+ * room forgets it and reads it again.
  */
 export function createRoomCache(db: Db) {
   const rooms = new Map<number, Promise<BookableRoom | undefined>>();

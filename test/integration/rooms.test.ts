@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rows } from '../../db/knex.ts';
-import { expectProblem, newBooking, nextClockChange, requestIntent } from '../factories.ts';
+import { expectProblem, newBooking, nextClockChange, requestBooking, requestIntent } from '../factories.ts';
 import { type Answer, dayAhead, startSystem, type System, type TestUser, until } from '../setup/system.ts';
 
 describe('rooms and their availability', () => {
@@ -118,6 +118,50 @@ describe('rooms and their availability', () => {
     const { body: today } = await availability(room, '');
     expect(today.from).toBe(new Date(now + 14 * 3_600_000).toISOString().slice(0, 10));
     expect(today.to).toBe(today.from);
+  });
+
+  describe('a room that another process has edited', () => {
+    const edit = (id: number, room: object) => system.db('rooms').where('id', id).update(room);
+
+    test.each([
+      [{ closing_time: '18:00' }, { closing_time: '20:00' }, { start_time: '18:00', end_time: '19:00' }],
+      [{ opening_time: '09:30' }, { opening_time: '09:00' }, { start_time: '09:00', end_time: '10:00' }],
+      [
+        { slot_duration_minutes: 60 },
+        { slot_duration_minutes: 30 },
+        { start_time: '12:30', end_time: '13:30' },
+      ],
+      [{ capacity: 2 }, { capacity: 6 }, { guest_count: 6, start_time: '12:00', end_time: '13:00' }],
+    ])('is not refused for what was true before: %j, now %j', async (before, after, request) => {
+      const room_id = await system.newRoom(before);
+      await newBooking(system, guest, { room_id, start_time: '11:00', end_time: '12:00' });
+      await edit(room_id, after);
+      expect((await requestBooking(system, guest, { room_id, ...request })).status).toBe(201);
+    });
+
+    test('is not refused a second time for the zone that it had before', async () => {
+      const room_id = await system.newRoom({ time_zone: 'Pacific/Kiritimati' });
+      await newBooking(system, guest, { room_id });
+      // Today began up to a day ago in Kiritimati, and 25 hours later in Pago Pago.
+      const today = new Date(Date.now() + 14 * 3_600_000).toISOString().slice(0, 10);
+      const early = { room_id, booking_date: today, start_time: '00:00', end_time: '01:00' };
+      await edit(room_id, { time_zone: 'Pacific/Pago_Pago' });
+      expectProblem(await requestBooking(system, guest, early), 'in_the_past', 'start_time');
+      expect((await requestBooking(system, guest, early)).status).toBe(201);
+    });
+
+    test('and is edited again at every attempt is no taken slot', async () => {
+      const { rooms } = system.server.deps;
+      const find = rooms.find.bind(rooms);
+      rooms.find = async (id) => {
+        const room = await find(id);
+        return room && { ...room, version: 0 };
+      };
+      const answer = await requestBooking(system, guest);
+      rooms.find = find;
+      expectProblem(answer, 'overloaded');
+      expect(answer.headers.get('Retry-After')).toBe('1');
+    });
   });
 
   test('a room that is not available has only closed slots', async () => {
