@@ -14,7 +14,7 @@ export async function loadBookingFor(
   bookingId: number,
 ): Promise<BookingDetailRow> {
   const booking = await findBooking(db, bookingId);
-  if (booking && (booking.user_id === caller.userId || (await isStaff(db, caller.userId)))) return booking;
+  if (booking && (booking.user_id === caller.userId || (await isStaff(db, caller)))) return booking;
   throw new Problem('booking_not_found');
 }
 

@@ -11,8 +11,9 @@ const help = `
 npm run create-admin -- --email ADDRESS [--password-stdin]
 
 Makes a staff account, or makes an existing account staff with a new password.
-The existing account is activated and signed out everywhere; an access token
-that is out already works for at most 30 minutes.
+The existing account is activated and signed out everywhere. An access token
+that is out already opens nothing of staff's, and for at most 30 minutes what a
+guest may do.
 Asks for the password; with --password-stdin it is the first line of the input.
 Needs DATABASE_URL (environment or .env).
 `;

@@ -6,20 +6,39 @@ import { type Db, rows } from './knex.ts';
  * the grace of a second tab it is a stolen copy, and the whole family ends (RFC 9700 §4.14.2).
  */
 
-/** Begins a session with its first token. Tokens are stored hashed only. */
+/** A login that was just verified: its session begins only while the password is still that one. */
+export interface Login {
+  id: number;
+  passwordHash: string;
+}
+
+/**
+ * The user of a login, if nothing has changed since it was verified. Locked, so that a reset of the password either is
+ * seen here or finds the session, which it then ends. Two parameters: user id, password hash.
+ */
+export const unchangedLogin =
+  'select id from users where id = ? and password_hash = ? and is_active for share';
+
+/**
+ * Begins a session with its first token. Tokens are stored hashed only.
+ * @returns false when the password was reset or the account disabled since the login was verified
+ */
 export async function insertSession(
   db: Db,
-  session: { id: string; userId: number; tokenHash: Buffer },
-): Promise<void> {
-  await rows(
+  login: Login,
+  session: { id: string; tokenHash: Buffer },
+): Promise<boolean> {
+  const made = await rows(
     db,
-    `with made as (
-       insert into sessions (id, user_id, expires_at) values (?, ?, now() + make_interval(days => ?)) returning id
+    `with login as (${unchangedLogin}), made as (
+       insert into sessions (id, user_id, expires_at)
+       select ?, id, now() + make_interval(days => ?) from login returning id
      )
      insert into refresh_tokens (token_hash, session_id, expires_at)
-     select ?, id, now() + make_interval(days => ?) from made`,
-    [session.id, session.userId, sessionDays, session.tokenHash, refreshTokenDays],
+     select ?, id, now() + make_interval(days => ?) from made returning session_id`,
+    [login.id, login.passwordHash, session.id, sessionDays, session.tokenHash, refreshTokenDays],
   );
+  return made.length > 0;
 }
 
 export type Rotation =

@@ -1,5 +1,5 @@
 import type { Db } from './knex.ts';
-import { prepared } from './knex.ts';
+import { prepared, rows } from './knex.ts';
 import { User } from './models.ts';
 
 /**
@@ -39,18 +39,34 @@ export async function findLogin(db: Db, email: string): Promise<LoginRow | undef
   return row;
 }
 
-/** Is this account active and staff at this moment? Asked on every staff request: a lost role counts at once. */
-export async function isStaff(db: Db, userId: number): Promise<boolean> {
+/**
+ * Is this account active and staff at this moment, and its session not ended? Asked on every staff request: a lost role
+ * and a reset password count at once.
+ */
+export async function isStaff(db: Db, caller: { userId: number; sessionId: string }): Promise<boolean> {
   const found = await prepared(
     db,
     'is_staff',
-    'select 1 from users where id = ? and is_staff and is_active',
-    [userId],
+    `select 1 from users where id = ? and is_staff and is_active
+        and not exists (select 1 from sessions where id = ? and revoked_at is not null)`,
+    [caller.userId, caller.sessionId],
   );
   return found.length > 0;
 }
 
-/** Stores the hash again, made with today's cost. */
-export async function updatePasswordHash(db: Db, userId: number, passwordHash: string): Promise<void> {
-  await User.query(db).findById(userId).patch({ password_hash: passwordHash });
+/**
+ * Stores a password's hash in place of the one that was verified.
+ * @returns false when that is no longer the hash: the password was reset, or another login has renewed it
+ */
+export async function replacePasswordHash(
+  db: Db,
+  user: { id: number; passwordHash: string },
+  passwordHash: string,
+): Promise<boolean> {
+  const replaced = await rows(
+    db,
+    'update users set password_hash = ? where id = ? and password_hash = ? returning id',
+    [passwordHash, user.id, user.passwordHash],
+  );
+  return replaced.length > 0;
 }

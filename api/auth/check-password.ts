@@ -1,5 +1,5 @@
 import type { Context } from 'koa';
-import { findLogin, type LoginRow, updatePasswordHash } from '../../db/users.ts';
+import { findLogin, type LoginRow, replacePasswordHash } from '../../db/users.ts';
 import { canonicalEmail } from '../../domain/email.ts';
 import { Problem } from '../../domain/problems.ts';
 import type { Deps } from '../deps.ts';
@@ -11,10 +11,11 @@ import { countAgainst, limiterKey, refuseIfLimited } from '../http/rate-limit.ts
  * @throws Problem invalid_credentials, too_many_requests, overloaded
  */
 export async function checkPassword(
-  { db, passwords, limiters }: Deps,
+  deps: Deps,
   ctx: Context,
   given: { email: string; password: string },
 ): Promise<LoginRow> {
+  const { db, passwords, limiters } = deps;
   // What is no address has no account; it is checked like any other, so that it takes as long.
   const address = canonicalEmail(given.email) ?? '';
   const account = limiterKey(address);
@@ -30,8 +31,9 @@ export async function checkPassword(
     throw new Problem('invalid_credentials');
   }
   await limiters.accountFailures?.delete(account);
-  if (passwords.isOutdated(user.passwordHash)) {
-    await updatePasswordHash(db, user.id, await passwords.hash(given.password));
-  }
-  return user;
+  if (!passwords.isOutdated(user.passwordHash)) return user;
+  const passwordHash = await passwords.hash(given.password);
+  if (await replacePasswordHash(db, user, passwordHash)) return { ...user, passwordHash };
+  // Another login was faster, or the password was reset meanwhile: the new hash decides.
+  return checkPassword(deps, ctx, given);
 }

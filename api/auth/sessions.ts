@@ -2,7 +2,7 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import type { Context } from 'koa';
 import type { Logger } from 'pino';
 import type { Db } from '../../db/knex.ts';
-import { insertSession, revokeSession, rotateRefreshToken } from '../../db/sessions.ts';
+import { insertSession, type Login, revokeSession, rotateRefreshToken } from '../../db/sessions.ts';
 import { refreshTokenDays } from '../../domain/limits.ts';
 import { Problem } from '../../domain/problems.ts';
 import type { Caller } from '../http/route.ts';
@@ -28,13 +28,17 @@ export function createSessions({ db, log, debug }: { db: Db; log: Logger; debug:
   const maxAgeSeconds = refreshTokenDays * 86_400;
 
   return {
-    /** Begins a session and sets its cookie. */
-    async begin(ctx: Context, userId: number): Promise<Caller> {
+    /**
+     * Begins the session of a login that was just verified, and sets its cookie.
+     * @throws Problem invalid_credentials, when the password was reset meanwhile
+     */
+    async begin(ctx: Context, login: Login): Promise<Caller> {
       const token = newToken();
       const sessionId = randomUUID();
-      await insertSession(db, { id: sessionId, userId, tokenHash: hashOf(token) });
+      const begun = await insertSession(db, login, { id: sessionId, tokenHash: hashOf(token) });
+      if (!begun) throw new Problem('invalid_credentials');
       setCookie(ctx, token, maxAgeSeconds);
-      return { userId, sessionId };
+      return { userId: login.id, sessionId };
     },
 
     /**

@@ -55,7 +55,7 @@ async function allow(route: Route, ctx: Context, deps: Deps): Promise<Caller | u
   ctx.state['userId'] = caller.userId;
   // What an authenticated caller sees is nobody else's to keep.
   ctx.set('Cache-Control', 'no-store');
-  if (route.access === 'staff' && !(await isStaff(deps.db, caller.userId))) throw new Problem('staff_only');
+  if (route.access === 'staff' && !(await isStaff(deps.db, caller))) throw new Problem('staff_only');
   return caller;
 }
 

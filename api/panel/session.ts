@@ -1,7 +1,7 @@
 import { createHash, createHmac, randomBytes, randomUUID, timingSafeEqual } from 'node:crypto';
 import type { Context } from 'koa';
 import { findPanelSession, insertPanelSession, type PanelSession } from '../../db/panel/sessions.ts';
-import { revokeSession } from '../../db/sessions.ts';
+import { type Login, revokeSession } from '../../db/sessions.ts';
 import { Problem } from '../../domain/problems.ts';
 import type { Deps } from '../deps.ts';
 
@@ -39,9 +39,11 @@ export function createPanelSessions({ db, config }: Deps) {
       return token === undefined ? undefined : findPanelSession(db, hashOf(token));
     },
 
-    async begin(ctx: Context, userId: number): Promise<void> {
+    /** @throws Problem invalid_credentials, when the password was reset since the login was verified */
+    async begin(ctx: Context, login: Login): Promise<void> {
       const token = newToken();
-      await insertPanelSession(db, { id: randomUUID(), userId, tokenHash: hashOf(token) });
+      const begun = await insertPanelSession(db, login, { id: randomUUID(), tokenHash: hashOf(token) });
+      if (!begun) throw new Problem('invalid_credentials');
       setCookie(ctx, cookies.session, token);
       setCookie(ctx, cookies.form, '');
     },

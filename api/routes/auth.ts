@@ -77,7 +77,7 @@ export function authRoutes(deps: Deps): Route[] {
     problems: ['invalid_credentials'],
   })(async ({ body, ctx }) => {
     const user = await checkPassword(deps, ctx, body);
-    const caller = await sessions.begin(ctx, user.id);
+    const caller = await sessions.begin(ctx, user);
     return {
       message: 'Login successful',
       user_id: user.id,

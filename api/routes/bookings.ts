@@ -76,7 +76,7 @@ export function bookingRoutes(deps: Deps): Route[] {
   })(async ({ body, caller, ctx }) => {
     const userId = body.user_id ?? caller.userId;
     const forAnother = userId !== caller.userId;
-    if (forAnother && !(await isStaff(db, caller.userId))) throw new Problem('not_your_user');
+    if (forAnother && !(await isStaff(db, caller))) throw new Problem('not_your_user');
     return answerOnce(db, {
       ctx,
       caller,
@@ -158,7 +158,7 @@ export function bookingRoutes(deps: Deps): Route[] {
     problems: ['booking_not_found', 'not_cancellable', 'workflow_unavailable'],
   })(async ({ params, body, caller }) => {
     const booking = await loadBookingFor(deps, caller, params.id);
-    const byStaff = booking.user_id !== caller.userId || (await isStaff(db, caller.userId));
+    const byStaff = booking.user_id !== caller.userId || (await isStaff(db, caller));
     const actor = `${byStaff ? 'staff' : 'user'}:${caller.userId}`;
     await cancelThroughWorkflow(deps, booking, { actor, byStaff, refund: byStaff && body.refund });
     return viewBooking(await loadBookingFor(deps, caller, params.id));

@@ -1,4 +1,5 @@
 import { type Db, prepared, rows } from '../knex.ts';
+import { type Login, unchangedLogin } from '../sessions.ts';
 
 /** A working day, and how long the panel may lie untouched (OWASP Session Management Cheat Sheet: absolute and idle). */
 const sessionHours = 12;
@@ -10,17 +11,23 @@ export interface PanelSession {
   email: string;
 }
 
-/** Begins a session of the panel; only the hash of its token is stored. */
+/**
+ * Begins a session of the panel; only the hash of its token is stored.
+ * @returns false when the password was reset or the account disabled since the login was verified
+ */
 export async function insertPanelSession(
   db: Db,
-  session: { id: string; userId: number; tokenHash: Buffer },
-): Promise<void> {
-  await rows(
+  login: Login,
+  session: { id: string; tokenHash: Buffer },
+): Promise<boolean> {
+  const made = await rows(
     db,
-    `insert into sessions (id, user_id, kind, token_hash, expires_at)
-     values (?, ?, 'panel', ?, now() + make_interval(hours => ?))`,
-    [session.id, session.userId, session.tokenHash, sessionHours],
+    `with login as (${unchangedLogin})
+     insert into sessions (id, user_id, kind, token_hash, expires_at)
+     select ?, id, 'panel', ?, now() + make_interval(hours => ?) from login returning id`,
+    [login.id, login.passwordHash, session.id, session.tokenHash, sessionHours],
   );
+  return made.length > 0;
 }
 
 /**

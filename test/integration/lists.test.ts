@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rows } from '../../db/knex.ts';
 import { expectProblem, newBooking, requestIntent, showBooking } from '../factories.ts';
+import { givePassword } from '../setup/panel.ts';
 import { dayAhead, startSystem, type System, type TestUser } from '../setup/system.ts';
 
 describe('who sees which bookings', () => {
@@ -203,5 +204,21 @@ describe('who sees which bookings', () => {
     await rows(system.db, 'update users set is_staff = false where id = ?', [former.id]);
     expectProblem(await get('/api/bookings/all/', former), 'staff_only');
     expectProblem(await get(`/api/bookings/${mine[0]}/`, former), 'booking_not_found');
+  });
+
+  test('AU-09 a staff token whose session was ended is refused at the next request', async () => {
+    const staff = await system.newUser({ isStaff: true });
+    const body = { email: staff.email, password: await givePassword(system, staff) };
+    const [ended, other] = (await Promise.all(
+      [1, 2].map(async () => ({
+        ...staff,
+        token: (await system.call('POST', '/api/login/', { body })).body.access,
+      })),
+    )) as [TestUser, TestUser];
+    expect((await get('/api/bookings/all/', ended)).status).toBe(200);
+    await system.call('POST', '/api/logout/', { token: ended.token });
+    expectProblem(await get('/api/bookings/all/', ended), 'staff_only');
+    expectProblem(await get(`/api/bookings/${mine[0]}/`, ended), 'booking_not_found');
+    expect((await get('/api/bookings/all/', other)).status).toBe(200);
   });
 });

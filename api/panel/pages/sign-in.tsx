@@ -75,7 +75,7 @@ export async function signIn(ctx: Context, deps: Deps, sessions: PanelSessions, 
         fault: 'This account is not a staff account.',
       });
     }
-    await sessions.begin(ctx, user.id);
+    await sessions.begin(ctx, user);
     ctx.state['userId'] = user.id;
     deps.log.info({ userId: user.id }, 'staff signed in to the panel');
     goTo(ctx, '/admin');
