@@ -41,7 +41,7 @@ export async function deleteMessages(db: Db, ids: string[]): Promise<void> {
   await prepared(db, 'delete_messages', 'delete from outbox where id = any(?)', [ids]);
 }
 
-/** Puts a message back for later, or aside for good with a flag for staff. */
+/** Puts a message back for later, or aside with a flag for staff: raised again when it was sent again and died again. */
 export async function putBack(
   db: Db,
   id: string,
@@ -57,7 +57,7 @@ export async function putBack(
      insert into flags (kind, subject, detail)
      select 'message_dead', id::text, 'A message to the workflows could not be delivered: ' || topic
        from put where dead_at is not null
-     on conflict do nothing`,
+     on conflict (kind, subject) do update set resolved_at = null, created_at = now(), detail = excluded.detail`,
     [trouble.error.slice(0, 500), trouble.retryInMs, trouble.dead, id],
   );
 }

@@ -83,12 +83,22 @@ export async function findFlag(db: Db, id: number): Promise<FlagListRow | undefi
   return flag;
 }
 
-/** Takes a flag off the front page. @returns false when it was resolved already */
+/**
+ * Takes a flag off the front page. A message that was set aside is deleted with its flag: who resolves it has decided
+ * that it is not to be sent. @returns false when it was resolved already
+ */
 export async function resolveFlag(db: Db, actorId: number, flagId: number, note: string): Promise<boolean> {
   return db.transaction(async (trx) => {
     const resolved = await rows(
       trx,
-      'update flags set resolved_at = clock_timestamp() where id = ? and resolved_at is null returning id',
+      `with resolved as (
+         update flags set resolved_at = clock_timestamp() where id = ? and resolved_at is null
+         returning kind, subject
+       ), dropped as (
+         delete from outbox o using resolved r
+          where o.id = case r.kind when 'message_dead' then r.subject::bigint end and o.dead_at is not null
+       )
+       select 1 from resolved`,
       [flagId],
     );
     if (resolved.length === 0) return false;

@@ -233,6 +233,19 @@ describe('the outbox', () => {
     expect(body.outbox).toMatchObject({ waiting: 0, dead: 1 });
   });
 
+  test('OB-03 a message that is sent again and dies again has its flag again', async () => {
+    await rows(system.db, 'delete from outbox');
+    await rows(system.db, 'delete from flags');
+    await enqueue('orphan_payment', { bookingRef: randomUUID(), intentId: 'pi_again', verify: true }, 1);
+    await rows(system.db, 'update outbox set attempts = 11');
+    const openFlags = () => rows(system.db, 'select kind from flags where resolved_at is null');
+    await until('the flag', async () => (await openFlags()).length > 0);
+    await rows(system.db, 'update flags set resolved_at = now()');
+    await rows(system.db, 'update outbox set dead_at = null, attempts = 11, available_at = now()');
+    await until('the flag again', async () => (await openFlags()).length > 0);
+    expect(await openFlags()).toEqual([{ kind: 'message_dead' }]);
+  });
+
   const tooLong = 'x'.repeat(2_000);
   test.each([
     ['start_booking', { bookingRef: tooLong, summary: '' }],

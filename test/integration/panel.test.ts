@@ -330,6 +330,19 @@ describe('what staff does in the panel', () => {
     expect([303, 409]).toContain(settled.status);
     await until('the expiry', async () => (await stateOf(booking.id)).status === 'expired');
   });
+
+  test('a message that was set aside is deleted when its flag is resolved', async () => {
+    const messages = [1, 2].map(() => ({ topic: 'refund', priority: 1, payload: {}, dead_at: new Date() }));
+    const [message, other] = await system.db('outbox').insert(messages).returning('id');
+    const [flag] = await system
+      .db('flags')
+      .insert({ kind: 'message_dead', subject: message.id, detail: 'Not delivered' })
+      .returning('id');
+    expect((await browser.get(`/admin/flags/${flag.id}/resolve`)).text).toContain('deleted unsent');
+    expect((await browser.fill(`/admin/flags/${flag.id}/resolve`, { note: 'Not needed' })).status).toBe(303);
+    expect(await system.db('outbox').whereIn('id', [message.id, other.id]).select('id')).toEqual([other]);
+    await system.db('outbox').where({ id: other.id }).delete();
+  });
 });
 
 describe('while Temporal or the worker is away', () => {

@@ -36,8 +36,10 @@ export function flagPages({ db }: Deps): PanelRoute[] {
       harmful: false,
       text: (
         <p>
-          <strong>{kind.replaceAll('_', ' ')}</strong>: {detail} It disappears from the overview and is not
-          raised again for the same subject. Nothing else changes.
+          <strong>{kind.replaceAll('_', ' ')}</strong>: {detail} It disappears from the overview
+          {kind === 'message_dead'
+            ? ', and the message is deleted unsent.'
+            : ' and is not raised again for the same subject. Nothing else changes.'}
         </p>
       ),
       fields: <Field name="note" label="What was done about it" value="" maxLength={noteCharsMax} />,
