@@ -44,7 +44,10 @@ function createFigures() {
   const age = gauge('outbox_oldest_seconds', 'Age of the oldest message that waits');
   const flags = gauge('flags_open', 'What waits for a person, by kind', ['kind']);
   const refunds = gauge('refunds_open', 'Refunds that Stripe has not completed, by status', ['status']);
-  const overdue = gauge('holds_overdue', 'Holds more than 15 s past their deadline');
+  const overdue = gauge(
+    'holds_overdue',
+    'Holds more than 15 s past their deadline, those kept for a payment under way not counted',
+  );
   const pool = gauge('database_connections', 'Connections of the pool, by state', ['state']);
   const inFlight = gauge('http_requests_in_flight', 'Requests being answered');
   const delivered = gauge('relay_messages_delivered', 'Messages that this process has carried to Temporal');
@@ -98,7 +101,8 @@ export function createMetrics({ db, relay, traffic }: Sources) {
     const [late] = await rows<{ count: number }>(
       db,
       `select count(*)::int as count from bookings
-        where status = 'pending' and hold_expires_at < clock_timestamp() - interval '15 seconds'`,
+        where status = 'pending' and hold_expires_at < clock_timestamp() - interval '15 seconds'
+          and coalesce(settle_after, '-infinity') < clock_timestamp() - interval '15 seconds'`,
     );
     gauges.overdue.set(late?.count ?? 0);
   }

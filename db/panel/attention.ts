@@ -12,8 +12,6 @@ export interface OverdueHold {
   room_name: string;
   user_email: string;
   hold_expires_at: Date;
-  /** Stripe says that a payment is under way: the hold is kept until here. */
-  settle_after: Date | null;
 }
 
 export interface StuckPayment {
@@ -35,8 +33,9 @@ export interface SlowRefund {
 }
 
 /**
- * What needs a person, or may soon: open flags, holds past their deadline, payments and refunds that do not move,
- * messages that do not leave. Each is read by an index and bounded.
+ * What needs a person, or may soon: open flags, holds past their deadline (not those that are kept on purpose, for a
+ * payment under way), payments and refunds that do not move, messages that do not leave. Each is read by an index and
+ * bounded.
  */
 export async function readAttention(db: Db) {
   const [flags, overdue, payments, refunds, outbox, holds] = await Promise.all([
@@ -45,9 +44,10 @@ export async function readAttention(db: Db) {
     ]),
     rows<OverdueHold>(
       db,
-      `select b.id, r.name as room_name, u.email as user_email, b.hold_expires_at, b.settle_after
+      `select b.id, r.name as room_name, u.email as user_email, b.hold_expires_at
          from bookings b join rooms r on r.id = b.room_id join users u on u.id = b.user_id
         where b.status = 'pending' and b.hold_expires_at < clock_timestamp()
+          and coalesce(b.settle_after, '-infinity') < clock_timestamp()
         order by b.hold_expires_at limit ?`,
       [attentionMax + 1],
     ),

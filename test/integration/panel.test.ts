@@ -301,7 +301,7 @@ describe('what staff does in the panel', () => {
       .where({ id: booking.id })
       .update({
         hold_expires_at: new Date(Date.now() - 120_000),
-        settle_after: new Date(Date.now() + 600_000),
+        settle_lease_until: new Date(Date.now() + 600_000),
       });
     const { text } = await browser.get('/admin');
     expect(text).toContain('Disputed: &lt;b>look');
@@ -325,10 +325,33 @@ describe('what staff does in the panel', () => {
       async () => (await system.db('outbox').where({ id: message.id })).length === 0,
     );
 
-    await system.db('bookings').where({ id: booking.id }).update({ settle_after: null });
+    await system.db('bookings').where({ id: booking.id }).update({ settle_lease_until: null });
     const settled = await browser.fill(`/admin/bookings/${booking.id}/settle`);
     expect([303, 409]).toContain(settled.status);
     await until('the expiry', async () => (await stateOf(booking.id)).status === 'expired');
+  });
+
+  test('a hold that is kept for a payment under way needs nobody, one that nobody settles does', async () => {
+    const { id: kept } = await book();
+    const { id: left } = await book();
+    const late = { hold_expires_at: new Date(Date.now() - 120_000) };
+    const later = new Date(Date.now() + 600_000);
+    await system
+      .db('bookings')
+      .where({ id: kept })
+      .update({ ...late, settle_after: later });
+    await system
+      .db('bookings')
+      .where({ id: left })
+      .update({ ...late, settle_lease_until: later });
+    const { text } = await browser.get('/admin');
+    expect(text).toContain(`/admin/bookings/${left}/settle`);
+    expect(text).not.toContain(`/admin/bookings/${kept}/settle`);
+    expect((await system.call('GET', '/metrics')).body).toMatch(/^holds_overdue 1$/m);
+    await system
+      .db('bookings')
+      .whereIn('id', [kept, left])
+      .update({ settle_after: null, settle_lease_until: null });
   });
 
   test('a message that was set aside is deleted when its flag is resolved', async () => {

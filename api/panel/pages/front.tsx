@@ -149,11 +149,6 @@ function Overdue({ holds }: { holds: Attention['overdue'] }) {
             cell: (row) => formatAge(Date.now() - row.hold_expires_at.getTime()),
           },
           {
-            key: 'why',
-            title: 'Why',
-            cell: (row) => (row.settle_after ? 'Stripe says that a payment is under way' : '–'),
-          },
-          {
             key: 'settle',
             title: 'Action',
             cell: (row) => <a href={`/admin/bookings/${row.id}/settle`}>Settle now…</a>,
