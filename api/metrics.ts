@@ -41,7 +41,10 @@ function createFigures() {
   );
   const waiting = gauge('outbox_messages_waiting', 'Messages that wait for Temporal (counted to 10,000)');
   const dead = gauge('outbox_messages_dead', 'Messages that were set aside');
-  const age = gauge('outbox_oldest_seconds', 'Age of the oldest message that waits');
+  const age = gauge(
+    'outbox_oldest_seconds',
+    'Age of the oldest message that Temporal has not taken, those refused for their own fault not counted',
+  );
   const flags = gauge('flags_open', 'What waits for a person, by kind', ['kind']);
   const refunds = gauge('refunds_open', 'Refunds that Stripe has not completed, by status', ['status']);
   const overdue = gauge(

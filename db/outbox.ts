@@ -62,15 +62,19 @@ export async function putBack(
   );
 }
 
-/** How many messages wait, and how old the oldest due one is. Bounded: it counts to 10,000. */
+/**
+ * How many messages wait, and how old the oldest is of those that Temporal has not taken. One that was put back for its
+ * own fault waits for its next try: it says nothing of Temporal. One that is leased counts, since while Temporal is away
+ * the leases are renewed again and again. Bounded: it counts to 10,000.
+ */
 export async function outboxDepth(db: Db): Promise<{ waiting: number; dead: number; oldestMs: number }> {
   const [depth] = await rows<{ waiting: number; dead: number; oldestMs: number }>(
     db,
     `select count(*) filter (where dead_at is null)::int as waiting,
             count(*) filter (where dead_at is not null)::int as dead,
-            coalesce(max(extract(epoch from clock_timestamp() - created_at)) filter (where dead_at is null), 0)::float8
-              * 1000 as "oldestMs"
-       from (select dead_at, created_at from outbox order by id limit 10000) sample`,
+            coalesce(max(extract(epoch from clock_timestamp() - created_at))
+              filter (where dead_at is null and last_error is null), 0)::float8 * 1000 as "oldestMs"
+       from (select dead_at, last_error, created_at from outbox order by id limit 10000) sample`,
   );
   return depth ?? { waiting: 0, dead: 0, oldestMs: 0 };
 }

@@ -246,6 +246,24 @@ describe('the outbox', () => {
     expect(await openFlags()).toEqual([{ kind: 'message_dead' }]);
   });
 
+  test('OB-03 a message that waits for its next try is no lag, one that Temporal has not taken is', async () => {
+    const { relay } = system.server.deps;
+    const oldestSeconds = async () =>
+      (await system.call('GET', '/readyz')).body.outbox.oldest_seconds as number;
+    const backdate = () => rows(system.db, `update outbox set created_at = now() - interval '2 minutes'`);
+    await rows(system.db, 'delete from outbox');
+    await enqueue('orphan_payment', { bookingRef: randomUUID(), intentId: 'pi_waits', verify: true }, 1);
+    await until('the failure', () => exists('select 1 from outbox where last_error is not null'));
+    await backdate();
+    expect(await oldestSeconds()).toBe(0);
+    await relay.stop();
+    await enqueue('start_booking', { bookingRef: randomUUID(), summary: '' });
+    await rows(system.db, `update outbox set available_at = now() + interval '4 seconds'`);
+    await backdate();
+    expect(await oldestSeconds()).toBeGreaterThanOrEqual(120);
+    relay.start();
+  });
+
   const tooLong = 'x'.repeat(2_000);
   test.each([
     ['start_booking', { bookingRef: tooLong, summary: '' }],
