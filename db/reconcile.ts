@@ -18,22 +18,33 @@ export async function sampleOpenBookings(
   );
 }
 
-/** Leaves the message that starts the workflow again which owns a booking: its own, or that of late money. */
+/**
+ * Leaves the message that starts the workflow again which owns a booking: its own, or that of late money. One of late
+ * money that is not named after the payment (it had no row yet) has no name that a message could give it again: the
+ * booking gets a new owner, named as the relay will name it (api/workflow-client.ts).
+ */
 export async function enqueueStart(db: Db, bookingRef: string): Promise<void> {
   await rows(
     db,
-    `insert into outbox (topic, priority, payload)
-     select case when p.id is null then 'start_booking' else 'payment' end, 2,
-            case when p.id is null
-              then jsonb_build_object('bookingRef', b.ref, 'summary',
-                     'Room ' || b.room_id || ', ' || b.booking_date || ' (started again by the reconciler)')
-              else jsonb_build_object('bookingRef', b.ref, 'paymentRef', p.ref,
-                     'intentId', p.stripe_payment_intent_id, 'verify', false)
-            end
-       from bookings b
-       left join payments p on p.id = b.confirmed_payment_id and b.workflow_id = 'late-payment-' || p.ref
-      where b.ref = ?`,
-    [bookingRef],
+    `with message as (
+       insert into outbox (topic, priority, payload)
+       select case when p.id is null then 'start_booking' else 'payment' end, 2,
+              case when p.id is null
+                then jsonb_build_object('bookingRef', b.ref, 'summary',
+                       'Room ' || b.room_id || ', ' || b.booking_date || ' (started again by the reconciler)')
+                else jsonb_strip_nulls(jsonb_build_object('bookingRef', b.ref,
+                       'paymentRef', case when b.workflow_id = 'late-payment-' || p.ref then p.ref end,
+                       'intentId', p.stripe_payment_intent_id, 'verify', false))
+              end
+         from bookings b
+         left join payments p on p.id = b.confirmed_payment_id and b.workflow_id like 'late-payment-%'
+        where b.ref = ?
+       returning id, topic, payload
+     )
+     update bookings b set workflow_id = 'late-payment-' || (m.payload ->> 'intentId') || '-' || m.id
+       from message m
+      where b.ref = ? and m.topic = 'payment' and m.payload ->> 'paymentRef' is null`,
+    [bookingRef, bookingRef],
   );
 }
 

@@ -90,27 +90,36 @@ describe('money that comes when it should not', { timeout: 60_000 }, () => {
     await untilEnded(owner);
   });
 
-  test.concurrent('TM-16 the workflow that late money has brought is terminated: the reconciler starts it again', async ({
-    expect,
-  }) => {
-    const held = await lapse();
-    await payAfterAll(held);
-    await payments.untilStatus(held.id, 'confirmed');
-    const { workflow_id: owner } = await payments.facts(held.id);
-    await workflows.getHandle(owner).terminate('an operator’s mistake');
-    await rows(payments.db, `update bookings set updated_at = now() - interval '5 minutes' where id = ?`, [
-      held.id,
-    ]);
-    const { taskQueue } = payments.system.config.temporal;
-    await workflows.execute('reconcileWorkflow', { taskQueue, workflowId: `reconcile-${randomUUID()}` });
-    await until('its owner again', async () => {
-      const { status } = await workflows.getHandle(owner).describe();
-      return status.name === 'RUNNING';
-    });
-    const { status, body } = await payments.cancel(held.id);
-    expect([status, body.status]).toEqual([200, 'cancelled']);
-    await untilEnded(owner);
-  });
+  const waysToPayLate: [string, (held: PaidFor) => Promise<unknown>][] = [
+    ['late money', payAfterAll],
+    ['late money of a PaymentIntent that no row knew', payStrangeIntent],
+  ];
+  test.concurrent.for(waysToPayLate)(
+    'TM-16 the workflow that %s has brought is terminated: the reconciler starts it again',
+    async ([, pay], { expect }) => {
+      const held = await lapse();
+      await pay(held);
+      await payments.untilStatus(held.id, 'confirmed');
+      const { workflow_id: lost } = await payments.facts(held.id);
+      await workflows.getHandle(lost).terminate('an operator’s mistake');
+      await rows(payments.db, `update bookings set updated_at = now() - interval '5 minutes' where id = ?`, [
+        held.id,
+      ]);
+      const { taskQueue } = payments.system.config.temporal;
+      await workflows.execute('reconcileWorkflow', { taskQueue, workflowId: `reconcile-${randomUUID()}` });
+      const { workflow_id: owner } = await payments.facts(held.id);
+      await until('its owner again', async () => {
+        const found = await workflows
+          .getHandle(owner)
+          .describe()
+          .catch(() => undefined);
+        return found?.status.name === 'RUNNING';
+      });
+      const { status, body } = await payments.cancel(held.id);
+      expect([status, body.status]).toEqual([200, 'cancelled']);
+      await untilEnded(owner);
+    },
+  );
 
   test.concurrent('ST-20 confirmed after all and never cancelled: completed at its end, by the workflow that confirmed it', async ({
     expect,
