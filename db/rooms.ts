@@ -71,7 +71,8 @@ export interface TakenRange {
   startsAt: Date;
   endsAt: Date;
   status: 'pending' | 'confirmed';
-  holdExpiresAt: Date;
+  /** When a hold ends if it is not paid: its deadline, or later while Stripe says that a payment is under way. */
+  freesAt: Date;
 }
 
 /** What holds a room within `[from, to)`, and the database's clock. */
@@ -85,7 +86,7 @@ export async function findTakenRanges(
     db,
     'taken_ranges',
     `select clock.now, lower(b.during) as "startsAt", upper(b.during) as "endsAt", b.status,
-            b.hold_expires_at as "holdExpiresAt"
+            greatest(b.hold_expires_at, b.settle_after) as "freesAt"
        from (select clock_timestamp() as now) clock
        left join bookings b on b.room_id = ? and b.during && tstzrange(?, ?) and b.status in ('pending', 'confirmed')
       order by lower(b.during)`,

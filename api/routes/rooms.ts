@@ -147,7 +147,7 @@ function viewSlot(
     starts_at: range?.startsAt.toISOString() ?? null,
     ends_at: range?.endsAt.toISOString() ?? null,
     status,
-    frees_at: status === 'held' && holder ? holder.holdExpiresAt.toISOString() : null,
+    frees_at: status === 'held' && holder ? holder.freesAt.toISOString() : null,
   };
 }
 

@@ -105,6 +105,18 @@ describe('rooms and their availability', () => {
     expect(slotAt(await availability(room, `?date=${dayAhead(7)}`), '09:00:00').status).toBe('held');
   });
 
+  test('a hold that is kept for a payment under way frees its slot later, not in the past', async () => {
+    const room = await system.newRoom();
+    const { id } = await newBooking(system, guest, { room_id: room });
+    const keptUntil = new Date(Date.now() + 15_000);
+    await system
+      .db('bookings')
+      .where({ id })
+      .update({ hold_expires_at: new Date(Date.now() - 60_000), settle_after: keptUntil });
+    const slot = slotAt(await availability(room, `?date=${dayAhead(7)}`), '09:00:00');
+    expect(slot).toMatchObject({ status: 'held', frees_at: keptUntil.toISOString() });
+  });
+
   test('what has begun is past, today and before, on the room’s own calendar', async () => {
     const room = await system.newRoom({ time_zone: 'Pacific/Kiritimati' });
     const { body } = await availability(room, `?from=${dayAhead(-1)}&to=${dayAhead(2)}`);
