@@ -3,7 +3,7 @@ import { findLogin, type LoginRow, replacePasswordHash } from '../../db/users.ts
 import { canonicalEmail } from '../../domain/email.ts';
 import { Problem } from '../../domain/problems.ts';
 import type { Deps } from '../deps.ts';
-import { countAgainst, limiterKey, refuseIfLimited } from '../http/rate-limit.ts';
+import { addressKey, countAgainst, limiterKey, refuseIfLimited } from '../http/rate-limit.ts';
 
 /**
  * The active account that these credentials open, for the API and the staff panel alike: throttled per account and
@@ -17,16 +17,17 @@ export async function checkPassword(
 ): Promise<LoginRow> {
   const { db, passwords, limiters } = deps;
   // What is no address has no account; it is checked like any other, so that it takes as long.
-  const address = canonicalEmail(given.email) ?? '';
-  const account = limiterKey(address);
+  const email = canonicalEmail(given.email) ?? '';
+  const account = limiterKey(email);
+  const address = addressKey(ctx.ip);
   await refuseIfLimited(limiters.accountFailures, account);
-  await refuseIfLimited(limiters.addressFailures, ctx.ip);
-  const user = await findLogin(db, address);
+  await refuseIfLimited(limiters.addressFailures, address);
+  const user = await findLogin(db, email);
   const matches = await passwords.verify(user?.passwordHash, given.password);
   if (!user || !matches || !user.isActive) {
     await Promise.all([
       countAgainst(limiters.accountFailures, account),
-      countAgainst(limiters.addressFailures, ctx.ip),
+      countAgainst(limiters.addressFailures, address),
     ]);
     throw new Problem('invalid_credentials');
   }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { isIPv6 } from 'node:net';
 import type { Middleware } from 'koa';
 import {
   type RateLimiterAbstract,
@@ -50,6 +51,21 @@ export type Limiters = ReturnType<typeof createLimiters>;
 export const limiterKey = (text: string) => createHash('sha256').update(text).digest('base64url');
 
 /**
+ * What stands for an address in the limits: of IPv6 its first 64 bits, since whoever has one has the whole network
+ * (RFC 6177) and could send each request from another. An IPv4 address written as IPv6 is one address.
+ */
+export function addressKey(ip: string): string {
+  const bare = ip.split('%', 1)[0] ?? '';
+  if (!isIPv6(bare)) return ip;
+  // One spelling of each: lower case, no leading zeros, the longest run of zeros as `::`.
+  const canonical = new URL(`http://[${bare}]`).hostname.slice(1, -1);
+  if (canonical.startsWith('::ffff:')) return canonical;
+  const [head = [], tail = []] = canonical.split('::').map((part) => part.split(':').filter(Boolean));
+  const zeros = Array<string>(8 - head.length - tail.length).fill('0');
+  return `${[...head, ...zeros, ...tail].slice(0, 4).join(':')}::/64`;
+}
+
+/**
  * Refuses when a limit is reached already, without counting.
  * @throws Problem too_many_requests, with Retry-After in seconds
  */
@@ -81,7 +97,7 @@ export function limitRequests(limiters: Limiters): Middleware {
   const exempt = new Set(['/api/stripe-webhook', '/livez', '/readyz', '/metrics']);
   return async (ctx, next) => {
     if (limiters.requests && !exempt.has(ctx.path.replace(/\/$/, ''))) {
-      await countAgainst(limiters.requests, ctx.ip);
+      await countAgainst(limiters.requests, addressKey(ctx.ip));
     }
     await next();
   };

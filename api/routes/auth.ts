@@ -8,7 +8,7 @@ import { fieldProblem, Problem } from '../../domain/problems.ts';
 import { checkPassword } from '../auth/check-password.ts';
 import { refuseCrossSite } from '../auth/sessions.ts';
 import type { Deps } from '../deps.ts';
-import { countAgainst } from '../http/rate-limit.ts';
+import { addressKey, countAgainst } from '../http/rate-limit.ts';
 import { route, type Route } from '../http/route.ts';
 import { id, text } from '../http/schemas.ts';
 
@@ -44,7 +44,7 @@ export function authRoutes(deps: Deps): Route[] {
     }
     const weak = passwordFault(body.password, address);
     if (weak) throw fieldProblem('password_too_weak', 'password', weak);
-    await countAgainst(limiters.registrations, ctx.ip);
+    await countAgainst(limiters.registrations, addressKey(ctx.ip));
     try {
       const passwordHash = await passwords.hash(body.password);
       return {

@@ -189,6 +189,20 @@ describe('accounts', () => {
     expectProblem(await login(newEmail(), 'wrong password'), 'invalid_credentials');
   });
 
+  test('HT-06 AU-16 the addresses of one IPv6 network count as one', async () => {
+    const from = (network: string, host: number) => `2001:db8:${network}::${host.toString(16)}`;
+    const answers = [];
+    for (let host = 1; host <= 5; host++) {
+      answers.push((await register(newEmail(), {}, from('1:2', host))).status);
+    }
+    expect(answers).toEqual([201, 201, 201, 201, 429]);
+    expect((await register(newEmail(), {}, from('1:3', 1))).status).toBe(201);
+    for (let host = 1; host <= 15; host++) {
+      expect((await login(newEmail(), 'wrong password', from('1:4', host))).status).toBe(401);
+    }
+    expectProblem(await login(newEmail(), 'wrong password', from('1:4', 16)), 'too_many_requests');
+  });
+
   test('HT-06 an address cannot hide behind a forged X-Forwarded-For', async () => {
     const from = someAddress();
     const answers = [];
