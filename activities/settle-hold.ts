@@ -12,6 +12,8 @@ import { type CloseVerdict, closeAllPayments } from './intents.ts';
 /** A Stripe that fails at once is asked again after a pause, which grows to this. */
 const askEveryMs = 1_000;
 
+export type SettleDeps = Pick<ActivityDeps, 'db' | 'stripe' | 'log'>;
+
 export interface SettleRequest {
   bookingRef: string;
   /** For the audit: who settles. */
@@ -31,7 +33,7 @@ export interface SettleRequest {
  * @returns the booking as its row stands afterwards; undefined if there is none
  */
 export async function settleHold(
-  deps: ActivityDeps,
+  deps: SettleDeps,
   request: SettleRequest,
 ): Promise<BookingState | undefined> {
   if (!(await expireUnaskedHold(deps.db, request))) {
@@ -56,7 +58,7 @@ export function expireUnaskedHold(
  * Asks Stripe until it gives a final answer or the bound is reached. Its silence counts from when this look was due,
  * the ten minutes for `processing` from the deadline.
  */
-async function settleLeased(deps: ActivityDeps, request: SettleRequest, lease: SettleLease): Promise<void> {
+async function settleLeased(deps: SettleDeps, request: SettleRequest, lease: SettleLease): Promise<void> {
   const begun = Date.now();
   const waitMs = Math.min(request.waitMs, settleBoundMs);
   for (let pauseMs = 200; ; pauseMs = Math.min(pauseMs * 2, askEveryMs)) {
@@ -80,26 +82,47 @@ async function settleLeased(deps: ActivityDeps, request: SettleRequest, lease: S
 }
 
 /** A Stripe that hangs is not waited for beyond the patience; what it answers later is recorded all the same. */
-async function askStripe(deps: ActivityDeps, bookingRef: string, patienceMs: number): Promise<CloseVerdict> {
+async function askStripe(deps: SettleDeps, bookingRef: string, patienceMs: number): Promise<CloseVerdict> {
   const silence = sleep(patienceMs, { verdict: 'unknown' as const }, { ref: false });
   const { verdict } = await Promise.race([closeAllPayments(deps, bookingRef), silence]);
   return verdict;
 }
 
-function concludeInSilence(deps: ActivityDeps, request: SettleRequest): Promise<void> {
+function concludeInSilence(deps: SettleDeps, request: SettleRequest): Promise<void> {
   const { bookingRef } = request;
   deps.log.warn({ bookingRef }, 'Stripe gives no final answer; the hold expires all the same');
   return concludeHold(deps, request, 'unpaid_stripe_silent');
 }
 
 /** Expires the hold, or confirms it with the money that is on record by now. */
-async function concludeHold(deps: ActivityDeps, request: SettleRequest, cause: string): Promise<void> {
+async function concludeHold(deps: SettleDeps, request: SettleRequest, cause: string): Promise<void> {
   const { bookingRef, actor } = request;
   if (await expireHold(deps.db, { bookingRef, actor, cause, leased: true })) return;
   const paid = await findKeptPayments(deps.db, bookingRef);
   for (const paymentRef of paid) await decideMoney(deps.db, { paymentRef, bookingRef, actor });
   // Money that does not match goes back, and then the hold was not paid after all.
   if (paid.length > 0) await expireHold(deps.db, { bookingRef, actor, cause, leased: true });
+}
+
+/**
+ * Settles a hold for somebody who waits no longer than `waitMs`; what takes longer goes on behind.
+ * @returns undefined when it was not settled in time
+ */
+export async function settleHoldWithin(
+  deps: SettleDeps,
+  request: SettleRequest,
+): Promise<BookingState | undefined> {
+  const settled = settleHold(deps, request);
+  settled.catch((error: unknown) =>
+    deps.log.warn({ err: error, bookingRef: request.bookingRef }, 'an overdue hold could not be settled'),
+  );
+  const tooLong = new AbortController();
+  try {
+    const late = sleep(request.waitMs, undefined, { signal: tooLong.signal }).catch(() => undefined);
+    return await Promise.race([settled, late]);
+  } finally {
+    tooLong.abort();
+  }
 }
 
 /** So many at a time: whoever settles many leaves connections for those who settle one. */
@@ -110,32 +133,21 @@ const lanes = 4;
  * @returns how each stands; what was not begun in time, or could not be settled, is `pending`
  */
 export async function settleHolds(
-  deps: ActivityDeps,
+  deps: SettleDeps,
   bookingRefs: readonly string[],
   { actor, totalMs }: { actor: string; totalMs: number },
-): Promise<(BookingStatus | 'gone')[]> {
+): Promise<BookingStatus[]> {
   const endsAt = Date.now() + totalMs;
   const waiting = [...bookingRefs];
-  const settled: (BookingStatus | 'gone')[] = [];
+  const settled: BookingStatus[] = [];
   async function work(): Promise<void> {
     for (let bookingRef = waiting.shift(); bookingRef !== undefined; bookingRef = waiting.shift()) {
       const waitMs = Math.min(settleBoundMs, endsAt - Date.now());
-      settled.push(waitMs > 0 ? await settleWithin(deps, { bookingRef, actor, waitMs }) : 'pending');
+      const inTime =
+        waitMs > 0 && (await settleHoldWithin(deps, { bookingRef, actor, waitMs }).catch(() => undefined));
+      settled.push(inTime ? inTime.status : 'pending');
     }
   }
   await Promise.all(Array.from({ length: lanes }, work));
   return settled;
-}
-
-/** Settling goes on behind when it takes longer than the caller waits. */
-async function settleWithin(deps: ActivityDeps, request: SettleRequest): Promise<BookingStatus | 'gone'> {
-  const settled = settleHold(deps, request).then(
-    (state) => state?.status ?? 'gone',
-    (error: unknown) => {
-      deps.log.warn({ err: error, bookingRef: request.bookingRef }, 'an overdue hold could not be settled');
-      return 'pending' as const;
-    },
-  );
-  const late = new Promise<'pending'>((resolve) => setTimeout(resolve, request.waitMs, 'pending').unref());
-  return Promise.race([settled, late]);
 }

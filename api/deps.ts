@@ -1,6 +1,5 @@
 import type { Logger } from 'pino';
 import type Stripe from 'stripe';
-import type { ActivityDeps } from '../activities/index.ts';
 import type { EventRecorder } from '../activities/stripe-events.ts';
 import type { Config } from '../config.ts';
 import type { Db } from '../db/knex.ts';
@@ -35,7 +34,5 @@ export interface Deps {
   relay: Relay;
   recordEvent: EventRecorder;
   metrics: Metrics;
-  /** For settling a hold here, through the same function as the worker. */
-  settling: ActivityDeps;
   traffic: Traffic;
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { settleHold } from '../activities/settle-hold.ts';
+import { settleHoldWithin } from '../activities/settle-hold.ts';
 import { type BookingDetailRow } from '../db/bookings.ts';
 import { holdSlot, type HoldOutcome } from '../db/hold-slot.ts';
 import { retryTransient, violatedConstraint } from '../db/errors.ts';
@@ -153,17 +153,9 @@ async function answerRefusal(deps: Deps, request: BookingRequest, refusal: HoldO
 }
 
 /** Settles the overdue hold that is in the way. Who cannot wait for that gets 409 now, and may ask again. */
-async function settleInTheWay({ settling, log }: Deps, refusal: HoldOutcome): Promise<void> {
-  const bookingRef = refusal.conflict_ref;
-  const settled = settleHold(settling, { bookingRef, actor: 'collision', waitMs: collisionWaitMs });
-  // It goes on behind when it takes longer than this request waits.
-  settled.catch((error) => log.warn({ err: error, bookingRef }, 'an overdue hold could not be settled'));
-  let timer: NodeJS.Timeout | undefined;
-  const waited = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, collisionWaitMs, undefined);
-  });
-  const state = await Promise.race([settled, waited]);
-  clearTimeout(timer);
+async function settleInTheWay(deps: Deps, refusal: HoldOutcome): Promise<void> {
+  const overdue = { bookingRef: refusal.conflict_ref, actor: 'collision', waitMs: collisionWaitMs };
+  const state = await settleHoldWithin(deps, overdue);
   if (!state || state.status === 'pending') throw slotTaken(refusal, { 'Retry-After': '1' });
 }
 

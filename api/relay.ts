@@ -58,7 +58,7 @@ export function createRelay({ db, log, workflows, traffic }: RelayDeps) {
   let pollTimer: NodeJS.Timeout | undefined;
   let deleteTimer: NodeJS.Timeout | undefined;
   let startsAtATime = startsAtATimeMin;
-  const stats = { delivered: 0, outages: 0, dead: 0 };
+  const stats = { delivered: 0, outages: 0 };
   const isBusy = createBusyness(traffic, () => letGo(starts));
 
   function lanes(): number {
@@ -155,7 +155,6 @@ export function createRelay({ db, log, workflows, traffic }: RelayDeps) {
       { err: error, outboxId: message.id, topic: message.topic, dead },
       'a message cannot be delivered',
     );
-    if (dead) stats.dead++;
     const why = error instanceof Error ? error.message : String(error);
     await putBack(db, message.id, { error: why, retryInMs, dead }).catch((trouble) =>
       log.error({ err: trouble }),

@@ -45,7 +45,6 @@ function createDeps(config: Config, log: Logger): Deps {
     relay,
     recordEvent: createEventRecorder(db, outboxLeaseMs),
     metrics: createMetrics({ db, relay, traffic }),
-    settling: { db, stripe, log, freeCancelHours: config.freeCancelHours },
   };
 }
 
@@ -66,7 +65,7 @@ const drainMs = 10_000;
  */
 export async function startServer(config: Config, log: Logger) {
   const deps = createDeps(config, log);
-  const sweeper = createSweeper(deps.settling);
+  const sweeper = createSweeper(deps);
   const server = createServer(serverOptions, createApp(deps).callback());
   server.maxConnections = connectionsMax;
   const terminator = createHttpTerminator({ server, gracefulTerminationTimeout: drainMs });

@@ -1,5 +1,4 @@
-import { settleHolds } from '../activities/settle-hold.ts';
-import type { ActivityDeps } from '../activities/index.ts';
+import { type SettleDeps, settleHolds } from '../activities/settle-hold.ts';
 import { findOverdueHolds } from '../db/overdue-holds.ts';
 import { expireOverdueHolds } from '../db/overdue-holds.ts';
 import {
@@ -17,7 +16,7 @@ import {
  * together; the others are settled a few at a time, with Stripe. While it finds any it looks again soon: a thousand
  * that lapse together must not wait for each other.
  */
-export function createSweeper(deps: ActivityDeps) {
+export function createSweeper(deps: SettleDeps) {
   let timer: NodeJS.Timeout | undefined;
   let running = false;
   let round: Promise<void> = Promise.resolve();
@@ -48,5 +47,3 @@ export function createSweeper(deps: ActivityDeps) {
     },
   };
 }
-
-export type Sweeper = ReturnType<typeof createSweeper>;

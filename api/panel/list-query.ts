@@ -1,7 +1,7 @@
 import type { Context } from 'koa';
 import { z } from 'zod';
 import type { ListRequest, Position } from '../../db/panel/list.ts';
-import { Problem } from '../../domain/problems.ts';
+import { fieldProblem, Problem } from '../../domain/problems.ts';
 import { date, text } from '../http/schemas.ts';
 
 export interface Choice {
@@ -32,16 +32,18 @@ const cursorShape = z.tuple([z.string().max(300), z.number().int().min(1).max(2_
 export function readListQuery(ctx: Context, rules: ListRules): Omit<ListRequest, 'limit'> {
   const query = Object.fromEntries(new URLSearchParams(ctx.querystring));
   const sort = query['sort'] || rules.sort.key;
-  if (!Object.hasOwn(rules.sorts, sort)) throw refused('sort', 'This list cannot be sorted by that.');
+  if (!Object.hasOwn(rules.sorts, sort))
+    throw fieldProblem('invalid_request', 'sort', 'This list cannot be sorted by that.');
   const order = query['order'] || (sort === rules.sort.key && rules.sort.descending ? 'desc' : 'asc');
-  if (order !== 'asc' && order !== 'desc') throw refused('order', 'Use asc or desc.');
+  if (order !== 'asc' && order !== 'desc') throw fieldProblem('invalid_request', 'order', 'Use asc or desc.');
   const search = searchText.safeParse(query['q'] ?? '');
-  if (!search.success) throw refused('q', 'Search for less, and for text only.');
+  if (!search.success) throw fieldProblem('invalid_request', 'q', 'Search for less, and for text only.');
   const filters: Record<string, string> = {};
   for (const filter of rules.filters) {
     const value = query[filter.name];
     if (!value) continue;
-    if (!fits(filter, value)) throw refused(filter.name, `${filter.label}: not a value of this filter.`);
+    if (!fits(filter, value))
+      throw fieldProblem('invalid_request', filter.name, `${filter.label}: not a value of this filter.`);
     filters[filter.name] = value;
   }
   return {
@@ -63,9 +65,6 @@ function fits(filter: Filter, value: string): boolean {
       return idText.safeParse(value).success && Number(value) <= 2_147_483_647;
   }
 }
-
-const refused = (field: string, message: string) =>
-  new Problem('invalid_request', { detail: message, errors: [{ field, message }] });
 
 export function cursorOf(row: { sort_value: string | number; row_id: number }): string {
   return Buffer.from(JSON.stringify([String(row.sort_value), row.row_id])).toString('base64url');

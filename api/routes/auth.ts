@@ -1,10 +1,9 @@
 import { z } from 'zod';
-import { violatedConstraint } from '../../db/errors.ts';
 import { insertUser } from '../../db/users.ts';
 import { canonicalEmail } from '../../domain/email.ts';
 import { passwordBytesMax } from '../../domain/limits.ts';
 import { passwordFault } from '../../domain/password.ts';
-import { fieldProblem, Problem } from '../../domain/problems.ts';
+import { fieldProblem } from '../../domain/problems.ts';
 import { checkPassword } from '../auth/check-password.ts';
 import { refuseCrossSite } from '../auth/sessions.ts';
 import type { Deps } from '../deps.ts';
@@ -45,16 +44,10 @@ export function authRoutes(deps: Deps): Route[] {
     const weak = passwordFault(body.password, address);
     if (weak) throw fieldProblem('password_too_weak', 'password', weak);
     await countAgainst(limiters.registrations, addressKey(ctx.ip));
-    try {
-      const passwordHash = await passwords.hash(body.password);
-      return {
-        message: 'Registration successful',
-        user_id: await insertUser(db, { email: address, passwordHash }),
-      };
-    } catch (error) {
-      if (violatedConstraint(error) === 'users_email_taken') throw new Problem('email_taken');
-      throw error;
-    }
+    const passwordHash = await passwords.hash(body.password);
+    // An address that is taken is refused by the database (db/errors.ts).
+    const userId = await insertUser(db, { email: address, passwordHash });
+    return { message: 'Registration successful', user_id: userId };
   });
 
   const login = route({

@@ -80,7 +80,7 @@ export function operationRoutes(deps: Deps): Route[] {
   })(async ({ ctx }) => {
     requireToken(ctx, deps.config.cleanupToken, 'CLEANUP_TOKEN');
     const overdue = await findOverdueHolds(deps.db, 0, cleanupBatchMax);
-    const settled = await settleHolds(deps.settling, overdue, { actor: 'cleanup', totalMs: cleanupMs });
+    const settled = await settleHolds(deps, overdue, { actor: 'cleanup', totalMs: cleanupMs });
     const completed = await completeStays(deps.db, { actor: 'cleanup', limit: cleanupBatchMax });
     const number = (status: string) => settled.filter((one) => one === status).length;
     return { expired: number('expired'), confirmed: number('confirmed'), completed, left: number('pending') };

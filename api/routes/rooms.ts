@@ -141,7 +141,7 @@ function viewSlot(
   return {
     date: slot.date,
     start: `${slot.date}T${start_time}`,
-    end: slot.endMinute === 1440 ? `${slot.date}T24:00:00` : `${slot.date}T${end_time}`,
+    end: `${slot.date}T${end_time}`,
     start_time,
     end_time,
     starts_at: range?.startsAt.toISOString() ?? null,

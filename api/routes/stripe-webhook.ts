@@ -26,7 +26,6 @@ export function webhookRoutes(deps: Deps): Route[] {
   })(async ({ ctx }) => {
     const payload = await readRaw(ctx, webhookBodyBytesMax);
     const event = verify(deps, payload, ctx.get('Stripe-Signature'));
-    ctx.state['stripeEvent'] = event.id;
     const stranger = event.livemode !== deps.config.stripe.livemode || event.account;
     await (stranger ? flagStranger(deps, event) : record(deps, event));
     return { status: 'success' as const };

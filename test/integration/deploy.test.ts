@@ -174,11 +174,6 @@ const nextRelease = () =>
       to: `if (!mail && patched('look-first')) await databaseSteps.loadBooking({ bookingRef: booking.bookingRef });
            booking = mail`,
     },
-    {
-      file: 'life.ts',
-      from: 'allHandlersFinished, ',
-      to: 'allHandlersFinished, patched, ',
-    },
   ]);
 
 /** Long enough for a few deploys in between; where the machine is slower they just expire earlier. */

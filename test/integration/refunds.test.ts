@@ -66,7 +66,7 @@ describe('refunds', () => {
     await strike('drop_after_effect', 4);
     await cancelInTime(paid);
     const [payment] = await payments.paymentsOf(paid.id);
-    const activities = createActivities(payments.system.server.deps.settling);
+    const activities = createActivities({ ...payments.system.server.deps, freeCancelHours: 24 });
     await Promise.allSettled(
       Array.from({ length: 5 }, () => activities.sendRefund({ paymentRef: payment?.ref ?? '' })),
     );

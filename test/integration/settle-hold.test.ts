@@ -26,7 +26,7 @@ describe('a hold at its deadline', { timeout: 60_000 }, () => {
   });
   afterAll(() => payments.stop());
 
-  const settling = () => payments.system.server.deps.settling;
+  const settling = () => payments.system.server.deps;
 
   test.concurrent.each([
     ['hangs', 'timeout', 3],

@@ -59,12 +59,16 @@ describe('a worker that is killed', () => {
     return waiting.length > 0;
   };
 
-  /** Holds the lock of a room, which every decision about money takes first. @returns its release */
-  async function lockRoom(roomId: number) {
+  /** Keeps whoever confirms this booking waiting for a lock. @returns its release */
+  async function lockConfirmation({ id }: PaidFor) {
     const locker = new pg.Client({ connectionString: payments.system.database.ownerUrl });
     await locker.connect();
-    await locker.query('begin');
-    await locker.query('select 1 from rooms where id = $1 for update', [roomId]);
+    await locker.query(`
+      create function wait_to_confirm() returns trigger language plpgsql as
+        'begin perform pg_advisory_xact_lock(1); return new; end';
+      create trigger wait_to_confirm before update on bookings
+        for each row when (new.id = ${id} and new.status = 'confirmed') execute function wait_to_confirm();
+      select pg_advisory_lock(1)`);
     return () => locker.end();
   }
 
@@ -118,7 +122,7 @@ describe('a worker that is killed', () => {
     const tellProcessing = await payUnheard(asked);
     const refund = await refundOf(refunded);
 
-    const unlock = await lockRoom(paid.roomId);
+    const unlock = await lockConfirmation(paid);
     await payments.control.setLatency(slowStripeMs);
     await tellProcessing();
     await payments.control.pay(paid.intentId);

@@ -69,7 +69,7 @@ export function bookingPages(deps: Deps): PanelRoute[] {
     const booking = await load(visit);
     if (!isOverdue(booking)) throw notOverdue();
     const request = { bookingRef: booking.ref, actor: actorOf(visit), waitMs: settleWaitMs };
-    const state = await settleHold(deps.settling, request);
+    const state = await settleHold(deps, request);
     const done = state?.status === 'pending' ? 'waiting' : 'settled';
     goTo(visit.ctx, `/admin/bookings/${booking.id}`, done);
   }
