@@ -92,11 +92,15 @@ function tooMany(state: RateLimiterRes): Problem {
   });
 }
 
-/** The limit per address on all routes but Stripe's and the probes. */
+/**
+ * The limit per address on all routes but Stripe's, the probes, and the files of the pages: one page is dozens of those,
+ * and an office of guests has one address.
+ */
 export function limitRequests(limiters: Limiters): Middleware {
   const exempt = new Set(['/api/stripe-webhook', '/livez', '/readyz', '/metrics']);
+  const isExempt = (path: string) => exempt.has(path.replace(/\/$/, '')) || path.startsWith('/site/');
   return async (ctx, next) => {
-    if (limiters.requests && !exempt.has(ctx.path.replace(/\/$/, ''))) {
+    if (limiters.requests && !isExempt(ctx.path)) {
       await countAgainst(limiters.requests, addressKey(ctx.ip));
     }
     await next();

@@ -103,7 +103,7 @@ describe('the settings of production', () => {
     expect([status, body]).toEqual([200, { expired: 0, confirmed: 0, completed: 0, left: 0 }]);
   });
 
-  test('LIMIT_REQUESTS refuses the 61st request of an address in a minute, but never the probes', async () => {
+  test('LIMIT_REQUESTS refuses the 61st request of an address in a minute, but never the probes, nor the files of the pages', async () => {
     const headers = from('198.18.2.2');
     const statuses = [];
     for (let n = 0; n < 61; n++) statuses.push((await system.call('GET', '/api/rooms/', { headers })).status);
@@ -111,8 +111,8 @@ describe('the settings of production', () => {
     const refused = await system.call('GET', '/api/rooms', { headers });
     expectProblem(refused, 'too_many_requests');
     expect(Number(refused.headers.get('Retry-After'))).toBeLessThanOrEqual(60);
-    for (const probe of ['/livez', '/readyz', '/livez/']) {
-      expect((await system.call('GET', probe, { headers })).status).toBe(200);
+    for (const path of ['/livez', '/readyz', '/livez/', '/site/app.js']) {
+      expect((await system.call('GET', path, { headers })).status).toBe(200);
     }
     expect((await system.call('GET', '/api/rooms/', { headers: from('198.18.2.3') })).status).toBe(200);
   });
