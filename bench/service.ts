@@ -27,6 +27,7 @@ const stripeKeys = {
 const taskQueue = 'bench';
 const readyMs = 30_000;
 const settlePollMs = 160;
+const settleQuietPolls = 8;
 const settleMsMax = 15 * 60_000;
 let services = 0;
 
@@ -147,14 +148,19 @@ export async function startService(ground: Ground, options: ServiceOptions) {
         );
         return rows[0].n;
       },
-      /** Waits until every message is carried and the worker rests: what is measured next begins undisturbed. */
+      /**
+       * Waits until every message is carried, and worker and Temporal rest for a while: what is measured next begins
+       * undisturbed. A moment's rest is none: between two of Temporal's batches of tasks the worker has nothing to do.
+       */
       async settle(): Promise<void> {
         if (!options.temporal) return;
         const giveUpAt = Date.now() + settleMsMax;
-        for (let before = cpuMs(pids.worker); ; ) {
+        const used = () => cpuMs(pids.worker) + cpuMs(pids.temporal);
+        for (let before = used(), quiet = 0; quiet < settleQuietPolls; ) {
           await sleep(settlePollMs);
-          const now = cpuMs(pids.worker);
-          if (now - before <= settlePollMs / 8 && (await this.waiting()) === 0) return;
+          const now = used();
+          const rests = now - before <= settlePollMs / 4 && (await this.waiting()) === 0;
+          quiet = rests ? quiet + 1 : 0;
           before = now;
           if (Date.now() > giveUpAt) throw new Error('the backlog did not end');
         }
