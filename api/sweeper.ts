@@ -1,6 +1,5 @@
 import { type SettleDeps, settleHolds } from '../activities/settle-hold.ts';
-import { findOverdueHolds } from '../db/overdue-holds.ts';
-import { expireOverdueHolds } from '../db/overdue-holds.ts';
+import { expireOverdueHolds, findOverdueHolds } from '../db/overdue-holds.ts';
 import {
   settleBoundMs,
   sweepAgainMs,

@@ -32,7 +32,10 @@ async function awaitPayment(desk: Desk, from: BookingState): Promise<BookingStat
   return booking;
 }
 
-/** The deadline: a hold that nobody began to pay for ends by a local step, which costs a third; else Stripe is asked. */
+/**
+ * The deadline: a hold that nobody began to pay for ends by a local step, which spares the server a third of the work;
+ * of any other Stripe is asked.
+ */
 async function settleHold(bookingRef: string): Promise<BookingState> {
   const hold = { bookingRef, actor: actor() };
   if (patched('expire-unasked-hold')) {
