@@ -96,10 +96,20 @@ describe('a hold at its deadline', { timeout: 60_000 }, () => {
     expect((await moveTo(payments, held.id, 'confirmed')).at.getTime()).toBeGreaterThan(held.expiresAtMs);
   });
 
-  test.concurrent('ST-19 processing: kept, and a success that comes then confirms', async ({ expect }) => {
+  /** A hold at whose deadline Stripe said `processing`: it is kept for a later look. */
+  async function holdKeptForProcessing(): Promise<PaidFor> {
     const held = await payments.holdToPay();
     await payments.control.startProcessing(held.intentId);
     await untilKept(held);
+    return held;
+  }
+
+  /** Lets so many questions about its PaymentIntent fail. */
+  const failLooksAt = ({ intentId }: PaidFor, count: number) =>
+    payments.control.failNext({ kind: '503', count, match: { path: `/v1/payment_intents/${intentId}` } });
+
+  test.concurrent('ST-19 processing: kept, and a success that comes then confirms', async ({ expect }) => {
+    const held = await holdKeptForProcessing();
     const taken = await payments.askForHold(held.roomId);
     expect([taken.status, taken.body.code]).toEqual([409, 'slot_taken']);
     await payments.control.settleProcessing(held.intentId, 'succeeded');
@@ -108,9 +118,7 @@ describe('a hold at its deadline', { timeout: 60_000 }, () => {
   });
 
   test.concurrent('ST-19 processing, then refused: expired at the next look', async ({ expect }) => {
-    const held = await payments.holdToPay();
-    await payments.control.startProcessing(held.intentId);
-    await untilKept(held);
+    const held = await holdKeptForProcessing();
     await payments.control.settleProcessing(held.intentId, 'failed');
     await until('the news', async () => (await payments.facts(held.id)).payment_status === 'failed');
     expect((await payments.facts(held.id)).status).toBe('pending');
@@ -123,9 +131,7 @@ describe('a hold at its deadline', { timeout: 60_000 }, () => {
   test.concurrent('ST-19 processing for ten minutes: expired; the success after that finds its slot free', async ({
     expect,
   }) => {
-    const held = await payments.holdToPay();
-    await payments.control.startProcessing(held.intentId);
-    await untilKept(held);
+    const held = await holdKeptForProcessing();
     await lookAgain(held, '10 minutes');
     await settleHold(settling(), { bookingRef: held.ref, actor: 'test', waitMs: 1_000 });
     expect((await payments.facts(held.id)).status).toBe('expired');
@@ -138,14 +144,8 @@ describe('a hold at its deadline', { timeout: 60_000 }, () => {
   test.concurrent('ST-19 processing, and Stripe fails at a later look: asked again, and kept', async ({
     expect,
   }) => {
-    const held = await payments.holdToPay();
-    await payments.control.startProcessing(held.intentId);
-    await untilKept(held);
-    await payments.control.failNext({
-      kind: '503',
-      count: 2,
-      match: { path: `/v1/payment_intents/${held.intentId}` },
-    });
+    const held = await holdKeptForProcessing();
+    await failLooksAt(held, 2);
     await lookAgain(held, '30 seconds');
     await settleHold(settling(), { bookingRef: held.ref, actor: 'test', waitMs: settleBoundMs });
     await untilKept(held);
@@ -155,14 +155,8 @@ describe('a hold at its deadline', { timeout: 60_000 }, () => {
   test.concurrent('ST-19 processing, and Stripe is silent from then on: expired 10 s after the later look', async ({
     expect,
   }) => {
-    const held = await payments.holdToPay();
-    await payments.control.startProcessing(held.intentId);
-    await untilKept(held);
-    await payments.control.failNext({
-      kind: '503',
-      count: 60,
-      match: { path: `/v1/payment_intents/${held.intentId}` },
-    });
+    const held = await holdKeptForProcessing();
+    await failLooksAt(held, 60);
     const lookedAtMs = Date.now();
     await lookAgain(held, '30 seconds');
     await payments.untilStatus(held.id, 'expired', 20_000);
