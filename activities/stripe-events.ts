@@ -27,9 +27,11 @@ export const handledEventTypes = [
   'charge.dispute.created',
 ] as const;
 
-/** Statements under way at once, and payments in one: two keep Postgres busy while the next gather. */
-const eventLanes = 2;
-const eventsAtOnceMax = 32;
+/** Payments in one statement: while it runs, the answers of the one before go out and the next gather. */
+const eventsAtOnceMax = 16;
+const statementsAtOnceMax = 4;
+/** Far longer than such a statement takes, so that it is told by a lock that somebody holds. */
+const statementPatienceMs = 50;
 
 export type EventOutcome =
   | 'recorded'
@@ -55,8 +57,10 @@ export interface EventRecord {
  */
 export function createEventRecorder(db: Db, leaseMs: number) {
   const recordIntent = gather((events: IntentEvent[]) => recordIntentEvents(db, events, leaseMs), {
-    lanes: eventLanes,
+    keyOf: ({ intentId }) => intentId,
     itemsMax: eventsAtOnceMax,
+    callsMax: statementsAtOnceMax,
+    patienceMs: statementPatienceMs,
     isHopeless: isOutOfReach,
   });
 
@@ -106,7 +110,7 @@ const idOf = (value: string | { id: string } | null | undefined) =>
   typeof value === 'string' ? value : value?.id;
 
 const minorUnits = z.number().int().min(0).max(2_147_483_647);
-const intentShape = z.looseObject({
+const intentShape = z.object({
   id: z.string().min(1).max(255),
   status: z.enum(intentStatuses).exclude(['creating']),
   amount: minorUnits,

@@ -23,7 +23,8 @@ export interface RecordedEvent {
 }
 
 /**
- * Records verified `payment_intent.*` events, each once, all of them or none, in one statement (migrations 0003, 0008).
+ * Records verified `payment_intent.*` events, each once, all of them or none, in one statement (migration 0009).
+ * @param events of different PaymentIntents
  * @param leaseMs how long their messages are the caller's
  * @returns what became of each, in their order
  */

@@ -202,11 +202,19 @@ function statementOf(
       return {
         name: 'record',
         count: target.payments.length,
-        text: 'select * from record_payment_event($1, $2, $3, $4, $5, $5, $6, $7, $8, $9)',
+        text: 'select * from record_payment_events($1, $2)',
         valuesOf(number) {
           const { intentId, amountMinor, paymentRef, bookingRef } = turn(target.payments, number);
-          const event = [`evt_${intentId}`, 'payment_intent.succeeded', intentId, 'succeeded'];
-          return [...event, amountMinor, 'usd', paymentRef, bookingRef, 86_400_000];
+          const event = {
+            ...{
+              eventId: `evt_${intentId}`,
+              type: 'payment_intent.succeeded',
+              intentId,
+              status: 'succeeded',
+            },
+            ...{ amountMinor, receivedMinor: amountMinor, currency: 'usd', paymentRef, bookingRef },
+          };
+          return [JSON.stringify([event]), 86_400_000];
         },
       };
   }

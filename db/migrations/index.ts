@@ -14,6 +14,7 @@ export const migrationNames = [
   '0006-reconcile',
   '0007-settle-in-one-statement',
   '0008-record-payment-events',
+  '0009-record-payments-as-a-set',
 ];
 
 /** knex's view of the list: each migration is SQL text, and forward only (docs/operations.md, "Rolling back"). */

@@ -13,22 +13,71 @@ function createWork() {
 }
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
-const options = { lanes: 2, itemsMax: 3, isHopeless: (error: unknown) => String(error).includes('away') };
+const options = {
+  keyOf: (item: string) => item.toLowerCase(),
+  itemsMax: 3,
+  patienceMs: 60_000,
+  callsMax: 2,
+  isHopeless: (error: unknown) => String(error).includes('away'),
+};
 
 describe('gathering work', () => {
-  test('each goes at once while there is a lane, what comes meanwhile goes together, and no more than the most', async () => {
+  test('one goes at once; what comes meanwhile goes together with the next call, and no more than the most', async () => {
     const { calls, work, made } = createWork();
     const ask = gather(work, options);
-    const answers = Promise.all([...'abcdef'].map(ask));
-    expect(made()).toEqual(['a', 'b']);
-    calls[0]?.finish();
+    const first = ask('a');
     await turn();
-    expect(made()).toEqual(['a', 'b', 'cde']);
-    for (const call of calls.slice(1)) call.finish();
+    expect(made()).toEqual(['a']);
+    const answers = Promise.all([first, ...[...'bcdef'].map(ask)]);
     await turn();
-    expect(made()).toEqual(['a', 'b', 'cde', 'f']);
-    calls[3]?.finish();
+    expect(made()).toEqual(['a']);
+    for (const expected of [
+      ['a', 'bcd'],
+      ['a', 'bcd', 'ef'],
+    ]) {
+      calls.at(-1)?.finish();
+      await turn();
+      expect(made()).toEqual(expected);
+    }
+    calls.at(-1)?.finish();
     expect(await answers).toEqual([...'ABCDEF']);
+  });
+
+  test('what comes in one turn of the event loop goes together', async () => {
+    const { calls, work, made } = createWork();
+    const answers = Promise.all([...'abc'].map(gather(work, options)));
+    await turn();
+    expect(made()).toEqual(['abc']);
+    calls[0]?.finish();
+    expect(await answers).toEqual([...'ABC']);
+  });
+
+  test('two of the same key never go together, and each is answered in its turn', async () => {
+    const { calls, work, made } = createWork();
+    const answers = Promise.all([...'aAbBa'].map(gather(work, options)));
+    for (const expected of [['ab'], ['ab', 'AB'], ['ab', 'AB', 'a']]) {
+      await turn();
+      expect(made()).toEqual(expected);
+      calls.at(-1)?.finish();
+    }
+    expect(await answers).toEqual([...'AABBA']);
+  });
+
+  test('another call goes beside one that has been out for too long, up to the most', async () => {
+    const { calls, work, made } = createWork();
+    const ask = gather(work, { ...options, patienceMs: 5 });
+    const answers: Promise<string>[] = [];
+    for (const item of 'abc') {
+      answers.push(ask(item));
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    expect(made()).toEqual(['a', 'b']);
+    calls[1]?.finish();
+    await turn();
+    expect(made()).toEqual(['a', 'b', 'c']);
+    calls[0]?.finish();
+    calls[2]?.finish();
+    expect(await Promise.all(answers)).toEqual([...'ABC']);
   });
 
   test('when a call for several fails each is tried by itself, and only the culprit fails', async () => {
@@ -39,20 +88,17 @@ describe('gathering work', () => {
       if (items.includes('x')) throw new Error('x is refused');
       return items;
     };
-    const ask = gather(work, { ...options, lanes: 1 });
-    const settled = await Promise.allSettled([...'abxc'].map(ask));
-    expect(settled.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
-    expect(made).toEqual(['a', 'bxc', 'b', 'x', 'c']);
+    const settled = await Promise.allSettled([...'bxc'].map(gather(work, options)));
+    expect(settled.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    expect(made).toEqual(['bxc', 'b', 'x', 'c']);
   });
 
   test('a call that nothing can help fails for all that it was for, and is not repeated', async () => {
     const { calls, work, made } = createWork();
-    const ask = gather(work, { ...options, lanes: 1 });
-    const settled = Promise.allSettled([...'abc'].map(ask));
-    calls[0]?.finish();
+    const settled = Promise.allSettled([...'abc'].map(gather(work, options)));
     await turn();
-    calls[1]?.fail(new Error('the database is away'));
-    expect((await settled).map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'rejected']);
-    expect(made()).toEqual(['a', 'bc']);
+    calls[0]?.fail(new Error('the database is away'));
+    expect((await settled).map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+    expect(made()).toEqual(['abc']);
   });
 });
