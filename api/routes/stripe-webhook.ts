@@ -24,7 +24,7 @@ export function webhookRoutes(deps: Deps): Route[] {
     response: z.strictObject({ status: z.literal('success') }),
     problems: ['invalid_signature', 'invalid_payload', 'payload_too_large', 'unsupported_media_type'],
   })(async ({ ctx }) => {
-    const payload = await readRaw(ctx, webhookBodyBytesMax);
+    const payload = (await readRaw(ctx, webhookBodyBytesMax)).toString();
     const event = verify(deps, payload, ctx.get('Stripe-Signature'));
     const stranger = event.livemode !== deps.config.stripe.livemode || event.account;
     await (stranger ? flagStranger(deps, event) : record(deps, event));
@@ -59,7 +59,7 @@ const envelope = z.object({
  * The event, if one of the secrets has signed these very bytes within 300 s. Stripe's own check refuses only what
  * is too old; a time in the future would make a captured delivery valid for as long.
  */
-function verify({ config }: Deps, payload: Buffer, signature: string): Stripe.Event {
+function verify({ config }: Deps, payload: string, signature: string): Stripe.Event {
   const invalid = (detail: string) => new Problem('invalid_signature', { detail });
   if (signature === '' || signature.length > 4_096) throw invalid('The Stripe-Signature header is missing.');
   const signedAt = Number(/(?:^|,)t=(\d{1,12})(?:,|$)/.exec(signature)?.[1]);
@@ -72,8 +72,8 @@ function verify({ config }: Deps, payload: Buffer, signature: string): Stripe.Ev
   return readEvent(payload);
 }
 
-/** Has this secret signed these bytes? Asked by itself: the library's `constructEvent` throws at thin events. */
-function isSigned(payload: Buffer, signature: string, secret: string): boolean {
+/** Has this secret signed this payload? Asked by itself: the library's `constructEvent` throws at thin events. */
+function isSigned(payload: string, signature: string, secret: string): boolean {
   const { signature: verifier } = Stripe.webhooks;
   if (!verifier) throw new Error('the stripe library has no means to verify signatures');
   try {
@@ -88,10 +88,10 @@ function isSigned(payload: Buffer, signature: string, secret: string): boolean {
 const thinEvent = envelope.omit({ data: true }).extend({ object: z.literal('v2.core.event') });
 
 /** The event in a signed payload; a thin one with an empty object. @throws Problem invalid_payload */
-function readEvent(payload: Buffer): Stripe.Event {
+function readEvent(payload: string): Stripe.Event {
   let event: unknown;
   try {
-    event = JSON.parse(payload.toString());
+    event = JSON.parse(payload);
   } catch {
     throw new Problem('invalid_payload');
   }
