@@ -3,7 +3,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import Stripe from 'stripe';
 import type { BookingState } from '../db/booking-state.ts';
 import { raiseFlag } from '../db/flags.ts';
-import { decideMoney } from '../db/money.ts';
+import { confirmHold, decideMoney } from '../db/money.ts';
 import { adoptPaidIntent, findPayment, recordIntent, type PaymentRow } from '../db/payments.ts';
 import type { PaymentNews } from '../workflows/messages.ts';
 import type { ActivityDeps } from './deps.ts';
@@ -21,10 +21,12 @@ export function createPaymentActivities(deps: ActivityDeps) {
 
   /** Confirm or refund, on what is on record. The booking is the payment's own, whatever the news says. */
   async function decidePayment(news: PaymentNews & Decider): Promise<BookingState> {
-    const payment = await findPayment(db, news);
+    const { paymentRef, actor, workflowId } = news;
+    // First what nearly always is the case, and needs no look at the payment before.
+    const confirmed = paymentRef !== undefined && (await confirmHold(db, { paymentRef, actor, workflowId }));
+    const payment = confirmed ? undefined : await findPayment(db, news);
     if (payment) {
-      const { ref: paymentRef, bookingRef } = payment;
-      await decideMoney(db, { paymentRef, bookingRef, actor: news.actor, workflowId: news.workflowId });
+      await decideMoney(db, { paymentRef: payment.ref, bookingRef: payment.bookingRef, actor, workflowId });
     }
     return loadBooking(db, news.bookingRef);
   }

@@ -45,7 +45,10 @@ export async function decideMoney(db: Db, input: MoneyInput): Promise<MoneyDecis
  * Confirms a hold with its payment, in one statement (migration 0007).
  * @returns false when anything is out of the ordinary, and has to be decided with care
  */
-async function confirmHold(db: Db, { paymentRef, actor, workflowId }: MoneyInput): Promise<boolean> {
+export async function confirmHold(
+  db: Db,
+  { paymentRef, actor, workflowId }: Omit<MoneyInput, 'bookingRef'>,
+): Promise<boolean> {
   const [row] = await prepared<{ done: boolean }>(
     db,
     'confirm_hold',
