@@ -4,16 +4,14 @@ import { rows } from '../../db/knex.ts';
 import type { IntentStatus } from '../../db/models.ts';
 import { type IntentEvent, recordIntentEvents } from '../../db/stripe-events.ts';
 import { newBooking } from '../factories.ts';
+import { priceMinor } from './payment-kit.ts';
 import { startSystem, type System, type TestUser } from '../setup/system.ts';
 
-const priceMinor = 4_000;
+/** What an event says it is about. The PaymentIntent is as Stripe names it, whether we know it or not. */
+type Subject = Pick<IntentEvent, 'intentId' | 'paymentRef' | 'bookingRef'>;
 
-interface Attempt {
+interface Attempt extends Subject {
   bookingId: number;
-  bookingRef: string;
-  paymentRef: string;
-  /** The PaymentIntent as Stripe names it, whether we know it or not. */
-  intentId: string;
 }
 
 describe('payment events that are recorded together', () => {
@@ -48,11 +46,10 @@ describe('payment events that are recorded together', () => {
   }
 
   function eventOf(
-    attempt: Attempt,
+    { intentId, paymentRef, bookingRef }: Subject,
     status: IntentStatus,
     differing: Partial<IntentEvent> = {},
   ): IntentEvent {
-    const { intentId, paymentRef, bookingRef } = attempt;
     return {
       eventId: `evt_${randomUUID()}`,
       type: `payment_intent.${status}`,
@@ -64,8 +61,11 @@ describe('payment events that are recorded together', () => {
     };
   }
 
-  const stranger = (bookingRef: string | null): Attempt =>
-    ({ bookingId: 0, bookingRef, paymentRef: null, intentId: `pi_${randomUUID()}` }) as unknown as Attempt;
+  const stranger = (bookingRef: string | null): Subject => ({
+    bookingRef,
+    paymentRef: null,
+    intentId: `pi_${randomUUID()}`,
+  });
 
   async function stateOf({ bookingId, paymentRef }: Attempt): Promise<string[]> {
     const [row] = await rows<{ shown: string; status: string; intentId: string; received: number }>(
@@ -109,11 +109,11 @@ describe('payment events that are recorded together', () => {
       eventOf(unknownBooking, 'succeeded'),
     ]);
 
-    const news = ({ bookingRef, paymentRef, intentId }: Attempt, verify: boolean) => ({
+    const news = ({ bookingRef, paymentRef, intentId }: Subject, verify: boolean) => ({
       topic: 'payment',
       payload: { bookingRef, paymentRef, intentId, verify },
     });
-    const bare = (topic: string, { bookingRef, intentId }: Attempt) => ({
+    const bare = (topic: string, { bookingRef, intentId }: Subject) => ({
       topic,
       payload: { bookingRef, intentId, verify: true },
     });
