@@ -1,5 +1,6 @@
 import Stripe from 'stripe';
 import type { Db } from '../db/knex.ts';
+import { raiseFlag } from '../db/flags.ts';
 import type { IntentStatus } from '../db/models.ts';
 import { type IntentFact, type PaymentRow, findOpenPayments, recordIntent } from '../db/payments.ts';
 import { isFinalRefusal, isKeyTaken, isReplayedFailure } from './stripe-client.ts';
@@ -78,7 +79,9 @@ export type CloseVerdict = 'canceled' | 'succeeded' | 'processing' | 'unknown';
 async function closePayment({ db, stripe }: Deps, payment: PaymentRow): Promise<CloseVerdict> {
   try {
     const intentId = payment.intentId ?? (await findOrCreateIntent(stripe, payment))?.id;
-    const fact = intentId ? factOf(await cancelIntent(stripe, intentId)) : factOfNone(payment);
+    const intent = intentId && (await cancelIntent(stripe, intentId));
+    if (intentId && !intent) await flagLostIntent(db, payment, intentId);
+    const fact = intent ? factOf(intent) : factOfNone(payment);
     await recordIntent(db, payment, fact);
     return fact.status === 'canceled' || fact.status === 'succeeded' || fact.status === 'processing'
       ? fact.status
@@ -94,15 +97,37 @@ async function closePayment({ db, stripe }: Deps, payment: PaymentRow): Promise<
   }
 }
 
-/** Without an idempotency key on purpose: Stripe would replay a saved refusal, and cancelling twice is harmless. */
-async function cancelIntent(stripe: Stripe, intentId: string): Promise<Stripe.PaymentIntent> {
+/**
+ * Without an idempotency key on purpose: Stripe would replay a saved refusal, and cancelling twice is harmless.
+ * @returns the PaymentIntent as it then is; undefined when Stripe has none of this id
+ */
+async function cancelIntent(stripe: Stripe, intentId: string): Promise<Stripe.PaymentIntent | undefined> {
   try {
     return await stripe.paymentIntents.cancel(intentId, { cancellation_reason: 'abandoned' });
   } catch (error) {
     if (!isFinalRefusal(error)) throw error;
     // Already canceled, succeeded or processing: the intent itself says which.
-    return stripe.paymentIntents.retrieve(intentId);
+    return retrieveIntent(stripe, intentId);
   }
+}
+
+/** A PaymentIntent as Stripe has it, with its latest charge; undefined when Stripe has none of this id. */
+export async function retrieveIntent(
+  stripe: Stripe,
+  intentId: string,
+): Promise<Stripe.PaymentIntent | undefined> {
+  try {
+    return await stripe.paymentIntents.retrieve(intentId, { expand: ['latest_charge'] });
+  } catch (error) {
+    if (error instanceof Stripe.errors.StripeError && error.code === 'resource_missing') return undefined;
+    throw error;
+  }
+}
+
+/** Another account's key, or test data that was deleted: asking again will not bring it back, a person may. */
+function flagLostIntent(db: Db, { bookingId }: PaymentRow, intentId: string): Promise<void> {
+  const detail = 'Stripe does not have this payment: is the key that of its account? It counts as canceled.';
+  return raiseFlag(db, { kind: 'payment_mismatch', subject: intentId, detail, bookingId });
 }
 
 /** Closes all open payments of a booking. The worst verdict first: money, then doubt. */

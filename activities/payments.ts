@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { ApplicationFailure } from '@temporalio/common';
-import Stripe from 'stripe';
+import type Stripe from 'stripe';
 import type { BookingState } from '../db/booking-state.ts';
 import { raiseFlag } from '../db/flags.ts';
-import { confirmHold, decideMoney } from '../db/money.ts';
+import { decideMoney } from '../db/money.ts';
 import { adoptPaidIntent, findPayment, recordIntent, type PaymentRow } from '../db/payments.ts';
 import type { PaymentNews } from '../workflows/messages.ts';
 import type { ActivityDeps } from './deps.ts';
-import { closeAllPayments, factOf } from './intents.ts';
+import { closeAllPayments, factOf, retrieveIntent } from './intents.ts';
 import { loadBooking } from './load-booking.ts';
 
 /** Who decides: `workflowId` owns the booking if the money confirms it. */
@@ -21,13 +21,7 @@ export function createPaymentActivities(deps: ActivityDeps) {
 
   /** Confirm or refund, on what is on record. The booking is the payment's own, whatever the news says. */
   async function decidePayment(news: PaymentNews & Decider): Promise<BookingState> {
-    const { paymentRef, actor, workflowId } = news;
-    // First what nearly always is the case, and needs no look at the payment before.
-    const confirmed = paymentRef !== undefined && (await confirmHold(db, { paymentRef, actor, workflowId }));
-    const payment = confirmed ? undefined : await findPayment(db, news);
-    if (payment) {
-      await decideMoney(db, { paymentRef: payment.ref, bookingRef: payment.bookingRef, actor, workflowId });
-    }
+    await decideMoney(db, news);
     return loadBooking(db, news.bookingRef);
   }
 
@@ -64,23 +58,22 @@ export function createPaymentActivities(deps: ActivityDeps) {
   };
 }
 
-async function retrieveIntent(stripe: Stripe, intentId: string): Promise<Stripe.PaymentIntent | undefined> {
-  try {
-    return await stripe.paymentIntents.retrieve(intentId);
-  } catch (error) {
-    if (error instanceof Stripe.errors.StripeError && error.code === 'resource_missing') return undefined;
-    throw error;
-  }
-}
-
-/** A paid intent that names our booking but that no row knows: taken in, so that its money is accounted for. */
+/**
+ * A paid intent that names our booking but that no row knows: taken in, so that its money is accounted for. What of it
+ * went back meanwhile is flagged first: its events named a payment that nobody knew.
+ */
 async function adopt(
-  deps: ActivityDeps,
+  { db }: ActivityDeps,
   intent: Stripe.PaymentIntent,
   bookingRef: string,
 ): Promise<PaymentRow | undefined> {
   if (intent.status !== 'succeeded' || intent.metadata['booking_ref'] !== bookingRef) return undefined;
-  return adoptPaidIntent(deps.db, {
+  const charge = intent.latest_charge;
+  if (charge && typeof charge !== 'string' && charge.amount_refunded > 0) {
+    const detail = 'Given back at Stripe before the service knew of this payment.';
+    await raiseFlag(db, { kind: 'refunded_at_stripe', subject: intent.id, detail });
+  }
+  return adoptPaidIntent(db, {
     bookingRef,
     paymentRef: randomUUID(),
     intentId: intent.id,

@@ -3,7 +3,9 @@ import { WorkflowNotFoundError } from '@temporalio/common';
 import type Stripe from 'stripe';
 import { completeStays } from '../db/bookings.ts';
 import { findOverdueHolds } from '../db/overdue-holds.ts';
+import { raiseFlag } from '../db/flags.ts';
 import { deleteOutdated } from '../db/housekeeping.ts';
+import type { Db } from '../db/knex.ts';
 import { outboxDepth } from '../db/outbox.ts';
 import {
   enqueuePendingRefunds,
@@ -28,9 +30,10 @@ import { createEventRecorder, handledEventTypes } from './stripe-events.ts';
 
 /** What one run found and did; shown in Temporal's UI as the result of the run. */
 export interface ReconcileReport {
-  /** Events up to here have been looked at: the next run begins a little before. ISO 8601. */
-  eventsUntil: string;
-  missedEvents: number;
+  /** Events up to here have been looked at: the next run begins a little before. ISO 8601; absent before the first. */
+  eventsUntil: string | undefined;
+  /** `not known` while Stripe cannot be asked. */
+  missedEvents: number | 'not known';
   overdueHolds: number;
   completedStays: number;
   workflowsStartedAgain: number;
@@ -105,24 +108,35 @@ async function listUnknownEvents({ db, stripe }: ActivityDeps, since: number): P
 }
 
 /** Open bookings whose workflow is not running, however it was lost: it begins again from the row. */
-async function startLostWorkflows({ db, log }: ActivityDeps): Promise<number> {
+async function startLostWorkflows(deps: ActivityDeps): Promise<number> {
+  const { db, log } = deps;
   const sample = await sampleOpenBookings(db, reconcileBatchMax);
   let lost = 0;
-  for (const { ref, workflowId } of sample) {
-    if (await isRunning(workflowId)) continue;
+  for (const { id, ref, workflowId } of sample) {
+    const status = await statusOf(workflowId);
+    if (status === 'RUNNING') continue;
     lost++;
     log.warn({ bookingRef: ref, workflowId }, 'an open booking has no running workflow; starting it again');
     await enqueueStart(db, ref);
+    // A run that ended well is never repeated (api/workflow-client.ts).
+    if (status === 'COMPLETED') await flagEndedWorkflow(db, id, workflowId);
   }
   return lost;
 }
 
-async function isRunning(workflowId: string): Promise<boolean> {
+async function statusOf(workflowId: string): Promise<string | undefined> {
   try {
-    const { status } = await getClient().workflow.getHandle(workflowId).describe();
-    return status.name === 'RUNNING';
+    return (await getClient().workflow.getHandle(workflowId).describe()).status.name;
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return false;
+    if (error instanceof WorkflowNotFoundError) return undefined;
     throw error;
   }
+}
+
+/** A restored database has bookings open again that Temporal remembers as done. */
+function flagEndedWorkflow(db: Db, bookingId: number, workflowId: string): Promise<void> {
+  const detail =
+    'The booking is open, but Temporal has ended its workflow and does not repeat it (a restored database?). ' +
+    'Delete that workflow in Temporal, and it is started again within a minute or two.';
+  return raiseFlag(db, { kind: 'workflow_ended', subject: workflowId, detail, bookingId });
 }

@@ -23,7 +23,7 @@ export interface SettleRequest {
 }
 
 /**
- * Settles an overdue hold, the only decision that is also taken outside the workflow. The PaymentIntent is
+ * Settles an overdue hold, for its workflow or for whoever meets it first (docs/architecture.md says who). The PaymentIntent is
  * cancelled before the slot is given back: `canceled` means that no money can follow, `succeeded` means confirm.
  * Without a final answer for 10 s the hold expires all the same, and its workflow goes on cancelling; while Stripe
  * says `processing` the hold is kept up to 10 minutes longer. Where nobody asked for a payment Stripe has no say, and
@@ -99,7 +99,7 @@ async function concludeHold(deps: SettleDeps, request: SettleRequest, cause: str
   const { bookingRef, actor } = request;
   if (await expireHold(deps.db, { bookingRef, actor, cause, leased: true })) return;
   const paid = await findKeptPayments(deps.db, bookingRef);
-  for (const paymentRef of paid) await decideMoney(deps.db, { paymentRef, bookingRef, actor });
+  for (const paymentRef of paid) await decideMoney(deps.db, { paymentRef, actor });
   // Money that does not match goes back, and then the hold was not paid after all.
   if (paid.length > 0) await expireHold(deps.db, { bookingRef, actor, cause, leased: true });
 }

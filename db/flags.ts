@@ -10,6 +10,7 @@ export const flagKinds = [
   'dispute',
   'message_dead',
   'confirmed_unpaid',
+  'workflow_ended',
 ] as const;
 export type FlagKind = (typeof flagKinds)[number];
 

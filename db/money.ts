@@ -3,12 +3,13 @@ import { lockBooking, moveBooking, type LockedBooking } from './bookings.ts';
 import { violatedConstraint } from './errors.ts';
 import { raiseFlag } from './flags.ts';
 import { type Db, prepared, rows } from './knex.ts';
+import { findPayment } from './payments.ts';
 import { insertRefund } from './refunds.ts';
 
 export type MoneyDecision =
   | { decision: 'confirmed' | 'kept' }
   | { decision: 'refund'; purpose: RefundPurpose }
-  /** Stripe does not say `succeeded`, or a workflow must decide: nothing is decided here. */
+  /** No such payment, Stripe does not say `succeeded`, or a workflow must decide: nothing is decided here. */
   | { decision: 'unpaid' };
 
 interface PaidRow {
@@ -24,8 +25,9 @@ interface PaidRow {
 }
 
 interface MoneyInput {
-  paymentRef: string;
-  bookingRef: string;
+  /** The payment, by its ref or by its PaymentIntent. The booking is the payment's own. */
+  paymentRef?: string | undefined;
+  intentId?: string;
   /** For the audit: who decides. */
   actor: string;
   /** The workflow that owns the booking if this confirms it; absent: it stays with its owner. */
@@ -37,6 +39,7 @@ interface MoneyInput {
  * one transaction under the booking's lock; a payment with a refund row never confirms anything.
  */
 export async function decideMoney(db: Db, input: MoneyInput): Promise<MoneyDecision> {
+  // First what nearly always is the case, and needs no look at the payment before.
   if (await confirmHold(db, input)) return { decision: 'confirmed' };
   return decideInDoubt(db, input);
 }
@@ -45,10 +48,8 @@ export async function decideMoney(db: Db, input: MoneyInput): Promise<MoneyDecis
  * Confirms a hold with its payment, in one statement (migration 0007).
  * @returns false when anything is out of the ordinary, and has to be decided with care
  */
-export async function confirmHold(
-  db: Db,
-  { paymentRef, actor, workflowId }: Omit<MoneyInput, 'bookingRef'>,
-): Promise<boolean> {
+async function confirmHold(db: Db, { paymentRef, actor, workflowId }: MoneyInput): Promise<boolean> {
+  if (!paymentRef) return false;
   const [row] = await prepared<{ done: boolean }>(
     db,
     'confirm_hold',
@@ -61,7 +62,9 @@ export async function confirmHold(
 /** Every case, under the locks of room and booking: late money takes its slot again, and only if it is free. */
 async function decideInDoubt(db: Db, input: MoneyInput): Promise<MoneyDecision> {
   return db.transaction(async (trx) => {
-    const booking = await lockBooking(trx, input.bookingRef);
+    const payment = await findPayment(trx, input);
+    if (!payment) return { decision: 'unpaid' };
+    const booking = await lockBooking(trx, payment.bookingRef);
     const [paid] = await rows<PaidRow>(
       trx,
       `select p.id, p.status, p.amount_minor as "amountMinor", p.amount_received_minor as "receivedMinor", p.currency,
@@ -70,8 +73,8 @@ async function decideInDoubt(db: Db, input: MoneyInput): Promise<MoneyDecision> 
               exists (select 1 from flags g
                        where g.kind = 'refunded_at_stripe' and g.subject = p.stripe_payment_intent_id)
                 as "refundedAtStripe"
-         from payments p where p.ref = ? for no key update`,
-      [input.paymentRef],
+         from payments p where p.id = ? for no key update`,
+      [payment.id],
     );
     if (!booking || paid?.status !== 'succeeded') return { decision: 'unpaid' };
     if (booking.confirmedPaymentId === paid.id) return { decision: 'kept' };
@@ -120,7 +123,8 @@ async function confirmOrName(
       await moveBooking(trx, { ...confirmation, cause: 'paid' });
       return undefined;
     case 'expired': {
-      const possible = booking.roomAvailable && booking.startsAt > booking.now;
+      // Money that has gone back by hand keeps a booking, but takes no slot.
+      const possible = booking.roomAvailable && booking.startsAt > booking.now && !paid.refundedAtStripe;
       const late = { ...confirmation, cause: 'paid_late' };
       return possible && (await takeSlotAgain(trx, late)) ? undefined : 'late';
     }

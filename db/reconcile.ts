@@ -6,10 +6,10 @@ import { type Db, rows } from './knex.ts';
 export async function sampleOpenBookings(
   db: Db,
   limit: number,
-): Promise<{ ref: string; workflowId: string }[]> {
+): Promise<{ id: number; ref: string; workflowId: string }[]> {
   return rows(
     db,
-    `select b.ref, b.workflow_id as "workflowId" from bookings b
+    `select b.id, b.ref, b.workflow_id as "workflowId" from bookings b
       where (b.status = 'pending' or (b.status = 'confirmed' and upper(b.during) > clock_timestamp()))
         and b.updated_at < clock_timestamp() - interval '15 seconds'
         and not exists (select 1 from outbox o where o.dead_at is null and o.payload ->> 'bookingRef' = b.ref::text)

@@ -43,8 +43,15 @@ export function openDesk(bookingRef: string) {
       return state;
     },
     hasMail: () => news.length > 0 || cancels.length > 0,
+    /** Mail that can be read without asking Stripe. */
+    hasPlainMail: () => cancels.length > 0 || news.some(({ verify }) => !verify),
+    hasDoubts: () => news.some(({ verify }) => verify),
     nextNews: () => news.shift(),
+    /** News that is taken as it is. */
+    nextFact: () => takeFirst(news, ({ verify }) => !verify),
     nextCancel: () => cancels.shift(),
+    /** For later. */
+    putBack: (item: PaymentNews) => news.push(item),
   };
 }
 
@@ -56,6 +63,11 @@ const statusKey = defineSearchAttributeKey(bookingStatusAttribute, 'KEYWORD');
 function showStatus(status: string): void {
   const shown = workflowInfo().typedSearchAttributes.get(statusKey);
   if (shown !== undefined && shown !== status) upsertSearchAttributes([{ key: statusKey, value: status }]);
+}
+
+function takeFirst<T>(items: T[], matches: (item: T) => boolean): T | undefined {
+  const index = items.findIndex(matches);
+  return index < 0 ? undefined : items.splice(index, 1)[0];
 }
 
 function isSame(known: PaymentNews, item: PaymentNews): boolean {

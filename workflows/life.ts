@@ -1,4 +1,11 @@
-import { allHandlersFinished, condition, patched, workflowInfo } from '@temporalio/workflow';
+import {
+  allHandlersFinished,
+  CancellationScope,
+  condition,
+  patched,
+  sleep,
+  workflowInfo,
+} from '@temporalio/workflow';
 import type { BookingState } from '../activities/index.ts';
 import { clockDoubtMs } from '../domain/limits.ts';
 import { type Desk, msUntil } from './desk.ts';
@@ -64,10 +71,14 @@ async function readRemainingMail(desk: Desk, from: BookingState): Promise<Bookin
   return booking;
 }
 
-/** Reads one message. Money before cancellations: who has paid and cancels is refunded, not forgotten. */
+/**
+ * Reads one message. Money before cancellations: who has paid and cancels is refunded, not forgotten. News that Stripe
+ * must be asked about comes last.
+ */
 async function readMail(desk: Desk, booking: BookingState): Promise<BookingState> {
-  const news = desk.nextNews();
-  if (news) return desk.show(await settlePayment(news));
+  const plainFirst = desk.hasDoubts() && desk.hasPlainMail() && patched('mail-before-stripe');
+  const news = plainFirst ? desk.nextFact() : desk.nextNews();
+  if (news) return readNews(desk, booking, news);
   const cancel = desk.nextCancel();
   if (!cancel) return booking;
   const { result, state } = await cancelBooking(booking, cancel.request);
@@ -75,11 +86,48 @@ async function readMail(desk: Desk, booking: BookingState): Promise<BookingState
   return desk.show(state);
 }
 
+async function readNews(desk: Desk, booking: BookingState, news: PaymentNews): Promise<BookingState> {
+  const state = await (news.verify ? unlessMail(desk, () => settlePayment(news)) : settlePayment(news));
+  if (state) return desk.show(state);
+  desk.putBack(news);
+  return booking;
+}
+
 /** Nobody shall pay any more: PaymentIntents that are still open are cancelled, and one that was paid is decided. */
-async function closeIntents(desk: Desk, booking: BookingState): Promise<BookingState> {
-  if (!booking.hasOpenIntent) return booking;
-  const owner = { bookingRef: booking.bookingRef, actor: actor(), workflowId: workflowInfo().workflowId };
-  return desk.show(await stripeSteps.closeIntents(owner));
+async function closeIntents(desk: Desk, from: BookingState): Promise<BookingState> {
+  let booking = from;
+  while (booking.hasOpenIntent) {
+    const owner = { bookingRef: booking.bookingRef, actor: actor(), workflowId: workflowInfo().workflowId };
+    const closed = await unlessMail(desk, () => stripeSteps.closeIntents(owner));
+    if (closed) return desk.show(closed);
+    booking = await readMail(desk, booking);
+  }
+  return booking;
+}
+
+/** A step at Stripe that takes longer than this is not what mail should wait for. */
+const stripePatienceMs = 500;
+
+/**
+ * Takes a step that asks Stripe, which may be away for hours: mail that needs no Stripe does not wait for that.
+ * @returns undefined when there is such mail; the step is given up, and to be taken again
+ */
+async function unlessMail(desk: Desk, step: () => Promise<BookingState>): Promise<BookingState | undefined> {
+  const scope = new CancellationScope();
+  const done = scope.run(step);
+  const mail = scope.run(async () => {
+    await condition(desk.hasPlainMail);
+    if (!patched('mail-before-stripe')) return 'waits';
+    await sleep(stripePatienceMs);
+    return undefined;
+  });
+  try {
+    const first = await Promise.race([done, mail]);
+    return first === 'waits' ? await done : first;
+  } finally {
+    scope.cancel();
+    await Promise.allSettled([done, mail]);
+  }
 }
 
 /** Decides what a payment is for; asks Stripe first where the news may not be the truth. */

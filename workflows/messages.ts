@@ -9,8 +9,11 @@ import type { BookingStatus } from '../domain/booking.ts';
 /** A Keyword that the operator filters by in Temporal's UI, e.g. `BookingStatus = "pending"`. */
 export const bookingStatusAttribute = 'BookingStatus';
 
+/** Ids are made of refs, which nothing repeats; `db/reconcile.ts` and migration 0002 spell them in SQL. */
 export const bookingWorkflowId = (bookingRef: string) => `booking-${bookingRef}`;
 export const latePaymentWorkflowId = (paymentRef: string) => `late-payment-${paymentRef}`;
+export const isLatePaymentWorkflowId = (workflowId: string) =>
+  workflowId.startsWith(latePaymentWorkflowId(''));
 export const refundWorkflowId = (paymentRef: string) => `refund-${paymentRef}`;
 /** One reconciler for all workers of a task queue. */
 export const reconcileScheduleId = (taskQueue: string) => `reconcile-${taskQueue}`;

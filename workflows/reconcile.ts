@@ -1,4 +1,4 @@
-import { proxyActivities, workflowInfo } from '@temporalio/workflow';
+import { ActivityFailure, isCancellation, proxyActivities, workflowInfo } from '@temporalio/workflow';
 import type { Activities, ReconcileReport } from '../activities/index.ts';
 
 const steps = proxyActivities<Activities>({
@@ -8,11 +8,18 @@ const steps = proxyActivities<Activities>({
 
 /**
  * One round of the reconciler, run by a Schedule: repairs what no message will, because the message was lost. Its
- * result says what it found and did, and where the next round goes on.
+ * result says what it found and did, and where the next round goes on. Where Stripe cannot be asked for its events, what
+ * the database alone shows is repaired all the same.
  */
 export async function reconcileWorkflow(): Promise<ReconcileReport> {
   const [last] = [workflowInfo().lastResult].flat() as [ReconcileReport?];
-  const events = await steps.recordMissedEvents({ since: last?.eventsUntil });
+  const since = last?.eventsUntil;
+  const events = await steps.recordMissedEvents({ since }).catch(toUndefined);
   const repairs = await steps.repairBookings();
-  return { eventsUntil: events.until, missedEvents: events.missed, ...repairs };
+  return { eventsUntil: events?.until ?? since, missedEvents: events?.missed ?? 'not known', ...repairs };
+}
+
+/** An activity that has failed has been logged; anything else, like the round's own cancellation, ends the round. */
+function toUndefined(error: unknown): undefined {
+  if (!(error instanceof ActivityFailure) || isCancellation(error)) throw error;
 }

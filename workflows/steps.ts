@@ -7,9 +7,13 @@ import {
 } from '@temporalio/workflow';
 import type { Activities } from '../activities/index.ts';
 
-/** Steps that call Stripe: minutes of trouble there are nothing to a workflow that lives for months. */
+/**
+ * Steps that call Stripe: minutes of trouble there are nothing to a workflow that lives for months. One that is given up
+ * is not waited for; what it still does is harmless.
+ */
 export const stripeSteps = proxyActivities<Activities>({
   startToCloseTimeout: '15s',
+  cancellationType: 'TRY_CANCEL',
   retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '30s' },
 });
 

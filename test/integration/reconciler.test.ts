@@ -3,6 +3,7 @@ import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { ReconcileReport } from '../../activities/index.ts';
 import { rows } from '../../db/knex.ts';
+import { startPayments } from './payment-kit.ts';
 import { dayAhead, startSystem, type System, type TestUser, until } from '../setup/system.ts';
 
 describe('the reconciler', () => {
@@ -51,6 +52,16 @@ describe('the reconciler', () => {
   const statusOf = async (id: number): Promise<string> =>
     (await system.call('GET', `/api/bookings/${id}/`, { token: guest.token })).body.status;
 
+  /** Who has moved a booking last. */
+  const lastMoveOf = async (id: number) => {
+    const moves = await rows<{ actor: string }>(
+      system.db,
+      'select actor from booking_events where booking_id = ? order by id desc limit 1',
+      [id],
+    );
+    return moves[0]?.actor;
+  };
+
   const workflowStatus = (ref: string) =>
     client.workflow
       .getHandle(`booking-${ref}`)
@@ -77,12 +88,74 @@ describe('the reconciler', () => {
 
   test('TM-16 a hold whose workflow was terminated gets a new one, which settles it', async () => {
     const { id, ref } = await holdNew();
+    const intentId = await openIntent(id);
     await until('the workflow', async () => (await workflowStatus(ref)) === 'RUNNING');
     await client.workflow.getHandle(`booking-${ref}`).terminate('an operator’s mistake');
     await age(id);
     expect((await reconcile()).workflowsStartedAgain).toBeGreaterThan(0);
     await until('a new workflow', async () => (await workflowStatus(ref)) === 'RUNNING');
     expect(await statusOf(id)).toBe('pending');
+    // Its timer would take the rest of the hour: another message has it look at the deadline, which is now.
+    await rows(system.db, 'update bookings set hold_expires_at = now() where id = ?', [id]);
+    await client.workflow
+      .getHandle(`booking-${ref}`)
+      .signal('paymentNews', { bookingRef: ref, intentId, verify: true });
+    await until('the end', async () => (await workflowStatus(ref)) === 'COMPLETED');
+    expect(await statusOf(id)).toBe('expired');
+    expect(await lastMoveOf(id)).toBe('bookingWorkflow');
+    const { paymentIntents } = await system.stripe.control.ledger();
+    expect(paymentIntents.find((intent) => intent.id === intentId)?.status).toBe('canceled');
+  });
+
+  test('PG-14 an open booking whose workflow Temporal remembers as done is put before staff', async () => {
+    const [done, open] = [await holdNew(), await holdNew()];
+    for (const { ref } of [done, open])
+      await until('the workflow', async () => (await workflowStatus(ref)) === 'RUNNING');
+    await system.call('POST', `/api/bookings/${done.id}/cancel/`, { token: guest.token });
+    await until('its end', async () => (await workflowStatus(done.ref)) === 'COMPLETED');
+    await rows(system.db, 'update bookings set workflow_id = ? where id = ?', [
+      `booking-${done.ref}`,
+      open.id,
+    ]);
+    await age(open.id);
+    await reconcile();
+    const flags = await rows(system.db, 'select kind, subject from flags where booking_id = ?', [open.id]);
+    expect(flags).toEqual([{ kind: 'workflow_ended', subject: `booking-${done.ref}` }]);
+    await rows(system.db, 'update bookings set workflow_id = ? where id = ?', [
+      `booking-${open.ref}`,
+      open.id,
+    ]);
+  });
+
+  test('TM-08 a PaymentIntent that Stripe does not have is flagged, and asked for no more', async () => {
+    const { id, ref } = await holdNew();
+    await openIntent(id);
+    const lost = `pi_${randomUUID()}`;
+    await rows(system.db, 'update payments set stripe_payment_intent_id = ? where booking_id = ?', [
+      lost,
+      id,
+    ]);
+    await system.call('POST', `/api/bookings/${id}/cancel/`, { token: guest.token });
+    await until('the end of the workflow', async () => (await workflowStatus(ref)) === 'COMPLETED');
+    expect(await rows(system.db, 'select status from payments where booking_id = ?', [id])).toEqual([
+      { status: 'canceled' },
+    ]);
+    expect(await rows(system.db, 'select kind from flags where subject = ?', [lost])).toEqual([
+      { kind: 'payment_mismatch' },
+    ]);
+  });
+
+  test('S10 while Stripe does not answer, the rest is repaired', async () => {
+    const { id, ref } = await holdNew();
+    await until('the workflow', async () => (await workflowStatus(ref)) === 'RUNNING');
+    await client.workflow.getHandle(`booking-${ref}`).terminate('an operator’s mistake');
+    await age(id);
+    await system.stripe.control.failNext({ kind: '503', count: 3, match: { path: '/v1/events' } });
+    const report = await reconcile();
+    await system.stripe.control.clearFaults();
+    expect(report.missedEvents).toBe('not known');
+    expect(report.workflowsStartedAgain).toBeGreaterThan(0);
+    await until('a new workflow', async () => (await workflowStatus(ref)) === 'RUNNING');
   });
 
   test('OB-08 a pending booking without workflow or message gets its workflow', async () => {
@@ -112,17 +185,6 @@ describe('the reconciler', () => {
     expect((await reconcile()).openIntentsOfDeadBookings).toBe(1);
     const { paymentIntents } = await system.stripe.control.ledger();
     expect(paymentIntents.find((intent) => intent.id === intentId)?.status).toBe('canceled');
-  });
-
-  test('OB-08 an overdue hold that nobody settled is expired', async () => {
-    const { id, ref } = await holdNew();
-    await until('the workflow', async () => (await workflowStatus(ref)) === 'RUNNING');
-    // Leased by a process that died: neither workflow nor sweeper touches it until the lease is over.
-    await rows(system.db, `update bookings set hold_expires_at = now() - interval '1 minute' where id = ?`, [
-      id,
-    ]);
-    await reconcile();
-    await until('the expiry', async () => (await statusOf(id)) === 'expired');
   });
 
   test('OB-08 money that nothing was decided about is decided', async () => {
@@ -181,4 +243,44 @@ describe('the reconciler', () => {
     const left = await rows(system.db, `select id from stripe_events where type = 'x'`);
     expect(left).toEqual([{ id: 'evt_young' }]);
   });
+});
+
+test('OB-08 an overdue hold that neither workflow nor API settled is expired', async () => {
+  const payments = await startPayments({ settings: { HOLD_MINUTES: '60' } });
+  const { system } = payments;
+  const connection = await Connection.connect({ address: inject('temporal').address });
+  const { workflow } = new Client({ connection, namespace: inject('temporal').namespace });
+  try {
+    const { id, ref } = await payments.hold();
+    await until('the workflow', () =>
+      workflow
+        .getHandle(`booking-${ref}`)
+        .terminate()
+        .then(
+          () => true,
+          () => false,
+        ),
+    );
+    // With the API goes its sweeper.
+    await system.server.stop({ atOnce: true });
+    await rows(
+      payments.db,
+      `update bookings set hold_expires_at = now() - interval '1 minute' where id = ?`,
+      [id],
+    );
+    const report: ReconcileReport = await workflow.execute('reconcileWorkflow', {
+      taskQueue: system.config.temporal.taskQueue,
+      workflowId: `reconcile-${randomUUID()}`,
+    });
+    expect(report.overdueHolds).toBe(1);
+    const moves = await rows(
+      payments.db,
+      'select actor, to_status from booking_events where booking_id = ?',
+      [id],
+    );
+    expect(moves.at(-1)).toEqual({ actor: 'reconciler', to_status: 'expired' });
+  } finally {
+    await connection.close();
+    await payments.stop();
+  }
 });

@@ -22,7 +22,7 @@ describe('PG-14 a database that is restored to an earlier point than Stripe', ()
   let worker: WorkerProcess;
   /** What the backup knows. */
   let known: Record<
-    'paid' | 'opened' | 'cancelled' | 'lapsed' | 'givenUp' | 'refunded' | 'settled' | 'open',
+    'paid' | 'opened' | 'returned' | 'cancelled' | 'lapsed' | 'givenUp' | 'refunded' | 'settled' | 'open',
     PaidFor
   >;
   /** What was booked after it. */
@@ -33,6 +33,7 @@ describe('PG-14 a database that is restored to an earlier point than Stripe', ()
     const made = {
       paid: await payments.holdToPay(),
       opened: { ...(await payments.hold()), intentId: '' },
+      returned: { ...(await payments.hold()), intentId: '' },
       cancelled: await payments.holdAndPay(),
       lapsed: await payments.holdToPay(),
       givenUp: await payments.holdToPay(),
@@ -51,7 +52,11 @@ describe('PG-14 a database that is restored to an earlier point than Stripe', ()
     await payments.control.clearFaults();
     known.opened.intentId = await payments.openIntent(known.opened.id);
     known.open.intentId = await payments.openIntent(known.open.id);
-    for (const { intentId } of [known.paid, known.opened]) await payments.control.pay(intentId);
+    known.returned.intentId = await payments.openIntent(known.returned.id);
+    for (const { intentId } of [known.paid, known.opened, known.returned])
+      await payments.control.pay(intentId);
+    await payments.untilStatus(known.returned.id, 'confirmed');
+    await payments.cancel(known.returned.id);
     for (const held of [known.cancelled, known.givenUp]) await payments.cancel(held.id);
     await lapse(known.lapsed, 5_000);
     await payments.untilStatus(known.lapsed.id, 'expired', 20_000);
@@ -64,7 +69,7 @@ describe('PG-14 a database that is restored to an earlier point than Stripe', ()
     await payments.control.pay(unknown.paid.intentId);
     await payments.untilStatus(unknown.paid.id, 'confirmed');
     await payments.cancel(unknown.refunded.id);
-    for (const held of [known.cancelled, known.refunded, unknown.refunded])
+    for (const held of [known.returned, known.cancelled, known.refunded, unknown.refunded])
       await until(
         'the refund',
         async () => (await payments.ledgerOf(held.intentId)).refundedMinor > 0,
@@ -90,6 +95,7 @@ describe('PG-14 a database that is restored to an earlier point than Stripe', ()
       owner.query(`
         update bookings set created_at = created_at - interval '1 hour', updated_at = updated_at - interval '1 hour',
                hold_expires_at = hold_expires_at - interval '1 hour' * (id <> ${known.open.id})::int;
+        update bookings set status = 'expired' where id = ${known.returned.id};
         update payments set created_at = created_at - interval '1 hour', updated_at = updated_at - interval '1 hour';
         update refunds set created_at = created_at - interval '1 hour', updated_at = updated_at - interval '1 hour';`),
     );
@@ -163,9 +169,11 @@ describe('PG-14 a database that is restored to an earlier point than Stripe', ()
   };
 
   test('what the backup knows becomes what Stripe says, and what goes on has its workflow again', async () => {
-    const { paid, opened, lapsed, givenUp, refunded, settled } = known;
+    const { paid, opened, returned, lapsed, givenUp, refunded, settled } = known;
     await becomes(paid, 'confirmed succeeded');
     await becomes(opened, 'confirmed succeeded');
+    // It had been paid, cancelled and refunded: it takes no slot again, and no second refund is made.
+    await becomes(returned, 'expired refunded succeeded');
     await becomes(lapsed, 'expired pending');
     await becomes(givenUp, 'expired pending');
     await becomes(refunded, 'cancelled refunded succeeded');
@@ -178,12 +186,14 @@ describe('PG-14 a database that is restored to an earlier point than Stripe', ()
     for (const held of [paid, opened, settled])
       expect(await money(held)).toEqual(['succeeded', priceMinor, 0]);
     for (const held of [lapsed, givenUp]) expect(await money(held)).toEqual(['canceled', 0, 0]);
-    expect(await money(refunded)).toEqual(['succeeded', priceMinor, priceMinor]);
+    for (const held of [refunded, returned])
+      expect(await money(held)).toEqual(['succeeded', priceMinor, priceMinor]);
   }, 60_000);
 
   test('money that no row accounts for has a flag that names it', async () => {
     const expected = [
       `refunded_at_stripe ${known.cancelled.intentId}`,
+      `refunded_at_stripe ${known.returned.intentId}`,
       `unknown_booking ${unknown.paid.intentId}`,
       `unknown_booking ${unknown.refunded.intentId}`,
     ];

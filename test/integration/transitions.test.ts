@@ -53,13 +53,7 @@ describe('the moves of a booking', () => {
     for (let round = 0; round < 40; round++) {
       const { id, ref, paymentRef } = await paidHold();
       const moves = [
-        () =>
-          decideMoney(system.db, {
-            paymentRef,
-            bookingRef: ref,
-            actor: 'test',
-            workflowId: `booking-${ref}`,
-          }),
+        () => decideMoney(system.db, { paymentRef, actor: 'test', workflowId: `booking-${ref}` }),
         () => expireHold(system.db, { bookingRef: ref, actor: 'test', cause: 'unpaid', leased: true }),
         () => moveBooking(system.db, { bookingId: id, to: 'cancelled', actor: 'test', cause: 'test' }),
         () => moveBooking(system.db, { bookingId: id, to: 'expired', actor: 'test', cause: 'test' }),
@@ -173,11 +167,11 @@ describe('the moves of a booking', () => {
   });
 
   test('late money is not decided without a workflow that owns the booking from there on', async () => {
-    const { ref, paymentRef, id } = await paidHold();
+    const { paymentRef, id } = await paidHold();
     await moveBooking(system.db, { bookingId: id, to: 'expired', actor: 'test', cause: 'test' });
-    const settler = await decideMoney(system.db, { paymentRef, bookingRef: ref, actor: 'test' });
+    const settler = await decideMoney(system.db, { paymentRef, actor: 'test' });
     expect(settler).toEqual({ decision: 'unpaid' });
-    const owner = { paymentRef, bookingRef: ref, actor: 'test', workflowId: `late-payment-${paymentRef}` };
+    const owner = { paymentRef, actor: 'test', workflowId: `late-payment-${paymentRef}` };
     expect(await decideMoney(system.db, owner)).toEqual({ decision: 'confirmed' });
   });
 

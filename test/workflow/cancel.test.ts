@@ -22,6 +22,21 @@ async function confirmed(row: Parameters<Stage['newBooking']>[0] = {}) {
   return { booking, payment, handle };
 }
 
+/** Lets a step hang, as it does while Stripe is away, until Stripe comes back. */
+function stripeAway(step: 'verifyPayment' | 'closeIntents', bookingRef: string) {
+  let comeBack = () => {};
+  const back = new Promise<void>((resolve) => {
+    comeBack = resolve;
+  });
+  const asked = new Promise<void>((resolve) => {
+    stage.fake.before(step, bookingRef, () => {
+      resolve();
+      return back;
+    });
+  });
+  return { asked, comeBack: () => comeBack() };
+}
+
 describe('cancelling', () => {
   test('a hold: answered at once, the PaymentIntent closed behind', async () => {
     const booking = await stage.newBooking();
@@ -45,6 +60,47 @@ describe('cancelling', () => {
     expect(await stage.cancel(handle, byGuest)).toMatchObject({ cancelled: true });
     open();
     await handle.result();
+  });
+
+  test('the answer does not wait for Stripe, of which a payment is being asked', async () => {
+    const booking = await stage.newBooking();
+    const doubtful = stage.newPayment(booking);
+    const stripe = stripeAway('verifyPayment', booking.ref);
+    const handle = await stage.start(booking);
+    await handle.signal(paymentNewsSignal, newsOf(booking, doubtful, true));
+    await stripe.asked;
+    expect(await stage.cancel(handle, byGuest)).toMatchObject({ cancelled: true });
+    stripe.comeBack();
+    expect(await handle.result()).toBe('cancelled');
+    expect(stage.fake.count('verifyPayment', booking.ref)).toBeGreaterThan(1);
+    expect(doubtful.atStripe).toBe('canceled');
+  });
+
+  test('a payment is decided, and then a cancellation, while Stripe is being asked about another', async () => {
+    const booking = await stage.newBooking();
+    const [doubtful, paid] = [stage.newPayment(booking), stage.newPayment(booking, 'succeeded')];
+    const stripe = stripeAway('verifyPayment', booking.ref);
+    const handle = await stage.start(booking);
+    await handle.signal(paymentNewsSignal, newsOf(booking, doubtful, true));
+    await stripe.asked;
+    await handle.signal(paymentNewsSignal, newsOf(booking, paid));
+    await expect.poll(() => booking.status).toBe('confirmed');
+    expect(await stage.cancel(handle, byGuest)).toEqual({ cancelled: true, refund: true });
+    stripe.comeBack();
+    expect(await handle.result()).toBe('cancelled');
+    expect(paid.refund).toBe('pending');
+  });
+
+  test('a stay, while another PaymentIntent of it is still to be closed: the answer does not wait', async () => {
+    const booking = await stage.newBooking();
+    const [paid, open] = [stage.newPayment(booking, 'succeeded'), stage.newPayment(booking)];
+    const stripe = stripeAway('closeIntents', booking.ref);
+    const handle = await stage.startWithNews(booking, newsOf(booking, paid));
+    await stripe.asked;
+    expect(await stage.cancel(handle, byGuest)).toEqual({ cancelled: true, refund: true });
+    stripe.comeBack();
+    expect(await handle.result()).toBe('cancelled');
+    expect(open.atStripe).toBe('canceled');
   });
 
   test('a stay in time: the money goes back', async () => {

@@ -45,6 +45,43 @@ export const scenarios: Record<string, Scenario> = {
     await handle.signal(paymentNewsSignal, newsOf(booking, payment, true));
     return finished(handle);
   },
+  async 'payment is verified, interrupted by others'(stage) {
+    const booking = await stage.newBooking();
+    const [doubtful, paid] = [stage.newPayment(booking), stage.newPayment(booking, 'succeeded')];
+    let away = true;
+    stage.fake.before('verifyPayment', booking.ref, () => {
+      if (away) throw new Error('Stripe does not answer');
+    });
+    const handle = await stage.start(booking);
+    await handle.signal(paymentNewsSignal, newsOf(booking, doubtful, true));
+    await stage.sleep(2 * minuteMs);
+    await handle.signal(paymentNewsSignal, newsOf(booking, paid));
+    await stage.sleep(2 * minuteMs);
+    await stage.cancel(handle, byGuest);
+    away = false;
+    return finished(handle);
+  },
+  async 'payments in doubt and plain ones come with the start'(stage) {
+    const booking = await stage.newBooking();
+    const [doubtful, paid] = [stage.newPayment(booking), stage.newPayment(booking, 'succeeded')];
+    stage.fake.before('loadBooking', booking.ref, async () => {
+      await stage.handleOf(booking).signal(paymentNewsSignal, newsOf(booking, paid));
+    });
+    // Under way while it is given up: one that is done in that instant stops the test server, though not Temporal's own.
+    stage.fake.before('verifyPayment', booking.ref, async (attempt) => {
+      if (attempt === 1) await new Promise((resolve) => setTimeout(resolve, 2_000));
+    });
+    return finished(await stage.startWithNews(booking, newsOf(booking, doubtful, true)));
+  },
+  async 'cancel comes while intents are closed'(stage) {
+    const booking = await stage.newBooking();
+    const [paid, open] = [stage.newPayment(booking, 'succeeded'), stage.newPayment(booking, 'processing')];
+    const handle = await stage.startWithNews(booking, newsOf(booking, paid));
+    await stage.sleep(2 * minuteMs);
+    await stage.cancel(handle, byGuest);
+    open.atStripe = 'open';
+    return finished(handle);
+  },
   async 'payment while the hold is settled'(stage) {
     const booking = await stage.newBooking();
     const payment = stage.newPayment(booking);
@@ -212,6 +249,14 @@ export const scenarios: Record<string, Scenario> = {
     return finished(await stage.startRefund(booking, payment));
   },
   async 'reconciler looks round'(stage) {
+    return finished(await stage.startReconciler());
+  },
+  async 'reconciler cannot ask for events'(stage) {
+    const before = stage.fake.count('recordMissedEvents', 'all');
+    stage.fake.before('recordMissedEvents', 'all', () => {
+      if (stage.fake.count('recordMissedEvents', 'all') - before <= 3)
+        throw new Error('Stripe does not answer');
+    });
     return finished(await stage.startReconciler());
   },
   async 'reconciler gives up after three tries'(stage) {

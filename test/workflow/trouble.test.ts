@@ -96,6 +96,23 @@ describe('a refund', () => {
   });
 });
 
+describe('the reconciler', () => {
+  test('repairs what the database shows while Stripe cannot be asked for its events', async () => {
+    const [asked, repaired] = [
+      stage.fake.count('recordMissedEvents', 'all'),
+      stage.fake.count('repairBookings', 'all'),
+    ];
+    stage.fake.before('recordMissedEvents', 'all', () => {
+      throw new Error('Stripe does not answer');
+    });
+    const report = await (await stage.startReconciler()).result();
+    expect(report).toMatchObject({ missedEvents: 'not known', overdueHolds: 0 });
+    expect(report.eventsUntil).toBeUndefined();
+    expect(stage.fake.count('recordMissedEvents', 'all') - asked).toBe(3);
+    expect(stage.fake.count('repairBookings', 'all') - repaired).toBe(1);
+  });
+});
+
 describe('trouble', () => {
   test('a database step is tried three times locally, then goes on as an ordinary activity', async () => {
     const booking = await stage.newBooking();
