@@ -25,8 +25,9 @@ export function createApp(deps: Deps): Koa {
   const routes = listRoutes(deps);
   app.use(accessLog(deps));
   app.use(securityHeaders());
-  app.use(allowOrigins(config.http.corsOrigins));
   app.use(problemMiddleware());
+  app.use(refuseMalformed());
+  app.use(allowOrigins(config.http.corsOrigins));
   app.use(limitRequests(deps.limiters));
   app.use(serveMetrics(deps.metrics, config.metricsToken));
   app.use(serveDocument(() => printOpenApi(routes)));
@@ -50,6 +51,26 @@ function securityHeaders(): Koa.Middleware {
     strictTransportSecurity: { maxAge: 31_536_000, includeSubDomains: true },
     referrerPolicy: { policy: 'no-referrer' },
   });
+}
+
+/** Refuses what Node hands on though it is not valid: a target that is no address, no Host (RFC 9112, 3.2). */
+function refuseMalformed(): Koa.Middleware {
+  return async (ctx, next) => {
+    const hostless = ctx.req.httpVersion === '1.1' && ctx.req.headers.host === undefined;
+    if (hostless || !hasPath(ctx)) {
+      throw new Problem('malformed_request', { headers: { Connection: 'close' } });
+    }
+    await next();
+  };
+}
+
+/** Koa parses the target when it is asked for the path: of `http://[::1` it throws, and `http://` has none. */
+function hasPath(ctx: Koa.Context): boolean {
+  try {
+    return Boolean(ctx.path);
+  } catch {
+    return false;
+  }
 }
 
 /** An exact list, never a reflection: other origins get no CORS header at all. */

@@ -14,6 +14,7 @@ import { createApp } from './app.ts';
 import { createAccessTokens } from './auth/access-tokens.ts';
 import { createSessions } from './auth/sessions.ts';
 import type { Deps } from './deps.ts';
+import { answerClientErrors } from './http/client-error.ts';
 import { createLimiters } from './http/rate-limit.ts';
 import { createMetrics } from './metrics.ts';
 import { createRelay } from './relay.ts';
@@ -55,6 +56,8 @@ const serverOptions = {
   keepAliveTimeout: 65_000,
   connectionsCheckingInterval: 2_000,
   maxHeaderSize: 16 * 1024,
+  // The application refuses what lacks it, with a document.
+  requireHostHeader: false,
 };
 const connectionsMax = 10_000;
 const drainMs = 10_000;
@@ -66,7 +69,11 @@ const drainMs = 10_000;
 export async function startServer(config: Config, log: Logger) {
   const deps = createDeps(config, log);
   const sweeper = createSweeper(deps);
-  const server = createServer(serverOptions, createApp(deps).callback());
+  const handle = createApp(deps).callback();
+  const server = createServer(serverOptions, handle);
+  server.on('clientError', answerClientErrors(log));
+  // An expectation that nobody knows may be ignored (RFC 9110, 10.1.1); Node would refuse it with a bare 417.
+  server.on('checkExpectation', handle);
   server.maxConnections = connectionsMax;
   const terminator = createHttpTerminator({ server, gracefulTerminationTimeout: drainMs });
   await new Promise<void>((resolve, reject) => {

@@ -1,4 +1,10 @@
-/** Every limit that is not a setting, its unit in its name. */
+/**
+ * The limits that are promised, or that more than one file goes by, their units in their names. What tunes one file
+ * stands at its top.
+ */
+
+/** Postgres's `integer`: ids, and amounts in minor units. */
+export const integerMax = 2_147_483_647;
 
 /** A hold is settled with Stripe as arbiter; without a final answer for this long it expires all the same. */
 export const settleBoundMs = 10_000;
@@ -28,11 +34,14 @@ export const outboxLeaseMs = 4_000;
 export const relayPollMs = 1_000;
 export const relayBatchMax = 64;
 export const relayMemoryMax = 64;
+/** A message that waits longer than this means that workflows lag behind the bookings. */
+export const outboxLaggingMs = 30_000;
 /** A message that fails this often without an outage is set aside, with a flag for staff. */
 export const relayAttemptsMax = 12;
 
 export const stripeTimeoutMs = 4_000;
 
+/** Any other request has its answer by then: what is waited for is bounded, and 503 comes within three seconds. */
 export const requestMs = 2_800;
 /** `POST /api/payment-intent/` waits for Stripe: its own timeout, once repeated, and a little. */
 export const stripeRequestMs = 12_000;

@@ -4,9 +4,14 @@
  */
 export const problems = {
   // Input
+  malformed_request: { status: 400, title: 'The request is not valid HTTP.' },
   invalid_request: { status: 400, title: 'Some fields are not valid.' },
   malformed_json: { status: 400, title: 'The body is not valid JSON.' },
-  invalid_cursor: { status: 400, title: 'The cursor is not one that this list gave out.' },
+  invalid_cursor: {
+    status: 400,
+    title: 'The cursor is not one that this list gave out.',
+    remedy: 'Take the `next` of an earlier page as it is, or leave the cursor out for the first page.',
+  },
   invalid_idempotency_key: { status: 400, title: 'The Idempotency-Key is not valid.' },
   passwords_differ: { status: 400, title: 'The passwords do not match.' },
   password_too_weak: { status: 400, title: 'The password is too weak.' },
@@ -25,12 +30,24 @@ export const problems = {
   invalid_payload: { status: 400, title: 'The webhook payload is not valid.' },
   // Who is asking
   unauthenticated: { status: 401, title: 'Authentication is required.' },
-  invalid_token: { status: 401, title: 'The access token is not valid.' },
+  invalid_token: {
+    status: 401,
+    title: 'The access token is not valid.',
+    remedy: 'POST /api/token/refresh-cookie/ gives a new one, or log in again.',
+  },
   invalid_credentials: { status: 401, title: 'Invalid email or password.' },
-  invalid_refresh_token: { status: 401, title: 'The refresh token is missing, expired or revoked.' },
+  invalid_refresh_token: {
+    status: 401,
+    title: 'The refresh token is missing, expired or revoked.',
+    remedy: 'Log in again.',
+  },
   staff_only: { status: 403, title: 'Permission denied. Admin access required.' },
   not_your_user: { status: 403, title: 'You can only book for yourself.' },
-  cross_site: { status: 403, title: 'Cross-site requests are refused.' },
+  cross_site: {
+    status: 403,
+    title: 'Cross-site requests are refused.',
+    remedy: 'A front end on another origin must be in CORS_ORIGINS; a proxy must pass the Host header on.',
+  },
   // What is there
   not_found: { status: 404, title: 'There is nothing at this address.' },
   room_not_found: { status: 404, title: 'The room does not exist or is not available.' },
@@ -41,13 +58,25 @@ export const problems = {
   slot_taken: { status: 409, title: 'The room is already booked for this time.' },
   hold_expired: { status: 409, title: 'The hold on this slot has ended.' },
   not_cancellable: { status: 409, title: 'This booking can no longer be cancelled.' },
+  not_refundable: { status: 409, title: 'This payment is not paid, or its refund is decided already.' },
+  not_overdue: { status: 409, title: 'Only a hold whose deadline has passed can be settled.' },
   refresh_in_progress: { status: 409, title: 'The token was refreshed a moment ago.' },
-  request_in_progress: { status: 409, title: 'A request with this Idempotency-Key is still running.' },
-  idempotency_key_reused: { status: 422, title: 'This Idempotency-Key was used with another request.' },
+  request_in_progress: {
+    status: 409,
+    title: 'A request with this Idempotency-Key is still running.',
+    remedy: 'Wait a second and send the same request again.',
+  },
+  idempotency_key_reused: {
+    status: 422,
+    title: 'This Idempotency-Key was used with another request.',
+    remedy: 'Use a new key for a new request; with the old key send exactly the old one.',
+  },
   // Limits
+  request_timeout: { status: 408, title: 'The request took too long to arrive.' },
   payload_too_large: { status: 413, title: 'The body is too large.' },
   uri_too_long: { status: 414, title: 'The address is too long.' },
   unsupported_media_type: { status: 415, title: 'The body must be application/json in UTF-8.' },
+  headers_too_large: { status: 431, title: 'The headers are too large.' },
   too_many_holds: { status: 429, title: 'Too many unpaid holds.' },
   too_many_requests: { status: 429, title: 'Too many requests.' },
   // Ours
@@ -57,7 +86,14 @@ export const problems = {
   database_unavailable: { status: 503, title: 'The database does not answer.' },
   stripe_unavailable: { status: 503, title: 'The payment provider does not answer.' },
   workflow_unavailable: { status: 503, title: 'The booking engine does not answer.' },
-} as const satisfies Record<string, { status: number; title: string }>;
+} as const satisfies Record<string, Entry>;
+
+interface Entry {
+  status: number;
+  title: string;
+  /** What to do, where no detail says it better. */
+  remedy?: string;
+}
 
 export type ProblemCode = keyof typeof problems;
 
@@ -88,8 +124,13 @@ export class Problem extends Error {
     this.code = code;
     this.status = problems[code].status;
     this.title = problems[code].title;
-    this.extras = extras;
+    this.extras = { ...remedyOf(code), ...extras };
   }
+}
+
+function remedyOf(code: ProblemCode): ProblemExtras {
+  const { remedy }: Entry = problems[code];
+  return remedy === undefined ? {} : { detail: remedy };
 }
 
 /** An input fault of one field. */

@@ -6,6 +6,9 @@ import { idempotencyKeyCharsMax } from '../../domain/limits.ts';
 import { Problem } from '../../domain/problems.ts';
 import type { Caller } from './route.ts';
 
+/** Visible ASCII, up to `idempotencyKeyCharsMax` of it. */
+export const idempotencyKeyPattern = /^[\x21-\x7e]+$/;
+
 /** What a run made, for the key to remember, beside its answer. */
 export interface Made<R> {
   madeId: number;
@@ -33,7 +36,7 @@ interface Request<R> {
 export async function answerOnce<R>(db: Db, request: Request<R>): Promise<R> {
   const key = request.ctx.headers['idempotency-key'];
   if (key === undefined) return (await request.run(null)).answer;
-  if (typeof key !== 'string' || key.length > idempotencyKeyCharsMax || !/^[\x21-\x7e]+$/.test(key)) {
+  if (typeof key !== 'string' || key.length > idempotencyKeyCharsMax || !idempotencyKeyPattern.test(key)) {
     const detail = `Use 1 to ${idempotencyKeyCharsMax} visible ASCII characters, for example a UUID.`;
     throw new Problem('invalid_idempotency_key', { detail });
   }

@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { idempotencyKeyCharsMax } from '../../domain/limits.ts';
 import { type ProblemCode, problems } from '../../domain/problems.ts';
+import { idempotencyKeyPattern } from './idempotency.ts';
 import type { Route } from './route.ts';
 
 type Json = Record<string, unknown>;
@@ -10,6 +12,12 @@ const commonProblems: readonly ProblemCode[] = [
   'internal_error',
   'overloaded',
   'database_unavailable',
+];
+/** Of a request that cannot be read at all. */
+const protocolProblems: readonly ProblemCode[] = [
+  'malformed_request',
+  'request_timeout',
+  'headers_too_large',
 ];
 const bodyProblems: readonly ProblemCode[] = [
   'invalid_request',
@@ -72,6 +80,11 @@ export function printOpenApi(routes: readonly Route[]): Json {
           bearerFormat: 'JWT',
           description: 'The `access` token of a login.',
         },
+        ...Object.fromEntries(
+          routes.flatMap(({ ownChecks }) =>
+            ownChecks?.security ? [[ownChecks.security.name, ownChecks.security.scheme]] : [],
+          ),
+        ),
       },
     },
   };
@@ -82,21 +95,31 @@ function operationOf(route: Route): Json {
     operationId: operationId(route),
     summary: route.summary,
     tags: [route.tag],
-    ...(route.access === 'anyone' ? { security: [] } : { security: [{ bearer: [] }] }),
+    security: securityOf(route),
     parameters: parametersOf(route),
-    ...(route.body && {
-      requestBody: {
-        required: !route.bodyOptional,
-        content: {
-          'application/json': {
-            schema: schemaOf(route.body, 'input'),
-            ...(route.example !== undefined && { example: exampleOf(route.example) }),
-          },
-        },
-      },
-    }),
+    ...requestBodyOf(route),
     responses: responsesOf(route),
   };
+}
+
+function securityOf({ access, ownChecks }: Route): Json[] {
+  if (access !== 'anyone') return [{ bearer: [] }];
+  return ownChecks?.security ? [{ [ownChecks.security.name]: [] }] : [];
+}
+
+function requestBodyOf({ body, bodyOptional, example, ownChecks }: Route): Json {
+  const content = (media: Json) => ({
+    requestBody: { required: !bodyOptional, content: { 'application/json': media } },
+  });
+  if (body) {
+    return content({
+      schema: schemaOf(body, 'input'),
+      ...(example !== undefined && { example: exampleOf(example) }),
+    });
+  }
+  if (!ownChecks?.body) return {};
+  const { description, example: own } = ownChecks.body;
+  return content({ schema: { type: 'object', description }, example: own });
 }
 
 /** Examples with a date are functions, so that the date lies ahead whenever the document is printed. */
@@ -134,8 +157,12 @@ function parametersOf(route: Route): Json[] {
   add('path', route.params, route.exampleParams);
   add('query', route.query, route.exampleQuery);
   if (route.idempotent) {
-    const schema = { type: 'string', minLength: 1, maxLength: 255, pattern: '^[\\x21-\\x7e]+$' };
+    const pattern = idempotencyKeyPattern.source;
+    const schema = { type: 'string', minLength: 1, maxLength: idempotencyKeyCharsMax, pattern };
     list.push({ name: 'Idempotency-Key', in: 'header', required: false, schema });
+  }
+  if (route.ownChecks?.header) {
+    list.push({ ...route.ownChecks.header, in: 'header', required: true, schema: { type: 'string' } });
   }
   return list;
 }
@@ -158,6 +185,7 @@ function responsesOf(route: Route): Json {
     ...(route.idempotent
       ? (['invalid_idempotency_key', 'idempotency_key_reused', 'request_in_progress'] as const)
       : []),
+    ...protocolProblems,
   ];
   for (const status of new Set(codes.map((code) => problems[code].status))) {
     const list = [...new Set(codes)].filter((code) => problems[code].status === status);

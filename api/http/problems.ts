@@ -2,26 +2,33 @@ import { randomUUID } from 'node:crypto';
 import type { Context, Middleware } from 'koa';
 import type { z } from 'zod';
 import { problemOf } from '../../db/errors.ts';
+import { jsonBodyBytesMax } from '../../domain/limits.ts';
 import { type FieldError, Problem } from '../../domain/problems.ts';
 
-/** Renders a refusal as `application/problem+json` (RFC 9457), with `error` for this API's older clients. */
-function renderProblem(ctx: Context, problem: Problem): void {
-  const { detail, errors, headers, members } = problem.extras;
-  ctx.status = problem.status;
-  ctx.set(headers ?? {});
-  ctx.set('Cache-Control', 'no-store');
-  ctx.body = JSON.stringify({
+export const problemType = 'application/problem+json';
+
+/** A refusal as the JSON of RFC 9457, with `error` for this API's older clients. */
+export function problemDocument(problem: Problem, requestId: string): string {
+  const { detail, errors, members } = problem.extras;
+  return JSON.stringify({
     type: `/docs/problems#${problem.code}`,
     title: problem.title,
     status: problem.status,
     detail: detail ?? problem.title,
     code: problem.code,
-    instance: `urn:uuid:${ctx.state['requestId'] ?? randomUUID()}`,
+    instance: `urn:uuid:${requestId}`,
     ...(errors && { errors }),
     ...members,
     error: problem.title,
   });
-  ctx.type = 'application/problem+json';
+}
+
+function renderProblem(ctx: Context, problem: Problem): void {
+  ctx.status = problem.status;
+  ctx.set(problem.extras.headers ?? {});
+  ctx.set('Cache-Control', 'no-store');
+  ctx.body = problemDocument(problem, ctx.state['requestId'] ?? randomUUID());
+  ctx.type = problemType;
 }
 
 /** The one place where errors end: refusals are told, everything else is logged once and becomes a bare 500. */
@@ -55,12 +62,18 @@ function httpProblem(error: unknown): Problem | undefined {
     case 400:
       return new Problem('malformed_json');
     case 413:
-      return new Problem('payload_too_large');
+      // The parser of JSON throws it, and nobody else.
+      return payloadTooLarge(jsonBodyBytesMax);
     case 415:
       return new Problem('unsupported_media_type');
     default:
       return undefined;
   }
+}
+
+/** A body over the limit of whoever reads it. */
+export function payloadTooLarge(bytesMax: number, headers: Record<string, string> = {}): Problem {
+  return new Problem('payload_too_large', { detail: `A body has at most ${bytesMax / 1024} KiB.`, headers });
 }
 
 /** What zod found wrong, as fields and sentences. */

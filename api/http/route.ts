@@ -20,6 +20,14 @@ export interface Call<A extends Access, P, Q, B> {
 
 type Example<T> = T | (() => T);
 
+/** What a handler reads and checks by itself. Nothing is done with it but to document it. */
+export interface OwnChecks {
+  /** The way in that stands for the caller's token: its name, and OpenAPI's Security Scheme Object. */
+  security?: { name: string; scheme: Record<string, unknown> };
+  header?: { name: string; description: string };
+  body?: { description: string; example: Record<string, unknown> };
+}
+
 interface RouteSpec<
   A extends Access,
   P extends z.ZodType,
@@ -51,6 +59,7 @@ interface RouteSpec<
   exampleQuery?: Example<Partial<z.input<Q>>>;
   /** Takes the `Idempotency-Key` header. */
   idempotent?: boolean;
+  ownChecks?: OwnChecks;
 }
 
 export interface Route {
@@ -71,6 +80,7 @@ export interface Route {
   exampleParams: unknown;
   exampleQuery: unknown;
   idempotent: boolean;
+  ownChecks: OwnChecks | undefined;
   handle(call: Call<Access, unknown, unknown, unknown>): Promise<unknown>;
 }
 
@@ -96,6 +106,7 @@ export function route<
     exampleParams: spec.exampleParams,
     exampleQuery: spec.exampleQuery,
     idempotent: spec.idempotent ?? false,
+    ownChecks: spec.ownChecks,
     handle: handle,
   });
 }

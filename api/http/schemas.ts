@@ -1,9 +1,7 @@
 import { z } from 'zod';
-import { pageSizeDefault, pageSizeMax } from '../../domain/limits.ts';
+import { integerMax, pageSizeDefault, pageSizeMax } from '../../domain/limits.ts';
 
 /** The shapes that several routes share. Every string and number has a maximum. */
-
-const integerMax = 2_147_483_647;
 
 /** Text that Postgres and JSON can carry: no NUL, no half of a surrogate pair. */
 export const text = (charsMax: number) =>
@@ -35,10 +33,17 @@ export const date = z.iso.date({ error: 'Use YYYY-MM-DD.' }).refine((value) => /
   error: 'Use a date from 1970 to 2999.',
 });
 
+/** A time of day of a room's hours: whole minutes. */
 export const timeOfDay = z
   .string()
   .max(8)
   .regex(/^([01]\d|2[0-3]):[0-5]\d(:00)?$|^24:00(:00)?$/, { error: 'Use HH:MM or HH:MM:00.' });
+
+/** A time of day that is asked for. One with seconds is well-formed; that it falls on no slot is said later. */
+export const askedTimeOfDay = z
+  .string()
+  .max(8)
+  .regex(/^([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?$|^24:00(:00)?$/, { error: 'Use HH:MM or HH:MM:SS.' });
 
 /** An instant: ISO 8601 in UTC with `Z`. */
 export const instant = z.iso.datetime();

@@ -1,5 +1,6 @@
 import type { Context } from 'koa';
 import { Problem } from '../../domain/problems.ts';
+import { readBytes } from '../http/read-raw.ts';
 
 const formBytesMax = 64 * 1024;
 const fieldsMax = 100;
@@ -14,14 +15,10 @@ export type Form = Readonly<Record<string, string>>;
  */
 export async function readForm(ctx: Context): Promise<Form> {
   if (ctx.request.type !== 'application/x-www-form-urlencoded') throw new Problem('cross_site');
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of ctx.req as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > formBytesMax) throw new Problem('payload_too_large', { headers: { Connection: 'close' } });
-    chunks.push(chunk);
+  const text = (await readBytes(ctx, formBytesMax)).toString('utf8');
+  const fields = [...new URLSearchParams(text)];
+  if (fields.length > fieldsMax) {
+    throw new Problem('invalid_request', { detail: `A form has at most ${fieldsMax} fields.` });
   }
-  const fields = [...new URLSearchParams(Buffer.concat(chunks).toString('utf8'))];
-  if (fields.length > fieldsMax) throw new Problem('invalid_request');
   return Object.fromEntries(fields.map(([name, value]) => [name, value.replaceAll('\r\n', '\n')]));
 }

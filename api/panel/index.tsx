@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import type { Context, Middleware } from 'koa';
-import { queryBytesMax } from '../../domain/limits.ts';
+import { integerMax, queryBytesMax } from '../../domain/limits.ts';
 import { Problem } from '../../domain/problems.ts';
 import type { Deps } from '../deps.ts';
+import { createFiles, type Files } from '../http/files.ts';
 import { toProblem } from '../http/problems.ts';
 import { readForm } from './form.ts';
 import { bookingPages } from './pages/booking.tsx';
@@ -26,6 +25,10 @@ const root = '/admin';
  */
 export function panel(deps: Deps): Middleware {
   const sessions = createPanelSessions(deps);
+  const looks = createFiles({
+    [`${root}/panel.css`]: new URL('./assets/panel.css', import.meta.url),
+    [`${root}/icon.svg`]: new URL('./assets/icon.svg', import.meta.url),
+  });
   const routes: PanelRoute[] = [
     ...frontPages(deps),
     ...listPages(deps),
@@ -39,6 +42,7 @@ export function panel(deps: Deps): Middleware {
     if (!isPanelPath(ctx.path)) return next();
     setHeaders(ctx);
     try {
+      if (await serveLooks(ctx, looks)) return;
       await serve(ctx, deps, sessions, routes);
     } catch (error) {
       renderFailure(ctx, error);
@@ -75,7 +79,6 @@ async function serve(
 ): Promise<void> {
   const path = ctx.path.slice(root.length).replace(/\/$/, '') || '/';
   const method = ctx.method === 'HEAD' ? 'GET' : ctx.method;
-  if (method === 'GET' && serveAsset(ctx, path)) return;
   if (ctx.querystring.length > queryBytesMax) throw new Problem('uri_too_long');
   if (method !== 'GET') refuseForeignForm(ctx);
   if (path === '/sign-in') return serveSignIn(ctx, deps, sessions, method);
@@ -126,7 +129,7 @@ function match(pattern: string, path: string): number[] | undefined {
     if (part === ':id' && /^[1-9]\d{0,9}$/.test(given[index] ?? '')) ids.push(Number(given[index]));
     else if (part !== given[index]) return undefined;
   }
-  return ids.every((id) => id <= 2_147_483_647) ? ids : undefined;
+  return ids.every((id) => id <= integerMax) ? ids : undefined;
 }
 
 /** A refusal becomes a page that says so; anything else is a bug: logged once (access-log), a bare 500. */
@@ -139,28 +142,10 @@ function renderFailure(ctx: Context, error: unknown): void {
   respond(ctx, shown.status, <ProblemPage problem={shown} requestId={requestId} />);
 }
 
-const asset = (file: string, type: string) => {
-  const text = readFileSync(new URL(`./assets/${file}`, import.meta.url), 'utf8');
-  return { text, type, tag: `"${createHash('sha256').update(text).digest('base64url').slice(0, 22)}"` };
-};
-const assets = new Map([
-  ['/panel.css', asset('panel.css', 'text/css')],
-  ['/icon.svg', asset('icon.svg', 'image/svg+xml')],
-]);
-
 /** The panel's looks hold no secret: they are needed to sign in. */
-function serveAsset(ctx: Context, path: string): boolean {
-  const found = assets.get(path);
-  if (!found) return false;
-  ctx.state['route'] = root + path;
-  ctx.set('Cache-Control', 'public, max-age=300');
-  ctx.set('ETag', found.tag);
-  ctx.status = 200;
-  ctx.type = found.type;
-  ctx.body = found.text;
-  if (ctx.fresh) {
-    ctx.status = 304;
-    ctx.body = null;
-  }
+async function serveLooks(ctx: Context, looks: Files): Promise<boolean> {
+  if (ctx.method !== 'GET' && ctx.method !== 'HEAD') return false;
+  if (!(await looks.serve(ctx, 'public, max-age=300'))) return false;
+  ctx.state['route'] = ctx.path;
   return true;
 }

@@ -23,6 +23,12 @@ const password = z
 
 export function authRoutes(deps: Deps): Route[] {
   const { db, passwords, sessions, accessTokens, limiters, config } = deps;
+  const refreshCookie = {
+    type: 'apiKey',
+    in: 'cookie',
+    name: sessions.cookieName,
+    description: 'The cookie that a login sets.',
+  };
 
   const register = route({
     method: 'POST',
@@ -90,6 +96,7 @@ export function authRoutes(deps: Deps): Route[] {
     status: 200,
     response: z.strictObject({ access: z.string(), message: z.string() }),
     problems: ['invalid_refresh_token', 'refresh_in_progress', 'cross_site'],
+    ownChecks: { security: { name: 'refreshCookie', scheme: refreshCookie } },
   })(async ({ ctx }) => {
     refuseCrossSite(ctx, config.http.corsOrigins);
     const caller = await sessions.refresh(ctx);

@@ -3,7 +3,7 @@ import { completeStays } from '../../db/bookings.ts';
 import { findOverdueHolds } from '../../db/overdue-holds.ts';
 import { outboxDepth } from '../../db/outbox.ts';
 import { settleHolds } from '../../activities/settle-hold.ts';
-import { cleanupBatchMax } from '../../domain/limits.ts';
+import { cleanupBatchMax, outboxLaggingMs } from '../../domain/limits.ts';
 import { Problem } from '../../domain/problems.ts';
 import type { Deps } from '../deps.ts';
 import { requireToken } from '../http/bearer-token.ts';
@@ -14,8 +14,10 @@ const health = z.enum(['ok', 'degraded']);
 /** How long the cleanup call waits for Stripe in all; what is not done then is done by the next call. */
 const cleanupMs = 2_000;
 
-/** A message that waits longer than this means that workflows lag behind the bookings. */
-const laggingMs = 30_000;
+const cleanupToken = {
+  name: 'cleanupToken',
+  scheme: { type: 'http', scheme: 'bearer', description: 'The setting `CLEANUP_TOKEN`.' },
+};
 
 export function operationRoutes(deps: Deps): Route[] {
   const livez = route({
@@ -47,7 +49,7 @@ export function operationRoutes(deps: Deps): Route[] {
   })(async () => {
     if (deps.traffic.stopping) throw new Problem('overloaded', { detail: 'This process is stopping.' });
     const [outbox, engine] = await Promise.all([outboxDepth(deps.db), askEngine(deps)]);
-    const lagging = outbox.oldestMs > laggingMs;
+    const lagging = outbox.oldestMs > outboxLaggingMs;
     return {
       status: engine.worker === 'ok' && !lagging ? ('ok' as const) : ('degraded' as const),
       postgres: 'ok' as const,
@@ -77,6 +79,7 @@ export function operationRoutes(deps: Deps): Route[] {
         .meta({ description: 'Overdue holds that still wait for Stripe or for another caller.' }),
     }),
     problems: ['unauthenticated'],
+    ownChecks: deps.config.cleanupToken === undefined ? {} : { security: cleanupToken },
   })(async ({ ctx }) => {
     requireToken(ctx, deps.config.cleanupToken, 'CLEANUP_TOKEN');
     const overdue = await findOverdueHolds(deps.db, 0, cleanupBatchMax);

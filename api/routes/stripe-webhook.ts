@@ -8,6 +8,21 @@ import type { Deps } from '../deps.ts';
 import { readRaw } from '../http/read-raw.ts';
 import { route, type Route } from '../http/route.ts';
 
+const signatureHeader = {
+  name: 'Stripe-Signature',
+  description: 'Stripe’s signature of the very bytes of the body, with its time.',
+};
+const stripeEvent = {
+  description: 'An event, as Stripe sends it (https://docs.stripe.com/api/events/object).',
+  example: {
+    id: 'evt_1',
+    object: 'event',
+    type: 'payment_intent.succeeded',
+    livemode: false,
+    data: { object: { id: 'pi_1', object: 'payment_intent', status: 'succeeded' } },
+  },
+};
+
 /**
  * Stripe's webhook: verify on the raw bytes, record the fact, leave the message, answer. Nothing else happens in
  * the request, so it does not wait for Temporal or for Stripe. Anything but 2xx makes Stripe deliver again, for
@@ -23,6 +38,7 @@ export function webhookRoutes(deps: Deps): Route[] {
     status: 200,
     response: z.strictObject({ status: z.literal('success') }),
     problems: ['invalid_signature', 'invalid_payload', 'payload_too_large', 'unsupported_media_type'],
+    ownChecks: { header: signatureHeader, body: stripeEvent },
   })(async ({ ctx }) => {
     const payload = (await readRaw(ctx, webhookBodyBytesMax)).toString();
     const event = verify(deps, payload, ctx.get('Stripe-Signature'));

@@ -1,10 +1,13 @@
+import { connect } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { listRoutes } from '../../api/routes.ts';
+import { expectProblem } from '../factories.ts';
 import { garbageFor, type Garbage } from '../security/garbage.ts';
 import { sized } from '../security/run.ts';
+import { readAnswer, sendRaw } from '../setup/raw.ts';
 import { startSystem, type System, type TestUser } from '../setup/system.ts';
 
 /** So many requests at once: fewer than hashes may wait, so that none is refused for being too many. */
@@ -33,7 +36,12 @@ describe('garbage', () => {
   beforeAll(async () => {
     system = await startSystem({
       worker: false,
-      settings: { LIMIT_LOGIN_FAILURES: '0', LIMIT_REGISTRATIONS: '0', CLEANUP_TOKEN: 'a-token-of-its-own' },
+      settings: {
+        LIMIT_LOGIN_FAILURES: '0',
+        LIMIT_REGISTRATIONS: '0',
+        CLEANUP_TOKEN: 'a-token-of-its-own',
+        CORS_ORIGINS: 'https://app.com',
+      },
     });
     [guest, staff] = await Promise.all([system.newUser(), system.newUser({ isStaff: true })]);
   });
@@ -114,4 +122,50 @@ describe('garbage', () => {
     task.meta.figure = `${Math.round(worstMs)} ms at worst, ${(residentMb() - before).toFixed(0)} MB more`;
     expect(residentMb() - before).toBeLessThan(growthMaxMb);
   }, 60_000);
+
+  test.each(['http://[::1', 'http://[/', 'http://', 'http://?x'])(
+    'HT-01 the target %s is no address: refused with 400, whatever the headers',
+    async (target) => {
+      for (const header of ['', 'Origin: https://app.com\r\n', 'Origin: https://evil.com\r\n']) {
+        const text = `GET ${target} HTTP/1.1\r\nHost: x\r\n${header}\r\n`;
+        const answer = readAnswer(await sendRaw(system.url, text));
+        expectProblem(answer, 'malformed_request');
+        expect(answer.headers.get('X-Content-Type-Options')).toBe('nosniff');
+      }
+    },
+  );
+
+  test.each([
+    ['a line that is no request', 'GARBAGE\r\n\r\n', 'malformed_request'],
+    ['no host', 'GET /livez HTTP/1.1\r\n\r\n', 'malformed_request'],
+    [
+      'large headers',
+      `GET /livez HTTP/1.1\r\nHost: x\r\nX: ${'a'.repeat(20_000)}\r\n\r\n`,
+      'headers_too_large',
+    ],
+  ] as const)('HT-01 %s is refused as everything is', async (_, text, code) => {
+    const answer = readAnswer(await sendRaw(system.url, text));
+    expectProblem(answer, code);
+    expect(answer.headers.get('Connection')).toBe('close');
+  });
+
+  test('an expectation that nobody knows is ignored', async () => {
+    const text = 'GET /livez HTTP/1.1\r\nHost: x\r\nExpect: nonsense\r\nConnection: close\r\n\r\n';
+    expect(readAnswer(await sendRaw(system.url, text)).status).toBe(200);
+  });
+
+  test('a request cut off or malformed at the protocol level does not disturb the others', async () => {
+    const { port } = new URL(system.url);
+    for (const text of [
+      'GARBAGE\r\n\r\n',
+      'POST /api/bookings/ HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{',
+    ]) {
+      await new Promise<void>((resolve) => {
+        const socket = connect(Number(port), '127.0.0.1', () => socket.end(text));
+        socket.on('close', () => resolve()).on('error', () => {});
+        socket.resume();
+      });
+    }
+    expect((await system.call('GET', '/livez')).status).toBe(200);
+  });
 });

@@ -62,6 +62,23 @@ describe('who gets into the staff panel', () => {
     }
   });
 
+  test.each([
+    ['/admin/panel.css', 'text/css; charset=utf-8'],
+    ['/admin/icon.svg', 'image/svg+xml'],
+  ])('%s is served to everybody, and a second time only when it has changed', async (path, type) => {
+    const stranger = openBrowser(system);
+    const { status, headers, text } = await stranger.get(path);
+    expect([status, headers.get('content-type')]).toEqual([200, type]);
+    expect(text).not.toBe('');
+    const again = await stranger.get(path, {
+      'If-None-Match': headers.get('etag') ?? '',
+      // By itself fetch would ask for a fresh one.
+      'Cache-Control': 'max-age=0',
+    });
+    expect([again.status, again.text]).toEqual([304, '']);
+    expect((await stranger.request('POST', path)).status).toBe(403);
+  });
+
   test('HT-09 a page loads nothing from elsewhere, runs no script, cannot be framed, cached or sniffed', async () => {
     const { headers, text } = await browser.get('/admin');
     const policy = headers.get('content-security-policy') ?? '';
@@ -99,6 +116,8 @@ describe('who gets into the staff panel', () => {
       [{ csrf }, { 'Sec-Fetch-Site': 'cross-site' }],
       [{ csrf }, { 'Sec-Fetch-Site': 'same-site' }],
       [{ csrf }, { ...own, 'Sec-Fetch-Site': 'cross-site' }],
+      [{ csrf }, { ...own, 'Sec-Fetch-Site': 'none' }],
+      [{}, { 'Sec-Fetch-Site': 'same-origin' }],
       [{ csrf }, {}],
       [{}, own],
       [{ csrf: 'x'.repeat(43) }, own],
@@ -109,8 +128,11 @@ describe('who gets into the staff panel', () => {
     }
     const plain = { headers: { ...own, 'Content-Type': 'text/plain' }, body: `csrf=${csrf}` };
     expect((await browser.request('POST', path, plain)).status).toBe(403);
-    // The real form gets as far as its fields.
-    expect((await browser.submit(path, { csrf }, own)).status).toBe(400);
+    // The real form gets as far as its fields: by Origin, and by the browser's own word behind a proxy that rewrites Host.
+    const proxied = { Origin: 'https://booking.example', 'Sec-Fetch-Site': 'same-origin' };
+    for (const headers of [own, proxied]) {
+      expect((await browser.submit(path, { csrf }, headers)).status).toBe(400);
+    }
   });
 
   test('AU-11 the sign-in too carries a token, bound to a cookie', async () => {

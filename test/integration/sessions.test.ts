@@ -124,12 +124,19 @@ describe('sessions', () => {
     const foreign: Record<string, string>[] = [
       { 'Sec-Fetch-Site': 'cross-site' },
       { 'Sec-Fetch-Site': 'same-site' },
+      { 'Sec-Fetch-Site': 'none', Origin: 'https://evil.example' },
       { Origin: 'https://evil.example' },
       { Origin: 'null' },
       { Origin: 'https://shop.example.evil.example' },
     ];
     for (const headers of foreign) expectProblem(await refresh(cookie, headers), 'cross_site');
     expect((await refresh(cookie, { Origin: 'https://shop.example' })).status).toBe(200);
+  });
+
+  test('AU-11 a refresh that the browser calls same-origin is taken, whatever a proxy makes of the host', async () => {
+    const { cookie } = await login();
+    const headers = { 'Sec-Fetch-Site': 'same-origin', Origin: 'https://booking.example' };
+    expect((await refresh(cookie, headers)).status).toBe(200);
   });
 
   test.each(['/api/logout/', '/api/logout'])('%s clears the cookie and revokes the family', async (path) => {

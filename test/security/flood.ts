@@ -8,8 +8,8 @@ export interface SlowEnd {
   slowness: Slowness;
   /** How long the server bore it. */
   afterMs: number;
-  /** The status line it was sent off with, if any. */
-  status: string;
+  /** What it was sent off with, if anything. */
+  answer: string;
 }
 
 const opening: Record<Slowness, string> = {
@@ -32,7 +32,7 @@ export function holdSlowly(port: number, slowness: Slowness, patienceMs: number)
     socket.on('close', () => {
       clearInterval(drip);
       clearTimeout(patience);
-      resolve({ slowness, afterMs: performance.now() - begun, status: answer.split('\r\n')[0] ?? '' });
+      resolve({ slowness, afterMs: performance.now() - begun, answer });
     });
   });
 }

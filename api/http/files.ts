@@ -63,6 +63,8 @@ export function createFiles(places: Readonly<Record<string, URL>>) {
   };
 }
 
+export type Files = ReturnType<typeof createFiles>;
+
 async function load(place: URL): Promise<ServedFile> {
   const body = await readFile(place);
   const type = types[place.pathname.slice(place.pathname.lastIndexOf('.') + 1)] ?? 'application/octet-stream';
