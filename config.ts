@@ -1,13 +1,18 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 
-/** The only reader of the environment. Every other module is handed what it needs. */
+/** The only reader of what API and worker are set to: every module of theirs is handed what it needs. */
 
 const list = z.string().transform((text) =>
   text
     .split(',')
     .map((part) => part.trim())
     .filter(Boolean),
+);
+/** CORS compares texts: an entry that no browser sends would be taken and never match. */
+const origins = list.refine(
+  (entries) => entries.every((entry) => URL.canParse(entry) && new URL(entry).origin === entry),
+  'each must be as a browser sends it, like https://app.example.com: no path, no slash at the end',
 );
 const flag = z.stringbool();
 const file = z.string().transform((path, ctx) => {
@@ -58,7 +63,7 @@ const shape = z.object({
   LIMIT_LOGIN_FAILURES: limit(10),
   LIMIT_REGISTRATIONS: limit(20),
   LIMIT_REQUESTS: limit(600),
-  CORS_ORIGINS: list.default([]),
+  CORS_ORIGINS: origins.default([]),
   TRUST_PROXY_HOPS: z.coerce.number().int().min(0).max(10).default(0),
   CLEANUP_TOKEN: z.string().min(16).optional(),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
@@ -77,27 +82,27 @@ const debugSecret = 'debug-only-secret-key-that-signs-nothing-real';
 
 /** Rules between settings; each fault names the setting, never its value. */
 function crossFaults(env: Settings): string[] {
+  return [...(env.DEBUG ? [] : productionFaults(env)), ...tlsFaults(env)];
+}
+
+function productionFaults(env: Settings): string[] {
   const faults: string[] = [];
   const keys = env.SECRET_KEY ?? [];
-  if (keys.length === 0 && !env.DEBUG)
-    faults.push('SECRET_KEY: required (random, at least 32 bytes) unless DEBUG=true');
+  if (keys.length === 0) faults.push('SECRET_KEY: required (random, at least 32 bytes) unless DEBUG=true');
   if (keys.some((key) => Buffer.byteLength(key) < 32))
     faults.push('SECRET_KEY: each key needs at least 32 bytes');
   if (keys.some((key) => new Set(key).size < 8)) faults.push('SECRET_KEY: not random enough');
-  if (!env.DEBUG) {
-    if (keys.includes(debugSecret)) faults.push('SECRET_KEY: the debug key is public');
-    if (env.STRIPE_SECRET_KEY === emulatorSecretKey)
-      faults.push('STRIPE_SECRET_KEY: that of the emulator, for DEBUG');
-    if (!env.CLEANUP_TOKEN) faults.push('CLEANUP_TOKEN: required (at least 16 characters) unless DEBUG=true');
-    if (keys.some((key) => key === env.CLEANUP_TOKEN))
-      faults.push('CLEANUP_TOKEN: must differ from SECRET_KEY');
-    if (!isLoopback(env.TEMPORAL_ADDRESS) && !temporalTls(env) && !mayBePlain(env)) {
-      const cure =
-        'set TEMPORAL_TLS, TEMPORAL_API_KEY or, on a private network, TEMPORAL_ALLOW_PLAINTEXT=true';
-      faults.push(`TEMPORAL_ADDRESS: a remote server without TLS; ${cure}`);
-    }
+  if (keys.includes(debugSecret)) faults.push('SECRET_KEY: the debug key is public');
+  if (env.STRIPE_SECRET_KEY === emulatorSecretKey)
+    faults.push('STRIPE_SECRET_KEY: that of the emulator, for DEBUG');
+  if (!env.CLEANUP_TOKEN) faults.push('CLEANUP_TOKEN: required (at least 16 characters) unless DEBUG=true');
+  if (keys.some((key) => key === env.CLEANUP_TOKEN))
+    faults.push('CLEANUP_TOKEN: must differ from SECRET_KEY');
+  if (!isLoopback(env.TEMPORAL_ADDRESS) && !temporalTls(env) && !mayBePlain(env)) {
+    const cure = 'set TEMPORAL_TLS, TEMPORAL_API_KEY or, on a private network, TEMPORAL_ALLOW_PLAINTEXT=true';
+    faults.push(`TEMPORAL_ADDRESS: a remote server without TLS; ${cure}`);
   }
-  return [...faults, ...tlsFaults(env)];
+  return faults;
 }
 
 /** `true`, or the one address that may do without: compose names that of its own server. */
@@ -148,8 +153,11 @@ function temporalTls(env: Settings) {
   };
 }
 
+/** Is it debug? For what runs beside API and worker, without all of their settings. */
+export const isDebug = (env: NodeJS.ProcessEnv) => flag.catch(false).parse(env.DEBUG);
+
 /**
- * Reads the settings of API and worker (contract.md lists them).
+ * Reads the settings of API and worker (.env.example explains them).
  * @throws ConfigError that names every faulty setting at once, and no value
  */
 export function loadConfig(env: NodeJS.ProcessEnv) {
@@ -205,7 +213,7 @@ function buildConfig(env: Settings) {
       successUrl: env.STRIPE_CALLBACK_SUCCESS_URL ?? '/payment/success',
       cancelUrl: env.STRIPE_CALLBACK_CANCEL_URL ?? '/payment/cancel',
     },
-    auth: { secretKeys: env.SECRET_KEY ?? [debugSecret] },
+    auth: { secretKeys: env.SECRET_KEY?.length ? env.SECRET_KEY : [debugSecret] },
     cleanupToken: env.CLEANUP_TOKEN,
     holdMs: Math.round(env.HOLD_MINUTES * 60_000),
     freeCancelHours: env.FREE_CANCEL_HOURS,

@@ -70,14 +70,16 @@ export function nodeProcess(
   script: string,
   env: NodeJS.ProcessEnv,
   args: readonly string[] = [],
+  preloads: readonly string[] = [],
 ): ProcessSpec {
   const { PATH, HOME, TMPDIR } = process.env;
   // For profiles: `BENCH_NODE_ARGS=--cpu-prof` reaches the API and the worker.
   const extra = process.env['BENCH_NODE_ARGS']?.split(' ').filter(Boolean) ?? [];
+  const imports = ['./dev/die-with-parent.mjs', ...preloads, 'tsx'];
   return {
     name,
     command: process.execPath,
-    args: [...extra, '--import', './dev/die-with-parent.mjs', '--import', 'tsx', script, ...args],
+    args: [...extra, ...imports.flatMap((module) => ['--import', module]), script, ...args],
     cwd: PROJECT_DIR,
     env: { PATH, HOME, ...(TMPDIR && { TMPDIR }), ...env },
   };

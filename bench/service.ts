@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { createAccessTokens } from '../api/auth/access-tokens.ts';
 import { findFreePort, listens } from '../dev/ports.ts';
 import type { RunningProcess } from '../dev/processes.ts';
+import { emulatorKeys } from '../dev/stripe/keys.ts';
 import { connectStripeControl } from '../dev/stripe.ts';
 import { startTemporal } from '../dev/temporal.ts';
 import { connect, type Ground, nodeProcess } from './ground.ts';
@@ -15,15 +16,12 @@ import { cpuMs } from './usage.ts';
 export interface ServiceOptions {
   /** With Temporal, worker and a relay that has something to do; without: the API beside a Temporal that is away. */
   temporal: boolean;
+  /** Note what the heaps of API and worker keep (heap-notes.mjs). */
+  watchHeaps?: boolean;
   settings?: Record<string, string>;
 }
 
 const secretKey = randomUUID() + randomUUID();
-const stripeKeys = {
-  STRIPE_SECRET_KEY: 'sk_test_emulator',
-  STRIPE_PUBLISHABLE_KEY: 'pk_test_emulator',
-  STRIPE_WEBHOOK_SECRET: 'whsec_emulator',
-};
 const taskQueue = 'bench';
 const readyMs = 30_000;
 const settlePollMs = 160;
@@ -77,20 +75,25 @@ export async function startService(ground: Ground, options: ServiceOptions) {
       ...{ SECRET_KEY: secretKey, CLEANUP_TOKEN: randomUUID(), BOOKING_HORIZON_DAYS: '3650' },
       ...{ LIMIT_OPEN_HOLDS: '0', LIMIT_REQUESTS: '0', LIMIT_LOGIN_FAILURES: '0', LIMIT_REGISTRATIONS: '0' },
       ...{ TEMPORAL_ADDRESS: temporalAddress, TEMPORAL_TASK_QUEUE: taskQueue },
-      ...{ ...stripeKeys, STRIPE_API_BASE: `http://127.0.0.1:${stripePort}` },
+      ...{ ...emulatorKeys, STRIPE_API_BASE: `http://127.0.0.1:${stripePort}` },
       WORKFLOW_BUNDLE: ground.workflowBundle,
       ...options.settings,
+    };
+    const watched = (name: string, script: string) => {
+      if (!options.watchHeaps) return nodeProcess(name, script, env);
+      const notes = { BENCH_HEAP_NOTES: join(dataDir, `heap-${name}`) };
+      return nodeProcess(name, script, { ...env, ...notes }, [], ['./bench/heap-notes.mjs']);
     };
     let worker: RunningProcess | undefined;
     if (temporal) {
       worker = await processes.start({
-        ...nodeProcess('worker', 'worker/main.ts', env),
+        ...watched('worker', 'worker/main.ts'),
         ready: (_pid, starting) => until(() => isPolled(temporalAddress, taskQueue), starting),
       });
       started.push(worker.stop);
     }
     const api = await processes.start({
-      ...nodeProcess('api', 'api/main.ts', env),
+      ...watched('api', 'api/main.ts'),
       ready: (_pid, starting) => until(() => listens('127.0.0.1', port), starting),
     });
     started.push(api.stop);
@@ -117,9 +120,9 @@ export async function startService(ground: Ground, options: ServiceOptions) {
       temporalAddress,
       stripe: {
         port: stripePort,
-        key: stripeKeys.STRIPE_SECRET_KEY,
-        webhookSecret: stripeKeys.STRIPE_WEBHOOK_SECRET,
-        control: connectStripeControl(`http://127.0.0.1:${stripePort}`, stripeKeys.STRIPE_SECRET_KEY),
+        key: emulatorKeys.STRIPE_SECRET_KEY,
+        webhookSecret: emulatorKeys.STRIPE_WEBHOOK_SECRET,
+        control: connectStripeControl(`http://127.0.0.1:${stripePort}`, emulatorKeys.STRIPE_SECRET_KEY),
       },
       tokenOf,
       /** A token of every user, fresh: they live for half an hour. */
@@ -132,6 +135,16 @@ export async function startService(ground: Ground, options: ServiceOptions) {
       /** Gives the unused ones of the last `takeSlots` back. */
       giveSlotsBack(count: number): void {
         slots -= count;
+      },
+      /** What a heap has kept at each of its full collections since it was started, oldest first. */
+      keptBy(name: 'api' | 'worker', heap: 'main' | 'thread'): { atMs: number; mib: number }[] {
+        const file = join(dataDir, `heap-${name}-${heap}`);
+        if (!existsSync(file)) return [];
+        const lines = readFileSync(file, 'utf8').trim().split('\n');
+        return lines.map((line) => {
+          const [atMs, bytes] = line.split(' ').map(Number) as [number, number];
+          return { atMs, mib: bytes / 1024 ** 2 };
+        });
       },
       /** CPU time so far in milliseconds, by part. */
       cpu: () => ({

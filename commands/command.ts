@@ -77,7 +77,7 @@ export async function withDatabase<T>(work: (db: Db) => Promise<T>): Promise<T> 
   const url = process.env['DATABASE_URL'];
   if (!url) {
     throw new UsageError(
-      'Set DATABASE_URL, in the environment or in .env (`npm start` prints that of its own Postgres in DATA_DIR/logs).',
+      'Set DATABASE_URL: in the environment, for example the one that `npm start` prints, or in .env.',
     );
   }
   if (!URL.canParse(url) || !/^postgres(ql)?:$/.test(new URL(url).protocol)) {

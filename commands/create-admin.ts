@@ -1,66 +1,58 @@
-import { type Db, rows } from '../db/knex.ts';
-import { noteStaffEvent } from '../db/panel/staff-events.ts';
+import { createInterface } from 'node:readline';
 import { createPasswords } from '../db/passwords.ts';
-import { revokeUserSessions } from '../db/sessions.ts';
+import { makeStaff } from '../db/users.ts';
 import { canonicalEmail } from '../domain/email.ts';
 import { passwordFault } from '../domain/password.ts';
 import { askPassword } from './ask-password.ts';
 import { runCommand, UsageError, withDatabase } from './command.ts';
 
 const help = `
-npm run create-admin -- --email ADDRESS [--password-stdin]
+npm run create-admin -- [--email ADDRESS] [--password-stdin]
 
 Makes a staff account, or makes an existing account staff with a new password.
 The existing account is activated and signed out everywhere. An access token
 that is out already opens nothing of staff's, and for at most 30 minutes what a
 guest may do.
-Asks for the password; with --password-stdin it is the first line of the input.
+Asks for what is not given, at a terminal; with --password-stdin the password
+is the first line of the input.
 Needs DATABASE_URL (environment or .env).
 `;
 
-/** Whoever resets a password that leaked expects that nobody stays signed in with it. */
-async function makeStaff(
-  db: Db,
-  email: string,
-  passwordHash: string,
-): Promise<{ id: number; known: boolean }> {
-  return db.transaction(async (trx) => {
-    const [user] = await rows<{ id: number; known: boolean }>(
-      trx,
-      `insert into users (email, password_hash, is_staff, is_superuser) values (?, ?, true, true)
-       on conflict (email) do update set password_hash = excluded.password_hash, is_staff = true,
-         is_superuser = true, is_active = true
-       returning id, xmax <> 0 as known`,
-      [email, passwordHash],
-    );
-    if (!user) throw new Error('Postgres returned no account.');
-    await revokeUserSessions(trx, user.id, 'staff');
-    await noteStaffEvent(trx, {
-      // Nobody is signed in at the command line: the account itself stands for whoever had the database's password.
-      actorId: user.id,
-      action: 'made_staff',
-      subjectKind: 'user',
-      subjectId: user.id,
-      detail: 'On the command line (create-admin), with a new password; open sessions were ended.',
+/** Asks for the address, as `askPassword` asks for the password, but it is shown as it is typed. */
+async function askEmail(): Promise<string> {
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  const typed = await new Promise<string>((resolve) => {
+    lines.question('E-mail address: ', (line) => {
+      resolve(line);
+      // At once: when a password is pasted with the address, no letter of it is shown.
+      lines.close();
     });
-    return user;
+    lines.once('close', () => resolve('')); // Ctrl+C, Ctrl+D
   });
+  if (typed === '') throw new UsageError('No address was given; nothing was changed.');
+  return typed;
+}
+
+function readEmail(text: string): string {
+  const email = canonicalEmail(text);
+  if (!email) throw new UsageError(`${JSON.stringify(text)} is not an e-mail address.`);
+  return email;
 }
 
 await runCommand({
   help,
   options: { email: { type: 'string' }, 'password-stdin': { type: 'boolean' } },
   async run(values) {
-    if (typeof values['email'] !== 'string') throw new UsageError('--email is missing.');
-    const email = canonicalEmail(values['email']);
-    if (!email) throw new UsageError(`${JSON.stringify(values['email'])} is not an e-mail address.`);
-    const { id, known } = await withDatabase(async (db) => {
+    const given = values['email'] as string | undefined;
+    if (given === undefined && !process.stdin.isTTY) throw new UsageError('--email is missing.');
+    await withDatabase(async (db) => {
+      const email = readEmail(given ?? (await askEmail()));
       const password = await askPassword({ fromStdin: values['password-stdin'] === true });
       const fault = passwordFault(password, email);
       if (fault) throw new UsageError(fault);
-      return makeStaff(db, email, await createPasswords().hash(password));
+      const { id, known } = await makeStaff(db, email, await createPasswords().hash(password));
+      const before = known ? ', an account that was there already; it is signed out everywhere' : '';
+      console.log(`${email} is staff now (user ${id}${before}).`);
     });
-    const before = known ? ', an account that was there already; it is signed out everywhere' : '';
-    console.log(`${email} is staff now (user ${id}${before}).`);
   },
 });

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import { isDebug } from '../config.ts';
 import { seed } from '../db/seed.ts';
 import { runCommand, withDatabase } from './command.ts';
 
@@ -13,8 +13,7 @@ await runCommand({
   help,
   options: {},
   async run() {
-    // Read as config.ts reads it: what the service takes for debug is debug here.
-    const accounts = z.stringbool().catch(false).parse(process.env['DEBUG']);
+    const accounts = isDebug(process.env);
     await withDatabase((db) => seed(db, { accounts }));
     console.log(
       accounts ? 'Seeded demo rooms and accounts.' : 'Seeded demo rooms (accounts only with DEBUG=true).',

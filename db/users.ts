@@ -1,6 +1,8 @@
 import type { Db } from './knex.ts';
 import { prepared, rows } from './knex.ts';
 import { User } from './models.ts';
+import { noteStaffEvent } from './panel/staff-events.ts';
+import { revokeUserSessions } from './sessions.ts';
 
 /**
  * Makes an account.
@@ -16,6 +18,40 @@ export async function insertUser(
     .insert({ email: user.email, password_hash: user.passwordHash, is_staff: staff, is_superuser: staff })
     .returning('id');
   return made.id;
+}
+
+/**
+ * Makes a staff account at the command line, or makes an existing one active and staff with a new password. Its open
+ * sessions end: whoever resets a password that leaked expects that nobody stays signed in with it.
+ * @param email in canonical form (domain/email.ts)
+ * @returns known: the account was there already
+ */
+export async function makeStaff(
+  db: Db,
+  email: string,
+  passwordHash: string,
+): Promise<{ id: number; known: boolean }> {
+  return db.transaction(async (trx) => {
+    const [user] = await rows<{ id: number; known: boolean }>(
+      trx,
+      `insert into users (email, password_hash, is_staff, is_superuser) values (?, ?, true, true)
+       on conflict (email) do update set password_hash = excluded.password_hash, is_staff = true,
+         is_superuser = true, is_active = true
+       returning id, xmax <> 0 as known`,
+      [email, passwordHash],
+    );
+    if (!user) throw new Error('Postgres returned no account.');
+    await revokeUserSessions(trx, user.id, 'staff');
+    await noteStaffEvent(trx, {
+      // Nobody is signed in at the command line: the account itself stands for whoever had the database's password.
+      actorId: user.id,
+      action: 'made_staff',
+      subjectKind: 'user',
+      subjectId: user.id,
+      detail: 'On the command line (create-admin), with a new password; open sessions were ended.',
+    });
+    return user;
+  });
 }
 
 export interface LoginRow {

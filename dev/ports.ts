@@ -1,5 +1,6 @@
 import { connect, createServer } from 'node:net';
 import { SetupProblem } from './setup-problem.ts';
+import { emulatorPort } from './stripe/keys.ts';
 
 /** Where `npm start` puts things unless a setting says otherwise. All of them on 127.0.0.1. */
 const DEFAULT_PORTS = {
@@ -7,7 +8,7 @@ const DEFAULT_PORTS = {
   DEV_TEMPORAL_UI_PORT: 8233,
   DEV_TEMPORAL_PORT: 17233,
   DEV_POSTGRES_PORT: 15432,
-  DEV_STRIPE_PORT: 14242,
+  DEV_STRIPE_PORT: emulatorPort,
 } as const;
 
 export type PortSetting = keyof typeof DEFAULT_PORTS;

@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { listens } from './ports.ts';
 import { startPostgres } from './postgres.ts';
@@ -34,7 +35,7 @@ export async function startSystem(options: {
   const { settings, ports, processes, log } = options;
   const { dataDir, external } = settings;
   const host = settings.env.HOST ?? '127.0.0.1';
-  const apiUrl = `http://${host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host}:${ports.api}`;
+  const apiUrl = urlOf(host, ports.api);
   const env: NodeJS.ProcessEnv = {
     DEBUG: 'true',
     SECRET_KEY: readSecretKey(dataDir),
@@ -62,7 +63,11 @@ export async function startSystem(options: {
     if (external.temporal) return env.TEMPORAL_UI_URL;
     const since = stopwatch();
     const { temporal: port, temporalUi: uiPort } = ports;
-    const server = await startTemporal({ dataDir, port, uiPort, log, processes });
+    const { TEMPORAL_NAMESPACE: namespace } = settings.env;
+    const server = await startTemporal({
+      ...{ dataDir, port, uiPort, log, processes },
+      ...(namespace && { namespace }),
+    });
     Object.assign(env, server.settings, { TEMPORAL_UI_URL: server.uiUrl });
     log(`Temporal   up in ${since()}`);
     return server.uiUrl;
@@ -99,6 +104,12 @@ export async function startSystem(options: {
   ]);
   log(`Service    API and worker up in ${since()}`);
   return { env, apiUrl, temporalUiUrl };
+}
+
+/** Where this machine finds what listens on that host. */
+export function urlOf(host: string, port: number): string {
+  if (host === '0.0.0.0' || host === '::') return `http://127.0.0.1:${port}`;
+  return `http://${isIPv6(host) ? `[${host}]` : host}:${port}`;
 }
 
 /** A script of the project as a process that ends when we do. */

@@ -1,9 +1,10 @@
+import { isDebug } from '../config.ts';
+import { demoAccounts, demoPassword } from '../db/seed.ts';
 import type { System } from './services.ts';
 import type { StartSettings } from './settings.ts';
 
-const USER = 'longtran20014@gmail.com';
-const STAFF = 'admin@gmail.com';
-const PASSWORD = '123456Long';
+const USER = demoAccounts.find(({ isStaff }) => !isStaff)?.email;
+const STAFF = demoAccounts.find(({ isStaff }) => isStaff)?.email;
 const DAYS_TRIED = 7;
 const DAY_MS = 86_400_000;
 
@@ -18,8 +19,12 @@ export async function describeSystem(system: System, settings: StartSettings): P
     ['Staff panel', `${apiUrl}/admin`],
     ['Temporal UI', system.temporalUiUrl ?? `the one of ${env.TEMPORAL_ADDRESS}`],
   ];
-  if (env.DEBUG === 'true') {
-    rows.push(['Accounts', `${USER}, and for staff ${STAFF}; password ${PASSWORD}`]);
+  if (!settings.external.postgres) {
+    // For the command line, which does not know our passwords. Only the owner may migrate.
+    rows.push(['Database', `${env.DATABASE_URL}`], ['Database owner', `${env.MIGRATE_DATABASE_URL}`]);
+  }
+  if (isDebug(env)) {
+    rows.push(['Accounts', `${USER}, and for staff ${STAFF}; password ${demoPassword}`]);
   }
   if (env.STRIPE_SECRET_KEY?.includes('_test_')) {
     rows.push(['Test cards', '4242 4242 4242 4242 pays, 4000 0000 0000 9995 is declined']);
@@ -38,7 +43,7 @@ function exampleCommands({ apiUrl, env }: System, emulated: boolean, slot: Slot)
   const lines = [
     'Log in, book room 1, and ask for its payment:',
     '',
-    `  TOKEN=$(curl -s ${apiUrl}/api/login/ ${json} -d '{"email":"${USER}","password":"${PASSWORD}"}' | ${pick('access')})`,
+    `  TOKEN=$(curl -s ${apiUrl}/api/login/ ${json} -d '{"email":"${USER}","password":"${demoPassword}"}' | ${pick('access')})`,
     `  BOOKING=$(curl -s ${apiUrl}/api/bookings/ ${auth} -d '{"room_id":1,${times},"guest_count":2}' | tee -a /dev/stderr | ${pick('id')})`,
     `  INTENT=$(curl -s ${apiUrl}/api/payment-intent/ ${auth} -d "{\\"booking_id\\":$BOOKING}" | tee -a /dev/stderr | ${pick('payment_intent_id')})`,
   ];

@@ -1,4 +1,4 @@
-import { book, type Figure, fine, open, whole } from '../figure.ts';
+import { book, type Figure, fine, ms, open, whole } from '../figure.ts';
 import { expectOnly, percentile, slopeOf } from '../stats.ts';
 import { residentMib } from '../usage.ts';
 
@@ -14,16 +14,15 @@ export const soak: Figure = {
   async measure(bench) {
     const { forMs, sampleMs } = bench.sizes.soak;
     // Short holds, so that as many end as begin.
-    const service = await bench.service({ temporal: true, settings: { HOLD_MINUTES: '1' } });
-    const samples: { minutes: number; api: number; worker: number; outbox: number }[] = [];
-    const begun = performance.now();
+    const settings = { HOLD_MINUTES: '1' };
+    const service = await bench.service({ temporal: true, watchHeaps: true, settings });
+    const series: Record<'api' | 'worker' | 'outbox', Sample[]> = { api: [], worker: [], outbox: [] };
+    const begunMs = Date.now();
     const sample = async () => {
-      samples.push({
-        minutes: (performance.now() - begun) / 60_000,
-        api: residentMib(service.pids.api),
-        worker: residentMib(service.pids.worker),
-        outbox: await service.waiting(),
-      });
+      const minutes = (Date.now() - begunMs) / 60_000;
+      series.api.push({ minutes, value: residentMib(service.pids.api) });
+      series.worker.push({ minutes, value: residentMib(service.pids.worker) });
+      series.outbox.push({ minutes, value: await service.waiting() });
     };
     let failure: Error | undefined;
     const timer = setInterval(() => void sample().catch((error: Error) => (failure = error)), sampleMs);
@@ -46,37 +45,57 @@ export const soak: Figure = {
       clearInterval(timer);
     }
     if (failure) throw failure;
-    // The first third is warming up: caches fill, code is compiled, heaps grow to their size.
-    const steady = samples.filter(({ minutes }) => minutes > forMs / 60_000 / 3);
-    const lines = (['api', 'worker', 'outbox'] as const).map((key) => {
-      // One value of each part: samples of one minute are neighbours and no news of each other.
-      const values = partsOf(steady).map((part) => ({
-        x: median(part.map(({ minutes }) => minutes)),
-        y: median(part.map((one) => one[key])),
-      }));
-      return { key, values, ...slopeOf(values.map(({ x, y }) => [x, y] as const)) };
-    });
+    const kept = (...heap: Parameters<typeof service.keptBy>): Sample[] =>
+      service.keptBy(...heap).map(({ atMs, mib }) => ({ minutes: (atMs - begunMs) / 60_000, value: mib }));
+    const lines = [
+      lineOf('API, resident MiB', series.api, forMs),
+      lineOf('worker, resident MiB', series.worker, forMs),
+      lineOf('API, kept MiB', kept('api', 'main'), forMs),
+      lineOf('worker, kept MiB', kept('worker', 'main'), forMs),
+      lineOf('worker’s workflows, kept MiB', kept('worker', 'thread'), forMs),
+      lineOf('outbox rows', series.outbox, forMs),
+    ];
     return {
       tables: [
         {
           heading: `${whole(forMs / 60_000)} minutes; the first third is not counted`,
           head: ['', `medians of ${parts} parts`, 'slope a minute', '± standard error', 'flat'],
-          rows: lines.map(({ key, values, slope, error, flat }) => [
-            { api: 'API MiB', worker: 'worker MiB', outbox: 'outbox rows' }[key],
-            values.map(({ y }) => whole(y)).join(' '),
+          rows: lines.map(({ what, values, slope, error, flat }) => [
+            what,
+            values.map(({ y }) => ms(y)).join(' '),
             ...[fine(slope), fine(error), flat ? 'yes' : 'no'],
           ]),
         },
       ],
-      musts: lines.map(({ key, slope, error }) => ({
-        what: `soak: slope of ${key} in standard errors`,
-        value: error > 0 ? slope / error : 0,
-        atMost: 2,
-      })),
-      method: `${bookingsPerSecond} bookings a second that lapse after a minute and ${livesPerSecond} whole lives a second.`,
+      musts: lines
+        .filter(({ values }) => values.length > 2)
+        .map(({ what, slope, error }) => ({
+          what: `soak: slope of ${what} in standard errors`,
+          value: error > 0 ? slope / error : 0,
+          atMost: 2,
+        })),
+      method:
+        `${bookingsPerSecond} bookings a second that lapse after a minute and ${livesPerSecond} whole lives a second. ` +
+        'Kept: the old generation of a heap after each full collection.',
     };
   },
 };
+
+interface Sample {
+  minutes: number;
+  value: number;
+}
+
+/** The line through one value of each part: samples of one minute are neighbours and no news of each other. */
+function lineOf(what: string, samples: readonly Sample[], forMs: number) {
+  // The first third is warming up: caches fill, code is compiled, heaps grow to their size.
+  const steady = samples.filter(({ minutes }) => minutes > forMs / 60_000 / 3);
+  const values = partsOf(steady).map((part) => ({
+    x: median(part.map(({ minutes }) => minutes)),
+    y: median(part.map(({ value }) => value)),
+  }));
+  return { what, values, ...slopeOf(values.map(({ x, y }) => [x, y] as const)) };
+}
 
 /** The samples in so many parts of one length, in their order. */
 function partsOf<T>(samples: readonly T[]): T[][] {

@@ -8,12 +8,12 @@ import type { Knex } from 'knex';
 export const migrationNames = [
   '0001-initial',
   '0002-hold-slot',
-  '0003-record-payment-event',
+  '0003-record-payment-event', // its function is dropped by 0009
   '0004-open-payment',
   '0005-panel',
   '0006-reconcile',
   '0007-settle-in-one-statement',
-  '0008-record-payment-events',
+  '0008-record-payment-events', // its function is replaced by that of 0009
   '0009-record-payments-as-a-set',
 ];
 

@@ -4,3 +4,6 @@ export const emulatorKeys = {
   STRIPE_PUBLISHABLE_KEY: 'pk_test_emulator',
   STRIPE_WEBHOOK_SECRET: 'whsec_emulator',
 };
+
+/** Where it listens unless DEV_STRIPE_PORT says otherwise. Here, since its image has nothing of dev/ beside its own. */
+export const emulatorPort = 14_242;

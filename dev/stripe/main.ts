@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { startStripe } from '../stripe.ts';
+import { emulatorPort } from './keys.ts';
 
 /**
- * The emulator as a process. Environment: `DEV_STRIPE_HOST` (127.0.0.1), `DEV_STRIPE_PORT` (12111),
+ * The emulator as a process. Environment: `DEV_STRIPE_HOST` (127.0.0.1), `DEV_STRIPE_PORT` (14242),
  * `STRIPE_BROWSER_BASE` (where it listens), `STRIPE_WEBHOOK_URL` (none), `DATA_DIR` (.data), where it keeps
  * `stripe.jsonl`. Prints one line when it is ready; SIGTERM and SIGINT stop it.
  */
@@ -10,7 +11,7 @@ async function main(): Promise<void> {
   const { DEV_STRIPE_HOST, DEV_STRIPE_PORT, STRIPE_BROWSER_BASE, STRIPE_WEBHOOK_URL, DATA_DIR } = process.env;
   const emulator = await startStripe({
     ...(DEV_STRIPE_HOST ? { host: DEV_STRIPE_HOST } : {}),
-    port: Number(DEV_STRIPE_PORT ?? 12_111),
+    port: Number(DEV_STRIPE_PORT ?? emulatorPort),
     ...(STRIPE_BROWSER_BASE ? { browserUrl: STRIPE_BROWSER_BASE.replace(/\/+$/, '') } : {}),
     stateFile: join(DATA_DIR ?? '.data', 'stripe.jsonl'),
     ...(STRIPE_WEBHOOK_URL ? { webhookUrl: STRIPE_WEBHOOK_URL } : {}),

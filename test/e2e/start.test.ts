@@ -70,6 +70,7 @@ describe('npm start', () => {
     const output = running.output();
     expect(output).toContain(machine.apiUrl);
     expect(output).toContain(`http://127.0.0.1:${machine.ports.DEV_TEMPORAL_UI_PORT}`);
+    expect(output).toMatch(/Database +postgres:\/\/booking_app:/);
     expect(output).toContain('longtran20014@gmail.com');
     expect(output).toContain('admin@gmail.com');
     expect(output).toContain('4242 4242 4242 4242');

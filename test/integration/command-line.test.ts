@@ -243,6 +243,28 @@ describe.concurrent('create-admin', () => {
     expect((await login(email, password)).body).toMatchObject({ is_staff: true });
   });
 
+  test('asks for the address too at a terminal, and shows nothing of a password pasted with it', async () => {
+    const [email, password] = [newEmail(), randomUUID()];
+    const { code, stdout } = await run(createAdmin, {
+      env,
+      typed: [
+        ['E-mail address', ` ${email.toUpperCase()} \r${password}\r`],
+        ['Password', `${password}\r`],
+        ['The same again', `${password}\r`],
+      ],
+    });
+    expect(stdout).toContain(`${email} is staff now`);
+    expect(code).toBe(0);
+    expect(stdout).not.toContain(password.slice(0, 8));
+  });
+
+  test.each(['\r', '\u0003'])('changes nothing when no address is given (%j)', async (keys) => {
+    const { code, stdout } = await run(createAdmin, { env, typed: [['E-mail address', keys]] });
+    expect(stdout).toContain('No address was given');
+    expect(stdout).not.toContain('    at ');
+    expect(code).toBe(2);
+  });
+
   test('takes both lines when they are pasted at once, even with --password-stdin', async () => {
     const email = newEmail();
     const password = randomUUID();

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ConfigError, loadConfig } from '../../config.ts';
+import { ConfigError, isDebug, loadConfig } from '../../config.ts';
 
 const debug = {
   DEBUG: 'true',
@@ -131,8 +131,24 @@ describe('faults', () => {
     ['TRUST_PROXY_HOPS', '11'],
     ['CLEANUP_TOKEN', 'too-short'],
     ['TEMPORAL_TLS_SERVER_CA_CERT_PATH', '/does/not/exist'],
+    ['CORS_ORIGINS', 'https://app.example.com/'],
+    ['CORS_ORIGINS', 'https://app.example.com/booking'],
+    ['CORS_ORIGINS', 'https://App.example.com'],
+    ['CORS_ORIGINS', 'https://app.example.com:443'],
+    ['CORS_ORIGINS', 'app.example.com'],
+    ['CORS_ORIGINS', 'localhost:5173'],
+    ['CORS_ORIGINS', '*'],
+    ['CORS_ORIGINS', 'https://app.example.com,https://shop.example/'],
   ])('%s=%s', (name, value) => {
     expect(namesOf({ ...debug, [name]: value })).toContain(name);
+  });
+
+  test('origins as a browser sends them are taken', () => {
+    const { corsOrigins } = loadConfig({
+      ...debug,
+      CORS_ORIGINS: 'https://app.example.com, http://localhost:5173,http://[::1]:3000',
+    }).http;
+    expect(corsOrigins).toEqual(['https://app.example.com', 'http://localhost:5173', 'http://[::1]:3000']);
   });
 });
 
@@ -155,6 +171,25 @@ describe('outside debug', () => {
 
   test('in debug none of this is asked for', () => {
     expect(faultsOf(debug)).toEqual([]);
+  });
+
+  test.each(['your-secret-key-here', 'aaaaaaaa', 'debug-only-secret-key-that-signs-nothing-real'])(
+    'in debug SECRET_KEY=%s, as a .env may carry it over, is taken',
+    (key) => {
+      expect(loadConfig({ ...debug, DEBUG: 'True', SECRET_KEY: key }).auth.secretKeys).toEqual([key]);
+    },
+  );
+
+  test('in debug a SECRET_KEY of commas only counts as none', () => {
+    expect(loadConfig({ ...debug, SECRET_KEY: ',' }).auth).toEqual(loadConfig(debug).auth);
+  });
+
+  test.each([undefined, '', 'false', '0', 'no', 'nonsense'])('isDebug: not with DEBUG=%s', (DEBUG) => {
+    expect(isDebug({ DEBUG })).toBe(false);
+  });
+  test.each(['true', 'True', '1', 'yes', 'on'])('isDebug: with DEBUG=%s, as loadConfig', (DEBUG) => {
+    expect(isDebug({ DEBUG })).toBe(true);
+    expect(loadConfig({ ...debug, DEBUG }).debug).toBe(true);
   });
 });
 
