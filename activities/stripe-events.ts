@@ -4,14 +4,15 @@ import { isOutOfReach } from '../db/errors.ts';
 import { gather } from '../db/gather.ts';
 import type { Db } from '../db/knex.ts';
 import { intentStatuses } from '../db/models.ts';
-import type { Message } from '../db/outbox.ts';
 import {
   recordChargeRefunded,
   recordDispute,
   type IntentEvent,
+  type RecordedEvent,
   recordIntentEvents,
   recordRefundEvent,
 } from '../db/stripe-events.ts';
+import { integerMax } from '../domain/limits.ts';
 import { refundFactOf } from './refunds.ts';
 
 /** The events that mean something here; Stripe's list of events is asked for these (20 at most). */
@@ -33,20 +34,8 @@ const statementsAtOnceMax = 4;
 /** Far longer than such a statement takes, so that it is told by a lock that somebody holds. */
 const statementPatienceMs = 50;
 
-export type EventOutcome =
-  | 'recorded'
-  | 'to_verify'
-  | 'repeat'
-  | 'foreign'
-  | 'unknown_intent'
-  | 'unknown_booking'
-  | 'ignored'
-  | 'invalid';
-
-export interface EventRecord {
-  outcome: EventOutcome;
-  /** The message that was left in the outbox, leased to the caller. */
-  message?: Message & { id: string };
+export interface EventRecord extends Pick<RecordedEvent, 'message'> {
+  outcome: RecordedEvent['outcome'] | 'ignored' | 'invalid';
 }
 
 /**
@@ -56,7 +45,7 @@ export interface EventRecord {
  * @param leaseMs for so long a message is the caller's to carry; 0 leaves it to any relay
  */
 export function createEventRecorder(db: Db, leaseMs: number) {
-  const recordIntent = gather((events: IntentEvent[]) => recordIntentEvents(db, events, leaseMs), {
+  const recordIntentEvent = gather((events: IntentEvent[]) => recordIntentEvents(db, events, leaseMs), {
     keyOf: ({ intentId }) => intentId,
     itemsMax: eventsAtOnceMax,
     callsMax: statementsAtOnceMax,
@@ -72,7 +61,7 @@ export function createEventRecorder(db: Db, leaseMs: number) {
       case 'payment_intent.canceled':
       case 'payment_intent.processing': {
         const intent = intentEventOf(event, event.data.object);
-        return intent ? recordIntent(intent) : { outcome: 'invalid' };
+        return intent ? recordIntentEvent(intent) : { outcome: 'invalid' };
       }
       case 'refund.created':
       case 'refund.updated':
@@ -109,7 +98,12 @@ const uuidOf = (value: unknown) => uuid.safeParse(value).data ?? null;
 const idOf = (value: string | { id: string } | null | undefined) =>
   typeof value === 'string' ? value : value?.id;
 
-const minorUnits = z.number().int().min(0).max(2_147_483_647);
+/** Ours fit a column. What does not is of another system on this account, which is told by its metadata. */
+const minorUnits = z
+  .number()
+  .int()
+  .min(0)
+  .transform((amount) => Math.min(amount, integerMax));
 const intentShape = z.object({
   id: z.string().min(1).max(255),
   status: z.enum(intentStatuses).exclude(['creating']),

@@ -7,6 +7,7 @@ import type { BookableRoom } from '../db/rooms.ts';
 import { collisionWaitMs } from '../domain/limits.ts';
 import { fieldProblem, Problem } from '../domain/problems.ts';
 import { formatTimeOfDay, type Quote, quote, type SlotRequest } from '../domain/slots.ts';
+import { bookingWorkflowId } from '../workflows/messages.ts';
 import type { Deps } from './deps.ts';
 
 export interface BookingRequest extends SlotRequest {
@@ -24,7 +25,8 @@ const attemptsMax = 4;
 /**
  * Holds a slot for a user: priced from the remembered room, taken in one statement, its workflow started by the
  * relay after the answer. The database decides who is first.
- * @throws Problem room_not_found, slot_taken, too_many_holds, overloaded, and those of `quote`
+ * @throws Problem room_not_found, slot_taken, too_many_holds, in_the_past, too_far_ahead, invalid_request (an account
+ *   that is gone), overloaded, and those of `quote`
  */
 export async function holdBooking(deps: Deps, request: BookingRequest): Promise<BookingDetailRow> {
   for (let attempt = 1; ; attempt++) {
@@ -206,7 +208,7 @@ function rowOf(
     payment_status: 'pending',
     hold_expires_at: held.hold_expires_at,
     hold_seconds_left: (held.hold_expires_at.getTime() - held.created_at.getTime()) / 1000,
-    workflow_id: '',
+    workflow_id: bookingWorkflowId(ref),
     created_at: held.created_at,
     payment_intent_id: null,
     payment_intent_status: null,

@@ -76,8 +76,8 @@ function createFigures() {
 
 /**
  * What Prometheus reads at `/metrics`. Labels are routes, statuses and kinds, never ids or people. Figures that are
- * read from the database (`booking_moves`, `outbox_*`, `flags_open`, `refunds_open`) are the same in every process:
- * take their maximum, not their sum.
+ * read from the database (`outbox_*`, `flags_open`, `refunds_open`, `holds_overdue`) are the same in every process: take
+ * their maximum, not their sum. So are the rises of `booking_moves`, but each process counts from its first scrape on.
  */
 export function createMetrics({ db, relay, traffic }: Sources) {
   const { registry, requests, webhooks, ...gauges } = createFigures();

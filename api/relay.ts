@@ -157,7 +157,7 @@ export function createRelay({ db, log, workflows, traffic }: RelayDeps) {
     );
     const why = error instanceof Error ? error.message : String(error);
     await putBack(db, message.id, { error: why, retryInMs, dead }).catch((trouble) =>
-      log.error({ err: trouble }),
+      log.error({ err: trouble, outboxId: message.id }, 'a message could not be put back'),
     );
   }
 

@@ -7,7 +7,8 @@ import { paymentRoutes } from './routes/payments.ts';
 import { roomRoutes } from './routes/rooms.ts';
 import { webhookRoutes } from './routes/stripe-webhook.ts';
 
-/** Every endpoint there is. What is not in this list is not served and not documented. */
+/** Every endpoint of the API: what is in this list is served, validated and documented from it. Beside it `app.ts` has
+ * the pages, the panel, `/metrics` and `/openapi.json` itself. */
 export function listRoutes(deps: Deps): Route[] {
   return [
     ...authRoutes(deps),

@@ -84,7 +84,9 @@ export interface Move {
 }
 
 /**
- * Moves a booking along the table of legal moves and notes who, whence, where and why: a compare-and-set.
+ * Moves a booking along the table of legal moves and notes who, whence, where and why: a compare-and-set. The plain
+ * cases, thousands a minute, move by functions of the database (`confirm_hold`, `expire_hold`, migration 0007) and by
+ * `completeStays`; the trigger `bookings_legal_move` judges them all.
  * @returns false when somebody else has moved it first
  */
 export async function moveBooking(db: Db, move: Move): Promise<boolean> {
@@ -149,7 +151,7 @@ export interface LockedBooking {
   now: Date;
 }
 
-/** Moves the confirmed bookings whose end has passed to `completed`, at most `limit`; all of them if `ref` is absent. */
+/** Moves the confirmed bookings whose end has passed to `completed`, at most `limit`: of one booking, or of all. */
 export async function completeStays(
   db: Db,
   options: { bookingRef?: string; actor: string; limit: number },

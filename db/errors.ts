@@ -65,6 +65,11 @@ export function problemOf(error: unknown): Problem | undefined {
       return new Problem('email_taken');
     case 'bookings_slot_taken':
       return new Problem('slot_taken');
+    // The token is of an account that this database does not have: it was restored or made anew.
+    case 'idempotency_keys_user_id_fkey':
+      return new Problem('invalid_token', {
+        headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' },
+      });
     default:
       return undefined;
   }

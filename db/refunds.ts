@@ -1,6 +1,8 @@
 import type { RefundPurpose } from '../domain/booking.ts';
+import { lockBooking } from './bookings.ts';
 import { type Db, rows } from './knex.ts';
 import type { RefundStatus } from './models.ts';
+import { noteStaffEvent } from './panel/staff-events.ts';
 
 export interface RefundRow {
   id: number;
@@ -40,15 +42,36 @@ export async function insertRefund(
   return made.length > 0;
 }
 
-/** Decides that all money that came for a booking goes back, since the booking is cancelled. */
-export async function refundAllPaid(trx: Db, bookingId: number): Promise<void> {
+/**
+ * Decides that all money that came for a booking goes back, since the booking is cancelled.
+ * @returns how many payments of it had not been decided to go back before
+ */
+export async function refundAllPaid(trx: Db, bookingId: number): Promise<number> {
   const paid = await rows<{ paymentId: number; amountMinor: number; currency: string }>(
     trx,
     `select id as "paymentId", amount_received_minor as "amountMinor", currency from payments
       where booking_id = ? and status = 'succeeded'`,
     [bookingId],
   );
-  for (const payment of paid) await insertRefund(trx, { ...payment, purpose: 'cancelled' });
+  let decided = 0;
+  for (const payment of paid) {
+    if (await insertRefund(trx, { ...payment, purpose: 'cancelled' })) decided++;
+  }
+  return decided;
+}
+
+/** Staff's word that what was kept of a cancelled booking goes back all the same. Nothing when it does already. */
+export async function refundCancelled(
+  db: Db,
+  { bookingRef, actorId }: { bookingRef: string; actorId: number },
+): Promise<void> {
+  await db.transaction(async (trx) => {
+    const booking = await lockBooking(trx, bookingRef);
+    if (booking?.status !== 'cancelled' || (await refundAllPaid(trx, booking.id)) === 0) return;
+    const detail = 'The booking had been cancelled too late for its money to go back.';
+    const subject = { subjectKind: 'booking', subjectId: booking.id } as const;
+    await noteStaffEvent(trx, { ...subject, actorId, action: 'refunded', detail });
+  });
 }
 
 /** The refund of a payment, by the payment's ref. */

@@ -39,6 +39,11 @@ export const demoAccounts = [
 ];
 export const demoPassword = '123456Long';
 
+/** Is this one of the demo accounts with the password that everybody knows? */
+export function isDemoLogin({ email, password }: { email: string; password: string }): boolean {
+  return password === demoPassword && demoAccounts.some((account) => account.email === email);
+}
+
 /** Puts in the demo rooms, and with `accounts` the demo accounts. What is there already stays as it is. */
 export async function seed(db: Db, options: { accounts: boolean }): Promise<void> {
   for (const room of demoRooms) {

@@ -32,14 +32,13 @@ export interface Quote {
   currency: string;
 }
 
-/** `09:30` or `09:30:00` → 570. `24:00` is a day's end. Undefined for anything else, seconds included. */
+/** `09:30` or `09:30:00` → 570, `09:30:30` → 570.5. `24:00` is a day's end. Undefined for anything else. */
 export function parseTimeOfDay(text: string): number | undefined {
-  const match = /^(\d{2}):(\d{2})(?::00)?$/.exec(text);
+  const match = /^(\d{2}):(\d{2})(?::(\d{2}))?$/.exec(text);
   if (!match) return undefined;
-  const hour = Number(match[1]);
-  const minute = Number(match[2]);
-  const minutes = hour * 60 + minute;
-  return minute < 60 && minutes <= 1440 ? minutes : undefined;
+  const [hour, minute, second] = [Number(match[1]), Number(match[2]), Number(match[3] ?? 0)];
+  const minutes = hour * 60 + minute + second / 60;
+  return minute < 60 && second < 60 && minutes <= 1440 ? minutes : undefined;
 }
 
 /** Every minute of a day as `HH:MM:00`: lists of slots write thousands of them. */

@@ -102,11 +102,7 @@ export function authenticate(ctx: Context, tokens: AccessTokens): Caller {
   }
   const caller = tokens.verify(token);
   if (!caller) {
-    const detail = 'The token is not valid or has expired; POST /api/token/refresh-cookie/ gives a new one.';
-    throw new Problem('invalid_token', {
-      detail,
-      headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' },
-    });
+    throw new Problem('invalid_token', { headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' } });
   }
   return caller;
 }

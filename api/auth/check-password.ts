@@ -1,4 +1,5 @@
 import type { Context } from 'koa';
+import { isDemoLogin } from '../../db/seed.ts';
 import { findLogin, type LoginRow, replacePasswordHash } from '../../db/users.ts';
 import { canonicalEmail } from '../../domain/email.ts';
 import { Problem } from '../../domain/problems.ts';
@@ -24,7 +25,9 @@ export async function checkPassword(
   await refuseIfLimited(limiters.addressFailures, address);
   const user = await findLogin(db, email);
   const matches = await passwords.verify(user?.passwordHash, given.password);
-  if (!user || !matches || !user.isActive) {
+  // A trial with DEBUG may have left the demo accounts in this database.
+  const isDemo = !deps.config.debug && isDemoLogin({ email, password: given.password });
+  if (!user || !matches || !user.isActive || isDemo) {
     await Promise.all([
       countAgainst(limiters.accountFailures, account),
       countAgainst(limiters.addressFailures, address),

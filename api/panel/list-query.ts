@@ -1,6 +1,7 @@
 import type { Context } from 'koa';
 import { z } from 'zod';
 import type { ListRequest, Position } from '../../db/panel/list.ts';
+import { integerMax } from '../../domain/limits.ts';
 import { fieldProblem, Problem } from '../../domain/problems.ts';
 import { date, text } from '../http/schemas.ts';
 
@@ -23,7 +24,7 @@ export interface ListRules {
 
 const searchText = text(254).transform((value) => value.trim());
 const idText = z.string().regex(/^[1-9]\d{0,9}$/);
-const cursorShape = z.tuple([z.string().max(300), z.number().int().min(1).max(2_147_483_647)]);
+const cursorShape = z.tuple([z.string().max(300), z.number().int().min(1).max(integerMax)]);
 
 /**
  * What an address asks of a list. Sorts and filters are looked up in the list's own, nothing else passes.
@@ -62,7 +63,7 @@ function fits(filter: Filter, value: string): boolean {
     case 'date':
       return date.safeParse(value).success;
     case 'id':
-      return idText.safeParse(value).success && Number(value) <= 2_147_483_647;
+      return idText.safeParse(value).success && Number(value) <= integerMax;
   }
 }
 

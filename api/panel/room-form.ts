@@ -1,14 +1,14 @@
 import { z } from 'zod';
 import type { Room } from '../../db/models.ts';
 import type { RoomFields } from '../../db/panel/rooms.ts';
-import { guestCountMax, slotsPerBookingMax } from '../../domain/limits.ts';
+import { guestCountMax, integerMax, slotsPerBookingMax } from '../../domain/limits.ts';
 import { chargeStepMinor, toMajor, toMinor } from '../../domain/money.ts';
 import { isTimeZone, parseTimeOfDay } from '../../domain/slots.ts';
 import { text, timeOfDay } from '../http/schemas.ts';
 import type { Form } from './form.ts';
 
 /** A booking's amount is a 32-bit integer, and a booking has at most so many slots. */
-const priceMinorMax = Math.floor(2_147_483_647 / slotsPerBookingMax);
+const priceMinorMax = Math.floor(integerMax / slotsPerBookingMax);
 const amenitiesMax = 30;
 
 const currencies = new Set(Intl.supportedValuesOf('currency').map((code) => code.toLowerCase()));

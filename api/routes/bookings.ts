@@ -5,18 +5,28 @@ import { guestCountMax, specialRequestsCharsMax } from '../../domain/limits.ts';
 import { Problem } from '../../domain/problems.ts';
 import { parseTimeOfDay } from '../../domain/slots.ts';
 import type { Deps } from '../deps.ts';
-import { answerPage, cancelThroughWorkflow, loadBookingFor } from '../booking-answers.ts';
+import { answerPage, cancelBooking, loadBookingFor } from '../booking-answers.ts';
 import { holdBooking } from '../hold.ts';
 import { answerOnce } from '../http/idempotency.ts';
 import { route, type Route } from '../http/route.ts';
-import { cursor, date, exampleDate, id, idParams, idText, limit, text, timeOfDay } from '../http/schemas.ts';
+import {
+  askedTimeOfDay,
+  cursor,
+  date,
+  exampleDate,
+  id,
+  idParams,
+  idText,
+  limit,
+  text,
+} from '../http/schemas.ts';
 import { bookingItemView, bookingView, viewBooking } from '../views.ts';
 
 const newBooking = z.strictObject({
   room_id: id,
   booking_date: date,
-  start_time: timeOfDay,
-  end_time: timeOfDay,
+  start_time: askedTimeOfDay,
+  end_time: askedTimeOfDay,
   guest_count: z.number().int().min(1).max(guestCountMax),
   special_requests: text(specialRequestsCharsMax).nullish(),
   user_id: id
@@ -159,8 +169,7 @@ export function bookingRoutes(deps: Deps): Route[] {
   })(async ({ params, body, caller }) => {
     const booking = await loadBookingFor(deps, caller, params.id);
     const byStaff = booking.user_id !== caller.userId || (await isStaff(db, caller));
-    const actor = `${byStaff ? 'staff' : 'user'}:${caller.userId}`;
-    await cancelThroughWorkflow(deps, booking, { actor, byStaff, refund: byStaff && body.refund });
+    await cancelBooking(deps, booking, { callerId: caller.userId, byStaff, refund: byStaff && body.refund });
     return viewBooking(await loadBookingFor(deps, caller, params.id));
   });
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { toMajor, toMinor } from '../../domain/money.ts';
-import { stripeRequestMs } from '../../domain/limits.ts';
+import { integerMax, stripeRequestMs } from '../../domain/limits.ts';
 import { fieldProblem } from '../../domain/problems.ts';
 import { loadBookingFor } from '../booking-answers.ts';
 import type { Deps } from '../deps.ts';
@@ -25,7 +25,7 @@ const intentView = z
 const request = z.strictObject({
   booking_id: id,
   // As much as a row can hold, in a currency without decimals.
-  amount: z.number().min(0).max(2_147_483_647).optional(),
+  amount: z.number().min(0).max(integerMax).optional(),
   currency: z.string().min(3).max(3).optional(),
 });
 

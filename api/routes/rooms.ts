@@ -35,7 +35,7 @@ const slotView = z
   })
   .meta({ id: 'Slot' });
 
-export function roomRoutes({ db }: Deps): Route[] {
+export function roomRoutes({ db, config }: Deps): Route[] {
   const list = route({
     method: 'GET',
     path: '/api/rooms/',
@@ -75,12 +75,15 @@ export function roomRoutes({ db }: Deps): Route[] {
     const days = datesOf(query, room.timeZone);
     const slots = days.flatMap((day) => slotsOf(room, day));
     const { now, taken } = await findTakenRanges(db, room.id, ...spanOf(slots));
+    const horizon = new Date(now.getTime() + config.horizonDays * 86_400_000);
     return {
       room_id: room.id,
       time_zone: room.timeZone,
       from: days[0] as string,
       to: days.at(-1) as string,
-      slots: holdersOf(slots, taken).map(([slot, holder]) => viewSlot(room, slot, now, holder)),
+      slots: holdersOf(slots, taken).map(([slot, holder]) =>
+        viewSlot(slot, statusOf(room, slot, { now, horizon }, holder), holder),
+      ),
     };
   });
 
@@ -128,14 +131,8 @@ function holdersOf(
   });
 }
 
-function viewSlot(
-  room: BookableRoom,
-  slot: Slot,
-  now: Date,
-  holder: TakenRange | undefined,
-): z.input<typeof slotView> {
+function viewSlot(slot: Slot, status: SlotStatus, holder: TakenRange | undefined): z.input<typeof slotView> {
   const { range } = slot;
-  const status = statusOf(room, slot, now, holder);
   const start_time = formatTimeOfDay(slot.startMinute);
   const end_time = formatTimeOfDay(slot.endMinute);
   return {
@@ -151,9 +148,15 @@ function viewSlot(
   };
 }
 
-function statusOf(room: BookableRoom, slot: Slot, now: Date, holder: TakenRange | undefined): SlotStatus {
+/** What can be booked is `free`; what lies beyond the horizon is `closed`, as long as it does. */
+function statusOf(
+  room: BookableRoom,
+  slot: Slot,
+  { now, horizon }: { now: Date; horizon: Date },
+  holder: TakenRange | undefined,
+): SlotStatus {
   if (!slot.range || !room.isAvailable) return 'closed';
   if (slot.range.startsAt <= now) return 'past';
-  if (!holder) return 'free';
+  if (!holder) return slot.range.startsAt > horizon ? 'closed' : 'free';
   return holder.status === 'pending' ? 'held' : 'booked';
 }

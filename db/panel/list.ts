@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { countExactMax } from '../../domain/limits.ts';
+import { countExactMax, integerMax } from '../../domain/limits.ts';
 import type { Db } from '../knex.ts';
 
 type Query = Knex.QueryBuilder;
@@ -120,8 +120,6 @@ export async function* readAll<Row>(
 export function beginsWith(text: string): string {
   return `${text.replace(/[\\%_]/g, '\\$&')}%`;
 }
-
-const integerMax = 2_147_483_647;
 
 /** `12` or `#12` as an id; undefined for anything else. */
 export function idIn(search: string): number | undefined {

@@ -93,6 +93,7 @@ describe('making a booking', () => {
     ['off_grid', 'end_time', { start_time: '09:00', end_time: '09:45' }, open],
     ['over_capacity', 'guest_count', { guest_count: 11 }, {}],
     ['in_the_past', 'start_time', { booking_date: dayAhead(-1) }, {}],
+    ['off_grid', 'start_time', { start_time: '09:00:30' }, {}],
     ['too_far_ahead', 'booking_date', { booking_date: dayAhead(32) }, {}],
     ['too_long', 'end_time', { start_time: '00:00', end_time: '24:00' }, { slot_duration_minutes: 10 }],
   ] as const)('a broken rule has a code of its own: %s, of %s', async (code, field, differing, room) => {
@@ -105,13 +106,34 @@ describe('making a booking', () => {
     expect(await rows(system.db, 'select 1 from bookings where room_id = ?', [room_id])).toEqual([]);
   });
 
+  test('a slot that is too far ahead is shown closed, the last before it free', async () => {
+    const room_id = await system.newRoom();
+    const path = `/api/rooms/${room_id}/availability/?from=${dayAhead(29)}&to=${dayAhead(31)}`;
+    const { body } = await system.call('GET', path);
+    const closed = body.slots.filter(({ status }: { status: string }) => status === 'closed');
+    const first = body.slots.indexOf(closed[0]);
+    expect(Date.parse(closed[0].starts_at) - Date.now() - 30 * 86_400_000).toBeLessThan(30 * 60_000);
+    expect(body.slots.slice(0, first).every(({ status }: { status: string }) => status === 'free')).toBe(
+      true,
+    );
+    expect(body.slots.slice(first)).toEqual(closed);
+    const guest = await system.newUser();
+    const [last, beyond] = [body.slots[first - 2], closed[1]].map((slot) => ({
+      room_id,
+      booking_date: slot.date,
+      start_time: slot.start_time,
+      end_time: slot.end_time,
+    }));
+    expect((await requestBooking(system, guest, last)).status).toBe(201);
+    expectProblem(await requestBooking(system, guest, beyond), 'too_far_ahead', 'booking_date');
+  });
+
   test.each<[string, unknown]>([
     ['room_id', undefined],
     ['room_id', '1'],
     ['booking_date', '2030-02-30'],
     ['booking_date', '25.10.2030'],
     ['start_time', '9:00'],
-    ['start_time', '09:00:30'],
     ['start_time', '23:59:60'],
     ['end_time', '25:00'],
     ['guest_count', 0],

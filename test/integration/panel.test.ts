@@ -90,7 +90,7 @@ describe('what staff does in the panel', () => {
       browser.fill(path, { reason: 'The heating failed' }),
       browser.fill(path, { reason: 'The heating failed' }),
     ]);
-    expect(both.map(({ status }) => status).sort()).toEqual([303, 400]);
+    expect(both.map(({ status }) => status).sort()).toEqual([303, 409]);
     await until('the refund', async () => (await stateOf(booking.id)).payment_status === 'refunded');
     expect((await stateOf(booking.id)).status).toBe('confirmed');
     expect(await refundsOf(booking.intentId)).toHaveLength(1);
@@ -107,7 +107,7 @@ describe('what staff does in the panel', () => {
     });
     const payment = await system.db('payments').where({ booking_id: booking.id }).first();
     const refund = `/admin/bookings/${booking.id}/payments/${payment.id}/refund`;
-    expect((await browser.fill(refund, { reason: 'No' })).status).toBe(400);
+    expect((await browser.fill(refund, { reason: 'No' })).status).toBe(409);
     expect((await browser.fill(`/admin/bookings/${booking.id}/settle`)).status).toBe(409);
     expect((await stateOf(booking.id)).status).toBe('pending');
     const cancelled = await browser.fill(`/admin/bookings/${booking.id}/cancel`);

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import jwt from 'jsonwebtoken';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { seed } from '../../db/seed.ts';
 import { cookieOf, expectProblem, newBooking } from '../factories.ts';
 import { startSystem, type System, until } from '../setup/system.ts';
 
@@ -73,7 +74,11 @@ describe('the settings of production', () => {
     expect((await system.call('GET', '/api/bookings/', { token: older })).status).toBe(200);
   });
 
-  test('AU-18 the test accounts do not exist', async () => {
+  test.each([
+    ['do not exist', async () => {}],
+    ['open nothing where a trial with DEBUG has left them', () => seed(system.db, { accounts: true })],
+  ])('AU-18 the test accounts %s', async (_, prepare) => {
+    await prepare();
     for (const email of ['admin@gmail.com', 'longtran20014@gmail.com']) {
       const answer = await system.call('POST', '/api/login/', { body: { email, password: '123456Long' } });
       expectProblem(answer, 'invalid_credentials');

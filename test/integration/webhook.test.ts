@@ -315,6 +315,8 @@ describe('the webhook', () => {
         'payment_intent.succeeded',
         { ...(await payments.snapshot(foreign.id)), metadata: { booking_ref: '7' } },
       ],
+      // More than a row of ours can hold, as in a currency of small units.
+      ['payment_intent.succeeded', { ...(await payments.snapshot(foreign.id)), amount: 5_000_000_000 }],
       ['charge.refunded', { id: 'ch_1', object: 'charge', refunded: true, payment_intent: null }],
       ['charge.refunded', { id: 'ch_2', object: 'charge', refunded: true, payment_intent: foreign.id }],
     ] as const) {

@@ -46,13 +46,18 @@ describe('times of day', () => {
     expect(formatTimeOfDay(minute)).toBe(`${text.slice(0, 5)}:00`);
   });
 
+  test('one with seconds is a part of a minute, and so falls on no slot', () => {
+    expect(parseTimeOfDay('09:30:30')).toBe(570.5);
+  });
+
   test.each([
     '',
     '9:30',
     '09:60',
     '24:01',
     '25:00',
-    '09:30:01',
+    '09:30:60',
+    '24:00:01',
     '09:30Z',
     ' 09:30',
     '09.30',

@@ -1,5 +1,6 @@
 import type { BookingDetailRow } from '../../../db/bookings.ts';
 import { type BookingPaymentRow, canRefund, type TimelineRow } from '../../../db/panel/booking-page.ts';
+import { refundWorkflowId } from '../../../workflows/messages.ts';
 import { Page } from '../layout.tsx';
 import { Badge, Card, Facts, formatAge, formatMoney, Instant, shortTime } from '../parts.tsx';
 import type { Visit } from '../visit.ts';
@@ -127,7 +128,7 @@ interface PaymentProps {
 }
 
 function Payment({ booking, payment, workflowUrl }: PaymentProps) {
-  const refundWorkflow = `refund-${payment.ref}`;
+  const refundWorkflow = refundWorkflowId(payment.ref);
   return (
     <div class="payment">
       <Facts

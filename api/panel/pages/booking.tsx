@@ -7,7 +7,7 @@ import {
   refundByStaff,
 } from '../../../db/panel/booking-page.ts';
 import { Problem } from '../../../domain/problems.ts';
-import { cancelThroughWorkflow } from '../../booking-answers.ts';
+import { cancelBooking } from '../../booking-answers.ts';
 import type { Deps } from '../../deps.ts';
 import { Confirm, type Question } from '../confirm.tsx';
 import { Field, formatMoney } from '../parts.tsx';
@@ -18,7 +18,7 @@ import { BookingPage } from './booking-view.tsx';
 const settleWaitMs = 4_000;
 const reasonCharsMax = 500;
 
-/** A booking's page and what staff can do to it: always through its workflow, and never without being asked first. */
+/** A booking's page and what staff can do to it: a cancellation through its workflow, and nothing without being asked first. */
 export function bookingPages(deps: Deps): PanelRoute[] {
   const { db } = deps;
 
@@ -43,7 +43,7 @@ export function bookingPages(deps: Deps): PanelRoute[] {
   async function cancel(visit: Visit): Promise<void> {
     const booking = await load(visit);
     const refund = visit.form['refund'] === 'yes';
-    await cancelThroughWorkflow(deps, booking, { actor: actorOf(visit), byStaff: true, refund });
+    await cancelBooking(deps, booking, { callerId: visit.staff.userId, byStaff: true, refund });
     goTo(visit.ctx, `/admin/bookings/${booking.id}`, 'cancelled');
   }
 
@@ -61,13 +61,13 @@ export function bookingPages(deps: Deps): PanelRoute[] {
       actorId: visit.staff.userId,
       reason,
     });
-    if (outcome !== 'decided') throw nothingToRefund();
+    if (outcome !== 'decided') throw new Problem('not_refundable');
     goTo(visit.ctx, `/admin/bookings/${booking.id}`, 'refunded');
   }
 
   async function settle(visit: Visit): Promise<void> {
     const booking = await load(visit);
-    if (!isOverdue(booking)) throw notOverdue();
+    if (!isOverdue(booking)) throw new Problem('not_overdue');
     const request = { bookingRef: booking.ref, actor: actorOf(visit), waitMs: settleWaitMs };
     const state = await settleHold(deps, request);
     const done = state?.status === 'pending' ? 'waiting' : 'settled';
@@ -122,12 +122,6 @@ export function bookingPages(deps: Deps): PanelRoute[] {
 
 const isOverdue = (booking: BookingDetailRow) =>
   booking.status === 'pending' && booking.hold_seconds_left <= 0;
-
-const nothingToRefund = () =>
-  new Problem('already_paid', { detail: 'This payment is not paid, or its refund is decided already.' });
-
-const notOverdue = () =>
-  new Problem('not_cancellable', { detail: 'Only a hold whose deadline has passed can be settled.' });
 
 const whatIsIt = (booking: BookingDetailRow) =>
   `${booking.room_name}, ${booking.booking_date} ${booking.start_time.slice(0, 5)}–${booking.end_time.slice(0, 5)}, ${booking.user_email}`;

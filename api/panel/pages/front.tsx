@@ -1,12 +1,10 @@
 import type { ComponentChildren } from 'preact';
+import { outboxLaggingMs } from '../../../domain/limits.ts';
 import { type Attention, attentionMax, readAttention } from '../../../db/panel/attention.ts';
 import type { Deps } from '../../deps.ts';
 import { Page } from '../layout.tsx';
 import { Badge, Card, formatAge, formatMoney, Instant, Table } from '../parts.tsx';
 import { type PanelRoute, respond, type Visit } from '../visit.ts';
-
-/** A message that waits longer than this means that workflows lag behind the bookings (also in /readyz). */
-const laggingMs = 30_000;
 
 /** The front page: what needs a person now. */
 export function frontPages({ db, workflows }: Deps): PanelRoute[] {
@@ -38,7 +36,7 @@ function Front({
   temporal: 'works' | 'no worker' | 'silent';
 }) {
   const { flags, overdue, payments, refunds, outbox, openHolds } = attention;
-  const lagging = outbox.oldestMs > laggingMs;
+  const lagging = outbox.oldestMs > outboxLaggingMs;
   const calm =
     flags.length + overdue.length + payments.length + refunds.length + outbox.dead === 0 &&
     temporal === 'works' &&
