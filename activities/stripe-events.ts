@@ -1,7 +1,6 @@
 import type Stripe from 'stripe';
 import { z } from 'zod';
 import { isOutOfReach } from '../db/errors.ts';
-import { gather } from '../db/gather.ts';
 import type { Db } from '../db/knex.ts';
 import { intentStatuses } from '../db/models.ts';
 import {
@@ -13,6 +12,7 @@ import {
   recordRefundEvent,
 } from '../db/stripe-events.ts';
 import { integerMax } from '../domain/limits.ts';
+import { gather } from './gather.ts';
 import { refundFactOf } from './refunds.ts';
 
 /** The events that mean something here; Stripe's list of events is asked for these (20 at most). */

@@ -1,7 +1,13 @@
 import type { Middleware } from 'koa';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import {
+  type Count,
+  countOpenFlags,
+  countOpenRefunds,
+  countOverdueHolds,
+  createMoveReader,
+} from '../db/figures.ts';
 import type { Db } from '../db/knex.ts';
-import { rows } from '../db/knex.ts';
 import { outboxDepth } from '../db/outbox.ts';
 import { requireToken } from './http/bearer-token.ts';
 import { isAt, refuseOtherMethods } from './http/reading.ts';
@@ -74,6 +80,9 @@ function createFigures() {
   };
 }
 
+/** Later than this neither workflow nor sweeper is doing its work. */
+const overdueMs = 15_000;
+
 /**
  * What Prometheus reads at `/metrics`. Labels are routes, statuses and kinds, never ids or people. Figures that are
  * read from the database (`outbox_*`, `flags_open`, `refunds_open`, `holds_overdue`) are the same in every process: take
@@ -89,25 +98,9 @@ export function createMetrics({ db, relay, traffic }: Sources) {
     gauges.dead.set(set);
     gauges.age.set(oldestMs / 1000);
     for (const move of await readMoves()) gauges.moves.inc({ to: move.to, cause: move.cause }, move.count);
-    await setCounts(
-      db,
-      gauges.flags,
-      'kind',
-      'select kind, count(*)::int as count from flags where resolved_at is null group by 1',
-    );
-    await setCounts(
-      db,
-      gauges.refunds,
-      'status',
-      `select status, count(*)::int as count from refunds where status in ('pending', 'submitted', 'failed') group by 1`,
-    );
-    const [late] = await rows<{ count: number }>(
-      db,
-      `select count(*)::int as count from bookings
-        where status = 'pending' and hold_expires_at < clock_timestamp() - interval '15 seconds'
-          and coalesce(settle_after, '-infinity') < clock_timestamp() - interval '15 seconds'`,
-    );
-    gauges.overdue.set(late?.count ?? 0);
+    setCounts(gauges.flags, 'kind', await countOpenFlags(db));
+    setCounts(gauges.refunds, 'status', await countOpenRefunds(db));
+    gauges.overdue.set(await countOverdueHolds(db, overdueMs));
   }
 
   function collectOwn(): void {
@@ -137,28 +130,9 @@ export function createMetrics({ db, relay, traffic }: Sources) {
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
-async function setCounts(db: Db, gauge: Gauge, label: string, sql: string): Promise<void> {
+function setCounts(gauge: Gauge, label: string, counts: Count[]): void {
   gauge.reset();
-  for (const row of await rows<Record<string, string> & { count: number }>(db, sql)) {
-    gauge.set({ [label]: row[label] ?? '' }, Number(row.count));
-  }
-}
-
-/** Reads the moves that were noted since it was called last: the audit is append-only, so nothing is counted twice. */
-function createMoveReader(db: Db) {
-  let after: string | undefined;
-  return async (): Promise<{ to: string; cause: string; count: number }[]> => {
-    const [newest] = await rows<{ id: string | null }>(db, 'select max(id) as id from booking_events');
-    const from = after;
-    after = newest?.id ?? '0';
-    if (from === undefined || from === after) return [];
-    return rows(
-      db,
-      `select to_status as "to", cause, count(*)::int as count from booking_events
-        where id > ? and id <= ? group by 1, 2`,
-      [from, after],
-    );
-  };
+  for (const { name, count } of counts) gauge.set({ [label]: name }, count);
 }
 
 /** Serves `/metrics`; with a token, to its bearer only. */

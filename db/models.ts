@@ -2,7 +2,7 @@ import { Model } from 'objection';
 import type { BookingStatus, PaymentStatus, RefundPurpose } from '../domain/booking.ts';
 
 /**
- * The rows as Objection sees them. Relations and plain reads go through these; ranges, locks and races are SQL in
+ * The rows as Objection sees them. Plain reads, the lists' joins and `npm run shell` go through these; ranges, locks and races are SQL in
  * the named queries beside this file. No model is bound to a database: each query is given its `db`.
  */
 

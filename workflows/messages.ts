@@ -9,7 +9,10 @@ import type { BookingStatus } from '../domain/booking.ts';
 /** A Keyword that the operator filters by in Temporal's UI, e.g. `BookingStatus = "pending"`. */
 export const bookingStatusAttribute = 'BookingStatus';
 
-/** Ids are made of refs, which nothing repeats; `db/reconcile.ts` and migration 0002 spell them in SQL. */
+/**
+ * Workflow ids are made of refs, which nothing repeats: a booking's, or a payment's (its intent's where it has none).
+ * `db/reconcile.ts` and migration 0002 spell them in SQL.
+ */
 export const bookingWorkflowId = (bookingRef: string) => `booking-${bookingRef}`;
 export const latePaymentWorkflowId = (paymentRef: string) => `late-payment-${paymentRef}`;
 export const isLatePaymentWorkflowId = (workflowId: string) =>

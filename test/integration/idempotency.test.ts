@@ -80,6 +80,13 @@ describe('the Idempotency-Key', () => {
     expect(theirs.body.id).not.toBe(mine.body.id);
   });
 
+  test('OB-04 a token of a user whom the database has forgotten is refused as one', async () => {
+    const token = system.server.deps.accessTokens.sign({ userId: 2_000_000_000, sessionId: randomUUID() });
+    const answer = await book({ ...guest, token }, randomUUID(), bookingBody(await system.newRoom()));
+    expectProblem(answer, 'invalid_token');
+    expect(answer.headers.get('WWW-Authenticate')).toBe('Bearer error="invalid_token"');
+  });
+
   test('OB-04 a refusal releases the key', async () => {
     const key = randomUUID();
     const room = await system.newRoom();

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { createRelay } from '../../api/relay.ts';
 import { createWorkflowClient, isPoison, type WorkflowClient } from '../../api/workflow-client.ts';
 import { rows } from '../../db/knex.ts';
-import { newBooking } from '../factories.ts';
+import { asOwner, newBooking, requestBooking } from '../factories.ts';
 import { startSystem, type System, type TestUser, until } from '../setup/system.ts';
 
 describe('the outbox', () => {
@@ -65,6 +65,17 @@ describe('the outbox', () => {
     relay.start();
     await until('the start', isEmpty);
     expect((await runsOf(ref)).status).toBe('RUNNING');
+  });
+
+  test('OB-01 a booking whose message cannot be written is none', async () => {
+    const refuse = 'add constraint refused check (topic <> $$start_booking$$) not valid';
+    await asOwner(system, (owner) => owner.query(`alter table outbox ${refuse}`));
+    const room = await system.newRoom();
+    expect((await requestBooking(system, guest, { room_id: room })).status).toBe(500);
+    await asOwner(system, (owner) => owner.query('alter table outbox drop constraint refused'));
+    expect(await rows(system.db, 'select 1 from bookings where room_id = ?', [room])).toEqual([]);
+    expect((await requestBooking(system, guest, { room_id: room })).status).toBe(201);
+    await until('the start', isEmpty);
   });
 
   test('TM-03 a message carried twice starts one workflow', async () => {

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { createHash } from 'node:crypto';
 import jwt from 'jsonwebtoken';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -168,8 +169,29 @@ describe('sessions', () => {
       });
     expect((await system.call('GET', '/api/bookings/', { token: sign({}) })).status).toBe(200);
     const seconds = Math.floor(Date.now() / 1000);
+    const without = (claim: string) =>
+      jwt.sign(Object.fromEntries(Object.entries(claims).filter(([name]) => name !== claim)), key, {
+        header: { alg: 'HS256', typ: 'at+jwt' },
+        noTimestamp: true,
+      });
+    const theirs = 'another-key-of-more-than-32-bytes-0123456789';
+    const jwk = { kty: 'oct', k: Buffer.from(theirs).toString('base64url') };
+    const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 });
+    const asymmetric = jwt.sign(claims, privateKey, { header: { alg: 'RS256', typ: 'at+jwt' } });
     const forged = {
-      'another key': sign({}, {}, 'another-key-of-more-than-32-bytes-0123456789'),
+      'another key': sign({}, {}, theirs),
+      'another key, which the header brings': sign({}, { jwk }, theirs),
+      'another key, which the header names': sign(
+        {},
+        { kid: '/dev/null', jku: 'https://x/k', x5u: 'https://x/c' },
+        theirs,
+      ),
+      'a key pair': asymmetric,
+      'a public key as the secret': sign({}, {}, publicKey.export({ type: 'spki', format: 'pem' }) as string),
+      ...Object.fromEntries(
+        ['iss', 'aud', 'exp', 'iat', 'sub'].map((claim) => [`no ${claim}`, without(claim)]),
+      ),
+      'not yet valid': sign({ nbf: seconds + 3_600 }),
       'another issuer': sign({ iss: 'somebody' }),
       'another audience': sign({ aud: 'somebody' }),
       'another type': sign({}, { typ: 'JWT' }),
@@ -186,8 +208,9 @@ describe('sessions', () => {
       expectProblem(answer, 'invalid_token');
       expect(answer.headers.get('WWW-Authenticate')).toBe('Bearer error="invalid_token"');
     }
-    const without = await system.call('GET', '/api/bookings/');
-    expectProblem(without, 'unauthenticated');
-    expect(without.headers.get('WWW-Authenticate')).toBe('Bearer');
+    const nothing = await system.call('GET', '/api/bookings/');
+    expectProblem(nothing, 'unauthenticated');
+    expect(nothing.headers.get('WWW-Authenticate')).toBe('Bearer');
+    expectProblem(await refresh(`refresh_token=${access}`), 'invalid_refresh_token');
   });
 });

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { moveBooking } from '../../db/bookings.ts';
 import { rows } from '../../db/knex.ts';
@@ -82,6 +83,30 @@ describe('the moves of a booking', () => {
       winners.add(events.map(({ to }) => to).join(' '));
     }
     expect(winners.size).toBeGreaterThan(1);
+  }, 60_000);
+
+  test('PG-05 of expiring by statement and cancelling at once one wins, where nobody has paid', async () => {
+    const winners = new Set<string>();
+    for (let round = 0; round < 20; round++) {
+      const { id } = await newBooking(system, guest);
+      const [{ ref } = { ref: '' }] = await rows<{ ref: string }>(
+        system.db,
+        'update bookings set hold_expires_at = clock_timestamp() where id = ? returning ref',
+        [id],
+      );
+      const moves = [
+        () => expireHold(system.db, { bookingRef: ref, actor: 'test', cause: 'unpaid', leased: false }),
+        () => expireOverdueHolds(system.db, { actor: 'test', lateMs: 0, limit: 10 }),
+        () => moveBooking(system.db, { bookingId: id, to: 'cancelled', actor: 'test', cause: 'test' }),
+      ];
+      const order = moves.map((_, n) => moves[(n + round) % moves.length] as () => Promise<unknown>);
+      // At once, or one a few milliseconds after the other.
+      await Promise.all(order.map((move, n) => sleep(n * (round % 5)).then(move)));
+      const moved = (await eventsOf(id)).map(({ to }) => to);
+      expect(moved).toHaveLength(2);
+      winners.add(moved.join(' '));
+    }
+    expect([...winners].sort()).toEqual(['pending cancelled', 'pending expired']);
   }, 60_000);
 
   test('PG-05 without a lease only a hold that is due, that nobody settles, and that nobody could pay expires', async () => {
