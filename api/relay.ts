@@ -7,8 +7,9 @@ import {
   outboxLeaseMs,
   relayAttemptsMax,
   relayBatchMax,
-  relayMemoryMax,
+  relayPaymentsMax,
   relayPollMs,
+  relayStartsMax,
 } from '../domain/limits.ts';
 import { createBusyness } from './busyness.ts';
 import type { Traffic } from './deps.ts';
@@ -27,6 +28,8 @@ const lanesBusy = 3;
 const lanesIdle = 12;
 const backoffMaxMs = 5_000;
 const deleteDelayMs = 50;
+/** A lease began before we heard of it. */
+const leaseDoubtMs = 500;
 
 /** Starts fetched a second while the API is busy, and at what age of the oldest the most are. */
 const startsAtATimeMin = 8;
@@ -34,7 +37,12 @@ const startLagMs = 60_000;
 /** So many bookings whose payment has started their workflow are remembered. */
 const begunMax = 10_000;
 
-type Carried = Message & { id: string; attempts: number };
+type Carried = Message & {
+  id: string;
+  attempts: number;
+  /** Until then it is ours (`performance.now()`); from then on any relay finds it in the table, this one too. */
+  leaseEndsMs: number;
+};
 
 /**
  * Carries messages from the outbox to Temporal, at least once, in every API process. What this process has just
@@ -67,13 +75,18 @@ export function createRelay({ db, log, workflows, traffic }: RelayDeps) {
   }
 
   function take(): Carried | undefined {
-    return payments.shift() ?? starts.shift();
+    for (;;) {
+      const message = payments.shift() ?? starts.shift();
+      if (!message || message.leaseEndsMs > performance.now()) return message;
+      kept.delete(message.id);
+    }
   }
 
-  function keep(message: Carried): void {
+  function keep(message: Message & { id: string; attempts: number }, leaseMs: number): void {
     if (kept.has(message.id)) return;
     kept.add(message.id);
-    (message.topic === 'start_booking' ? starts : payments).push(message);
+    const lane = message.topic === 'start_booking' ? starts : payments;
+    lane.push({ ...message, leaseEndsMs: performance.now() + leaseMs });
   }
 
   function pump(): void {
@@ -188,8 +201,9 @@ export function createRelay({ db, log, workflows, traffic }: RelayDeps) {
     try {
       const max = claimMax();
       if (max > 0) {
-        const claimed = await claimMessages(db, max, outboxLeaseMs * 2);
-        for (const message of claimed) keep(message);
+        const leaseMs = outboxLeaseMs * 2;
+        const claimed = await claimMessages(db, max, leaseMs);
+        for (const message of claimed) keep(message, leaseMs - leaseDoubtMs);
         const waitingStarts = claimed.filter(({ topic }) => topic === 'start_booking');
         startsAtATime = paceOf(Math.max(0, ...waitingStarts.map(({ ageMs }) => ageMs)));
         more = claimed.length === max && (!isBusy() || waitingStarts.length === 0);
@@ -209,9 +223,10 @@ export function createRelay({ db, log, workflows, traffic }: RelayDeps) {
     stats,
     /** Takes a message that this process has just committed. Never waits, never fails: the table has it. */
     accept(message: (Message & { id: string }) | undefined): void {
-      if (!message || !running || failures > 0 || kept.size >= relayMemoryMax) return;
-      if (message.topic === 'start_booking' && isBusy()) return;
-      keep({ ...message, attempts: 0 });
+      if (!message || !running || failures > 0) return;
+      const isStart = message.topic === 'start_booking';
+      if (isStart ? isBusy() || starts.length >= relayStartsMax : payments.length >= relayPaymentsMax) return;
+      keep({ ...message, attempts: 0 }, outboxLeaseMs - leaseDoubtMs);
       setImmediate(pump);
     },
     start(): void {

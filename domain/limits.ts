@@ -33,7 +33,9 @@ export const temporalCallMs = 2_000;
 export const outboxLeaseMs = 4_000;
 export const relayPollMs = 1_000;
 export const relayBatchMax = 64;
-export const relayMemoryMax = 64;
+/** What a process keeps in memory of what it has written, while the leases last; the table has it all. */
+export const relayStartsMax = 64;
+export const relayPaymentsMax = 2_000;
 /** A message that waits longer than this means that workflows lag behind the bookings. */
 export const outboxLaggingMs = 30_000;
 /** A message that fails this often without an outage is set aside, with a flag for staff. */

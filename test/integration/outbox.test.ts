@@ -154,6 +154,41 @@ describe('the outbox', () => {
     expect((await runsOf(refs[0] ?? '')).status).toBe('RUNNING');
   });
 
+  test('payments that come all at once are carried at once, however many', async () => {
+    const { db, relay: systemsOwn } = system.server.deps;
+    await systemsOwn.stop();
+    const carried: string[] = [];
+    const workflows = {
+      tellPayment: async (_: unknown, id: string) => {
+        await sleep(20);
+        carried.push(id);
+      },
+    } as unknown as WorkflowClient;
+    const traffic = { inFlight: 0, begun: 0 };
+    const relay = createRelay({ db, workflows, log: pino({ level: 'silent' }), traffic });
+    relay.start();
+    try {
+      // As a webhook leaves them: in the table, and leased to its own process, here for long.
+      const written = await rows<{ id: string }>(
+        db,
+        `insert into outbox (topic, priority, payload, available_at)
+         select 'payment', 1, jsonb_build_object('bookingRef', gen_random_uuid(), 'intentId', 'pi_' || n,
+                'verify', false), clock_timestamp() + interval '1 hour'
+           from generate_series(1, 500) n returning id`,
+      );
+      for (const { id } of written) {
+        const payload = { bookingRef: randomUUID(), intentId: 'pi', verify: false };
+        relay.accept({ id, topic: 'payment', payload });
+      }
+      await until('all of them', isEmpty);
+      expect(new Set(carried).size).toBe(500);
+      expect(carried).toHaveLength(500);
+    } finally {
+      await relay.stop();
+      systemsOwn.start();
+    }
+  });
+
   describe('while the API is busy', () => {
     /** A relay of its own beside the system's stopped one, whose API answers 500 requests a second. */
     async function relayOfBusyApi() {
