@@ -71,6 +71,14 @@ describe('the reconciler', () => {
         () => 'NONE',
       );
 
+  /** Its workflow runs and its message is gone: the reconciler leaves a booking alone that still has one. */
+  const untilRuns = (ref: string) =>
+    until('the workflow', async () => {
+      if ((await workflowStatus(ref)) !== 'RUNNING') return false;
+      const left = await rows(system.db, `select 1 from outbox where payload ->> 'bookingRef' = ?`, [ref]);
+      return left.length === 0;
+    });
+
   /** Makes a booking old enough for the reconciler to look at: it leaves the youngest to their own messages. */
   const age = (id: number) =>
     rows(system.db, `update bookings set updated_at = now() - interval '5 minutes' where id = ?`, [id]);
@@ -89,7 +97,7 @@ describe('the reconciler', () => {
   test('TM-16 a hold whose workflow was terminated gets a new one, which settles it', async () => {
     const { id, ref } = await holdNew();
     const intentId = await openIntent(id);
-    await until('the workflow', async () => (await workflowStatus(ref)) === 'RUNNING');
+    await untilRuns(ref);
     await client.workflow.getHandle(`booking-${ref}`).terminate('an operator’s mistake');
     await age(id);
     expect((await reconcile()).workflowsStartedAgain).toBeGreaterThan(0);
@@ -109,8 +117,7 @@ describe('the reconciler', () => {
 
   test('PG-14 an open booking whose workflow Temporal remembers as done is put before staff', async () => {
     const [done, open] = [await holdNew(), await holdNew()];
-    for (const { ref } of [done, open])
-      await until('the workflow', async () => (await workflowStatus(ref)) === 'RUNNING');
+    for (const { ref } of [done, open]) await untilRuns(ref);
     await system.call('POST', `/api/bookings/${done.id}/cancel/`, { token: guest.token });
     await until('its end', async () => (await workflowStatus(done.ref)) === 'COMPLETED');
     await rows(system.db, 'update bookings set workflow_id = ? where id = ?', [
@@ -147,7 +154,7 @@ describe('the reconciler', () => {
 
   test('S10 while Stripe does not answer, the rest is repaired', async () => {
     const { id, ref } = await holdNew();
-    await until('the workflow', async () => (await workflowStatus(ref)) === 'RUNNING');
+    await untilRuns(ref);
     await client.workflow.getHandle(`booking-${ref}`).terminate('an operator’s mistake');
     await age(id);
     await system.stripe.control.failNext({ kind: '503', count: 3, match: { path: '/v1/events' } });
@@ -161,7 +168,7 @@ describe('the reconciler', () => {
   test('OB-08 a pending booking without workflow or message gets its workflow', async () => {
     const { id, ref } = await holdNew();
     const lost = randomUUID();
-    await until('the workflow', async () => (await workflowStatus(ref)) === 'RUNNING');
+    await untilRuns(ref);
     await rows(system.db, 'update bookings set ref = ?, workflow_id = ? where id = ?', [
       lost,
       `booking-${lost}`,
@@ -175,7 +182,7 @@ describe('the reconciler', () => {
   test('OB-08 an open PaymentIntent of a dead booking is canceled at Stripe', async () => {
     const { id, ref } = await holdNew();
     const intentId = await openIntent(id);
-    await until('the workflow', async () => (await workflowStatus(ref)) === 'RUNNING');
+    await untilRuns(ref);
     await client.workflow.getHandle(`booking-${ref}`).terminate();
     await rows(
       system.db,
