@@ -23,8 +23,9 @@ export interface SettleRequest {
 }
 
 /**
- * Settles an overdue hold, for its workflow or for whoever meets it first (docs/architecture.md says who). The PaymentIntent is
- * cancelled before the slot is given back: `canceled` means that no money can follow, `succeeded` means confirm.
+ * Settles an overdue hold, for its workflow or for whoever meets it first (docs/architecture.md says who). The
+ * PaymentIntent is cancelled before the slot is given back: `canceled` means that no money can follow, `succeeded`
+ * means confirm.
  * Without a final answer for 10 s the hold expires all the same, and its workflow goes on cancelling; while Stripe
  * says `processing` the hold is kept up to 10 minutes longer. Where nobody asked for a payment Stripe has no say, and
  * one statement does.

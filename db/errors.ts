@@ -1,6 +1,6 @@
 import knex from 'knex';
 import { DBError } from 'objection';
-import { Problem } from '../domain/problems.ts';
+import { invalidToken, Problem } from '../domain/problems.ts';
 
 /** The connection failed, or the server did not answer: nothing is known of what the statement did. */
 export class DatabaseUnavailable extends Error {
@@ -67,9 +67,7 @@ export function problemOf(error: unknown): Problem | undefined {
       return new Problem('slot_taken');
     // The token is of an account that this database does not have: it was restored or made anew.
     case 'idempotency_keys_user_id_fkey':
-      return new Problem('invalid_token', {
-        headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' },
-      });
+      return invalidToken();
     default:
       return undefined;
   }

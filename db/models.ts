@@ -2,8 +2,8 @@ import { Model } from 'objection';
 import type { BookingStatus, PaymentStatus, RefundPurpose } from '../domain/booking.ts';
 
 /**
- * The rows as Objection sees them. Plain reads, the lists' joins and `npm run shell` go through these; ranges, locks and races are SQL in
- * the named queries beside this file. No model is bound to a database: each query is given its `db`.
+ * The rows as Objection sees them. Plain reads, the lists' joins and `npm run shell` go through these; ranges, locks and
+ * races are SQL in the named queries beside this file. No model is bound to a database: each query is given its `db`.
  */
 
 export class User extends Model {

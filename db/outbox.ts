@@ -41,7 +41,10 @@ export async function deleteMessages(db: Db, ids: string[]): Promise<void> {
   await prepared(db, 'delete_messages', 'delete from outbox where id = any(?)', [ids]);
 }
 
-/** Counts a failure of its own and puts the message back for later, or aside with a flag for staff: raised again when it was sent again and died again. */
+/**
+ * Counts a failure of its own and puts the message back for later, or aside with a flag for staff: raised again when it
+ * was sent again and died again.
+ */
 export async function putBack(
   db: Db,
   id: string,
@@ -50,7 +53,8 @@ export async function putBack(
   await rows(
     db,
     `with put as (
-       update outbox set last_error = ?, attempts = attempts + 1, available_at = clock_timestamp() + ? * interval '1 millisecond',
+       update outbox set last_error = ?, attempts = attempts + 1,
+              available_at = clock_timestamp() + ? * interval '1 millisecond',
               dead_at = case when ? then clock_timestamp() end
         where id = ? returning id, topic, dead_at
      )

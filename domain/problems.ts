@@ -120,18 +120,18 @@ export class Problem extends Error {
   readonly extras: ProblemExtras;
 
   constructor(code: ProblemCode, extras: ProblemExtras = {}) {
-    super(extras.detail ?? problems[code].title);
+    const { status, title, remedy }: Entry = problems[code];
+    super(extras.detail ?? title);
     this.code = code;
-    this.status = problems[code].status;
-    this.title = problems[code].title;
-    this.extras = { ...remedyOf(code), ...extras };
+    this.status = status;
+    this.title = title;
+    this.extras = remedy === undefined ? extras : { detail: remedy, ...extras };
   }
 }
 
-function remedyOf(code: ProblemCode): ProblemExtras {
-  const { remedy }: Entry = problems[code];
-  return remedy === undefined ? {} : { detail: remedy };
-}
+/** The refusal of an access token (RFC 6750, 3.1). */
+export const invalidToken = () =>
+  new Problem('invalid_token', { headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' } });
 
 /** An input fault of one field. */
 export function fieldProblem(code: ProblemCode, field: string, message: string): Problem {

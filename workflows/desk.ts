@@ -18,10 +18,12 @@ export function openDesk(bookingRef: string) {
   const cancels: CancelCase[] = [];
   let booking: BookingState | undefined;
 
-  setHandler(paymentNewsSignal, (item) => {
+  function addNews(item: PaymentNews): void {
     // The same news, not yet read, is one piece of news.
     if (!news.some((known) => isSame(known, item))) news.push(item);
-  });
+  }
+
+  setHandler(paymentNewsSignal, addNews);
   setHandler(cancelUpdate, async (request) => {
     const entry: CancelCase = { request };
     cancels.push(entry);
@@ -51,7 +53,7 @@ export function openDesk(bookingRef: string) {
     nextFact: () => takeFirst(news, ({ verify }) => !verify),
     nextCancel: () => cancels.shift(),
     /** For later. */
-    putBack: (item: PaymentNews) => news.push(item),
+    putBack: addNews,
   };
 }
 

@@ -3,7 +3,7 @@ import jwt from 'jsonwebtoken';
 import type { Context } from 'koa';
 import { z } from 'zod';
 import { accessTokenSeconds, clockToleranceSeconds } from '../../domain/limits.ts';
-import { Problem } from '../../domain/problems.ts';
+import { invalidToken, Problem } from '../../domain/problems.ts';
 import type { Caller } from '../http/route.ts';
 
 const algorithm = 'HS256';
@@ -101,8 +101,6 @@ export function authenticate(ctx: Context, tokens: AccessTokens): Caller {
     throw new Problem('unauthenticated', { detail, headers: { 'WWW-Authenticate': 'Bearer' } });
   }
   const caller = tokens.verify(token);
-  if (!caller) {
-    throw new Problem('invalid_token', { headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' } });
-  }
+  if (!caller) throw invalidToken();
   return caller;
 }

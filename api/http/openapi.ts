@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { idempotencyKeyCharsMax } from '../../domain/limits.ts';
-import { type ProblemCode, problems } from '../../domain/problems.ts';
+import { Problem, type ProblemCode, problems } from '../../domain/problems.ts';
 import { idempotencyKeyPattern } from './idempotency.ts';
+import { problemDocument } from './problems.ts';
 import type { Route } from './route.ts';
 
 type Json = Record<string, unknown>;
@@ -203,10 +204,7 @@ function responsesOf(route: Route): Json {
 }
 
 function exampleProblem(code: ProblemCode): Json {
-  const { status, title } = problems[code];
-  const type = `/docs/problems#${code}`;
-  const instance = 'urn:uuid:6f1c2b1e-3c39-4e0a-9a4c-0d6a3a6f7f10';
-  return { type, title, status, detail: title, code, instance, error: title };
+  return JSON.parse(problemDocument(new Problem(code), '6f1c2b1e-3c39-4e0a-9a4c-0d6a3a6f7f10')) as Json;
 }
 
 const printing = {

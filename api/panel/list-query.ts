@@ -1,9 +1,8 @@
 import type { Context } from 'koa';
 import { z } from 'zod';
 import type { ListRequest, Position } from '../../db/panel/list.ts';
-import { integerMax } from '../../domain/limits.ts';
 import { fieldProblem, Problem } from '../../domain/problems.ts';
-import { date, text } from '../http/schemas.ts';
+import { date, id, idText, text } from '../http/schemas.ts';
 
 export interface Choice {
   value: string;
@@ -23,8 +22,7 @@ export interface ListRules {
 }
 
 const searchText = text(254).transform((value) => value.trim());
-const idText = z.string().regex(/^[1-9]\d{0,9}$/);
-const cursorShape = z.tuple([z.string().max(300), z.number().int().min(1).max(integerMax)]);
+const cursorShape = z.tuple([z.string().max(300), id]);
 
 /**
  * What an address asks of a list. Sorts and filters are looked up in the list's own, nothing else passes.
@@ -63,7 +61,7 @@ function fits(filter: Filter, value: string): boolean {
     case 'date':
       return date.safeParse(value).success;
     case 'id':
-      return idText.safeParse(value).success && Number(value) <= integerMax;
+      return idText.safeParse(value).success;
   }
 }
 

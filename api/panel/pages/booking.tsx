@@ -18,7 +18,10 @@ import { BookingPage } from './booking-view.tsx';
 const settleWaitMs = 4_000;
 const reasonCharsMax = 500;
 
-/** A booking's page and what staff can do to it: a cancellation through its workflow, and nothing without being asked first. */
+/**
+ * A booking's page and what staff can do to it: a cancellation through its workflow, and nothing without being asked
+ * first.
+ */
 export function bookingPages(deps: Deps): PanelRoute[] {
   const { db } = deps;
 
