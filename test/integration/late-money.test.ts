@@ -148,7 +148,7 @@ describe('money that comes when it should not', { timeout: 60_000 }, () => {
     await deliverTenTimes(held.intentId);
     await untilRefunded(held.intentId, held.id, 'late');
     await deliverTenTimes(held.intentId);
-    await payments.untilCarried();
+    await payments.untilCarried(held.ref);
     expect((await payments.facts(held.id)).status).toBe('expired');
     expect(await payments.refundsOf(held.id)).toHaveLength(1);
     expect((await payments.ledgerOf(held.intentId)).refunds).toHaveLength(1);

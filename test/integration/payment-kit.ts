@@ -198,10 +198,17 @@ export async function startPayments(options: SystemOptions = {}) {
       }),
     /** A PaymentIntent as Stripe shows it now, for events that are made by hand. */
     snapshot: (intentId: string) => control.setPaymentIntent(intentId, {}),
-    /** Everything that was recorded has been carried to Temporal. */
-    untilCarried: () =>
-      until('the outbox is empty', async () => {
-        const waiting = await rows(db, 'select 1 from outbox where dead_at is null limit 1');
+    /**
+     * Everything that was recorded has been carried to Temporal; of one booking, beside tests whose starts wait for
+     * seconds while the API is busy.
+     */
+    untilCarried: (bookingRef?: string) =>
+      until(`the outbox holds nothing of ${bookingRef ?? 'anybody'}`, async () => {
+        const waiting = await rows(
+          db,
+          `select 1 from outbox where dead_at is null and payload ->> 'bookingRef' = coalesce(?, payload ->> 'bookingRef')`,
+          [bookingRef ?? null],
+        );
         return waiting.length === 0;
       }),
     /** Stripe's own record of what has happened to an object, oldest first. */
