@@ -1,6 +1,5 @@
-import { getClient } from '@temporalio/activity';
+import { activityInfo, getClient } from '@temporalio/activity';
 import { WorkflowNotFoundError } from '@temporalio/common';
-import type Stripe from 'stripe';
 import { completeStays } from '../db/bookings.ts';
 import { findOverdueHolds } from '../db/overdue-holds.ts';
 import { raiseFlag } from '../db/flags.ts';
@@ -14,7 +13,6 @@ import {
   findDeadWithOpenIntent,
   flagSlowRefunds,
   flagUnpaidConfirmed,
-  knownEvents,
   sampleOpenBookings,
 } from '../db/reconcile.ts';
 import {
@@ -25,8 +23,9 @@ import {
 } from '../domain/limits.ts';
 import type { ActivityDeps } from './deps.ts';
 import { closeAllPayments } from './intents.ts';
+import { recordMissedEvents } from './missed-events.ts';
 import { settleHolds } from './settle-hold.ts';
-import { createEventRecorder, handledEventTypes } from './stripe-events.ts';
+import { createEventRecorder } from './stripe-events.ts';
 
 /** What one run found and did; shown in Temporal's UI as the result of the run. */
 export interface ReconcileReport {
@@ -56,15 +55,17 @@ export function createReconcileActivities(deps: ActivityDeps) {
     }: {
       since?: string | undefined;
     }): Promise<{ missed: number; until: string }> {
-      const begun = Date.now();
-      const from = since ? Date.parse(since) - reconcileOverlapMs : begun - reconcileLookBackMs;
-      let missed = 0;
-      for (const event of await listUnknownEvents(deps, Math.floor(from / 1000))) {
-        const { outcome } = await recordEvent(event);
-        if (outcome !== 'ignored' && outcome !== 'repeat') missed++;
-      }
+      const nowMs = Date.now();
+      const fromMs = since ? Date.parse(since) - reconcileOverlapMs : nowMs - reconcileLookBackMs;
+      const { missed, until } = await recordMissedEvents(deps, recordEvent, {
+        from: Math.floor(fromMs / 1000),
+        until: Math.floor(nowMs / 1000),
+        stopAtMs: nowMs + activityInfo().startToCloseTimeoutMs / 2,
+      });
       if (missed > 0) deps.log.warn({ missed }, 'webhooks were missed; their events are recorded now');
-      return { missed, until: new Date(begun).toISOString() };
+      // The overlap is for what has just happened: a search that ended before that goes on from its very end.
+      const looked = Math.min(until * 1000 + reconcileOverlapMs, nowMs);
+      return { missed, until: new Date(looked).toISOString() };
     },
 
     /** Repairs what the database alone shows to be wrong, and reports. Each repair is safe at any time. */
@@ -91,37 +92,23 @@ export function createReconcileActivities(deps: ActivityDeps) {
   };
 }
 
-/** Events of the handled types that are not on record, oldest first, so that they are recorded as they happened. */
-async function listUnknownEvents({ db, stripe }: ActivityDeps, since: number): Promise<Stripe.Event[]> {
-  const unknown: Stripe.Event[] = [];
-  const query = { types: [...handledEventTypes], created: { gte: since }, limit: 100 };
-  for (let page = await stripe.events.list(query); ; ) {
-    const known = await knownEvents(
-      db,
-      page.data.map((event) => event.id),
-    );
-    unknown.push(...page.data.filter((event) => !known.has(event.id)));
-    const last = page.data.at(-1);
-    if (!page.has_more || !last) return unknown.reverse();
-    page = await stripe.events.list({ ...query, starting_after: last.id });
-  }
-}
-
 /** Open bookings whose workflow is not running, however it was lost: it begins again from the row. */
-async function startLostWorkflows(deps: ActivityDeps): Promise<number> {
-  const { db, log } = deps;
-  const sample = await sampleOpenBookings(db, reconcileBatchMax);
-  let lost = 0;
-  for (const { id, ref, workflowId } of sample) {
+async function startLostWorkflows({ db, log }: ActivityDeps): Promise<number> {
+  let started = 0;
+  for (const { id, ref, workflowId } of await sampleOpenBookings(db, reconcileBatchMax)) {
     const status = await statusOf(workflowId);
     if (status === 'RUNNING') continue;
-    lost++;
-    log.warn({ bookingRef: ref, workflowId }, 'an open booking has no running workflow; starting it again');
-    await enqueueStart(db, ref);
-    // A run that ended well is never repeated (api/workflow-client.ts).
-    if (status === 'COMPLETED') await flagEndedWorkflow(db, id, workflowId);
+    if (status === 'COMPLETED') {
+      // A run that ended well is never repeated (api/workflow-client.ts).
+      log.warn({ bookingRef: ref, workflowId }, 'Temporal has ended the workflow of an open booking');
+      await flagEndedWorkflow(db, id, workflowId);
+    } else {
+      log.warn({ bookingRef: ref, workflowId }, 'an open booking has no running workflow; starting it again');
+      await enqueueStart(db, ref);
+      started++;
+    }
   }
-  return lost;
+  return started;
 }
 
 async function statusOf(workflowId: string): Promise<string | undefined> {

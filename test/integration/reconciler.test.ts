@@ -126,6 +126,10 @@ describe('the reconciler', () => {
     ]);
     await age(open.id);
     await reconcile();
+    const starts = await rows(system.db, `select 1 from outbox where payload ->> 'bookingRef' = ?`, [
+      open.ref,
+    ]);
+    expect(starts).toEqual([]);
     const flags = await rows(system.db, 'select kind, subject from flags where booking_id = ?', [open.id]);
     expect(flags).toEqual([{ kind: 'workflow_ended', subject: `booking-${done.ref}` }]);
     await rows(system.db, 'update bookings set workflow_id = ? where id = ?', [
