@@ -13,9 +13,10 @@ import { startSystem, type System, type TestUser } from '../setup/system.ts';
 /** So many requests at once: fewer than hashes may wait, so that none is refused for being too many. */
 const lanes = 6;
 const rounds = sized(1, 5);
-/** Resident memory breathes with the garbage collector; what is held after a collection does not. */
-const growthMaxMb = 256;
+/** What is held after a collection. Resident memory, also of the tests themselves, breathes with the collector. */
 const heldMaxMb = 16;
+/** A bomb that was unpacked would take 50 MB each time. */
+const bombMaxMb = 256;
 const timeoutMs = sized(120_000, 1_200_000);
 
 const residentMb = () => process.memoryUsage.rss() / 1024 ** 2;
@@ -90,7 +91,6 @@ describe('garbage', () => {
         `${garbage.length} × ${rounds + 1} requests, ${grown.held.toFixed(1)} MB more held, ` +
         `${grown.resident.toFixed(0)} MB more resident`;
       expect(grown.held).toBeLessThan(heldMaxMb);
-      expect(grown.resident).toBeLessThan(growthMaxMb);
       expect(await system.db('users').count()).toEqual([{ count: '2' }]);
       expect(await system.db('bookings').count()).toEqual([{ count: '0' }]);
     },
@@ -120,7 +120,7 @@ describe('garbage', () => {
       }
     }
     task.meta.figure = `${Math.round(worstMs)} ms at worst, ${(residentMb() - before).toFixed(0)} MB more`;
-    expect(residentMb() - before).toBeLessThan(growthMaxMb);
+    expect(residentMb() - before).toBeLessThan(bombMaxMb);
   }, 60_000);
 
   test.each(['http://[::1', 'http://[/', 'http://', 'http://?x'])(
