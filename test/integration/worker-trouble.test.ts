@@ -79,6 +79,11 @@ describe('a build whose workflows do not replay', () => {
       .catch(() => undefined);
     return history?.events?.some((event) => event.workflowTaskCompletedEventAttributes);
   };
+  const taskFailureOf = async (held: PaidFor) => {
+    const { events } = await handleOf(held).fetchHistory();
+    return events?.find((event) => event.workflowTaskFailedEventAttributes)?.workflowTaskFailedEventAttributes
+      ?.failure?.message;
+  };
   const lapse = ({ id }: PaidFor, lateMs: number) =>
     rows(
       payments.db,
@@ -127,9 +132,8 @@ describe('a build whose workflows do not replay', () => {
     await until('failed tasks', async () => (await failures()) >= 2, 40_000);
     expect(expressionOf('WorkflowTasksFail')).toContain('temporal_workflow_task_execution_failed{');
     for (const held of [left, wanted]) {
-      const { events } = await handleOf(held).fetchHistory();
-      const [failed] = (events ?? []).flatMap((event) => event.workflowTaskFailedEventAttributes ?? []);
-      expect(failed?.failure?.message).toMatch(/nondetermin|TMPRL1100/i);
+      const message = await until('its failed task', () => taskFailureOf(held), 40_000);
+      expect(message).toMatch(/nondetermin|TMPRL1100/i);
     }
 
     await lapse(wanted, 0);
