@@ -67,11 +67,11 @@ export function install() {
   if (!installedByHand()) {
     const startedMs = Date.now();
     console.log('Installing the packages of package-lock.json (first start, or they changed) …');
-    if (!npm('ci')) {
+    if (!npm('ci', '--ignore-scripts')) {
       console.error(
         'npm ci failed (its message is above). Trying npm install, which may take other versions than package-lock.json names …',
       );
-      if (!npm('install', '--no-save', '--no-package-lock')) {
+      if (!npm('install', '--no-save', '--no-package-lock', '--ignore-scripts')) {
         console.error('The packages could not be installed: see the message of npm above, then start again.');
         return false;
       }

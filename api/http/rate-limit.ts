@@ -93,7 +93,7 @@ function tooMany(state: RateLimiterRes): Problem {
 }
 
 /**
- * The limit per address on all routes but Stripe's, the probes, and the files of the pages: one page is dozens of those,
+ * The limit per address on all routes but Stripe's, the probes, and the files of the booking page: it is dozens of those,
  * and an office of guests has one address.
  */
 export function limitRequests(limiters: Limiters): Middleware {
