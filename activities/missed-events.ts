@@ -1,5 +1,5 @@
 import type Stripe from 'stripe';
-import { knownEvents } from '../db/reconcile.ts';
+import { knownEvents } from '../db/stripe-events.ts';
 import type { ActivityDeps } from './deps.ts';
 import { type EventRecorder, handledEventTypes } from './stripe-events.ts';
 

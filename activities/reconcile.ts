@@ -29,7 +29,7 @@ import { createEventRecorder } from './stripe-events.ts';
 
 /** What one run found and did; shown in Temporal's UI as the result of the run. */
 export interface ReconcileReport {
-  /** Events up to here have been looked at: the next run begins a little before. ISO 8601; absent before the first. */
+  /** The next run looks at Stripe's events from five minutes before this on. ISO 8601; absent before the first. */
   eventsUntil: string | undefined;
   /** `not known` while Stripe cannot be asked. */
   missedEvents: number | 'not known';
@@ -124,6 +124,6 @@ async function statusOf(workflowId: string): Promise<string | undefined> {
 function flagEndedWorkflow(db: Db, bookingId: number, workflowId: string): Promise<void> {
   const detail =
     'The booking is open, but Temporal has ended its workflow and does not repeat it (a restored database?). ' +
-    'Delete that workflow in Temporal, and it is started again within a minute or two.';
+    'Delete that workflow in Temporal, and it is started again.';
   return raiseFlag(db, { kind: 'workflow_ended', subject: workflowId, detail, bookingId });
 }

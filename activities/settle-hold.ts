@@ -73,12 +73,11 @@ async function settleLeased(deps: SettleDeps, request: SettleRequest, lease: Set
     if (verdict !== 'unknown') return concludeHold(deps, request, 'unpaid');
 
     const leftMs = Math.max(0, settleBoundMs - lease.dueMs - passedMs);
-    const isLastPause = leftMs <= pauseMs;
-    const pauseNowMs = isLastPause ? leftMs : pauseMs;
+    const pauseNowMs = Math.min(pauseMs, leftMs);
     if (leftMs > 0 && passedMs + pauseNowMs > waitMs) return releaseHoldLease(deps.db, lease.bookingId, 0);
     await sleep(pauseNowMs);
     // Not asked again at the bound.
-    if (isLastPause) return concludeInSilence(deps, request);
+    if (pauseNowMs === leftMs) return concludeInSilence(deps, request);
   }
 }
 
@@ -117,13 +116,7 @@ export async function settleHoldWithin(
   settled.catch((error: unknown) =>
     deps.log.warn({ err: error, bookingRef: request.bookingRef }, 'an overdue hold could not be settled'),
   );
-  const tooLong = new AbortController();
-  try {
-    const late = sleep(request.waitMs, undefined, { signal: tooLong.signal }).catch(() => undefined);
-    return await Promise.race([settled, late]);
-  } finally {
-    tooLong.abort();
-  }
+  return Promise.race([settled, sleep(request.waitMs, undefined, { ref: false })]);
 }
 
 /** So many at a time: whoever settles many leaves connections for those who settle one. */

@@ -89,22 +89,18 @@ async function tryToHold({ db, config }: Deps, attempt: Attempt): Promise<HoldOu
   try {
     return await retryTransient(() =>
       holdSlot(db, {
+        ...price,
         ref,
         summary,
         userId: attempt.userId,
         actor: attempt.actor,
         roomId: room.id,
         roomVersion: room.version,
-        startsAt: price.startsAt,
-        endsAt: price.endsAt,
         bookingDate: attempt.date,
         startTime: formatTimeOfDay(attempt.startMinute),
         endTime: formatTimeOfDay(attempt.endMinute),
-        numberOfSlots: price.numberOfSlots,
         guestCount: attempt.guestCount,
         specialRequests: attempt.specialRequests,
-        amountMinor: price.amountMinor,
-        currency: price.currency,
         holdMs: config.holdMs,
         horizonDays: config.horizonDays,
         openHoldsMax: config.limits.openHolds,

@@ -40,43 +40,30 @@ function createFigures() {
   const gauge = (name: string, help: string, labelNames: string[] = []) =>
     new Gauge({ name, help, labelNames, registers });
 
-  const moves = gauge(
-    'booking_moves',
-    'Moves of bookings since this process began to look, by status and cause',
-    ['to', 'cause'],
-  );
-  const waiting = gauge('outbox_messages_waiting', 'Messages that wait for Temporal (counted to 10,000)');
-  const dead = gauge('outbox_messages_dead', 'Messages that were set aside');
-  const age = gauge(
-    'outbox_oldest_seconds',
-    'Age of the oldest message that Temporal has not taken, those refused for their own fault not counted',
-  );
-  const flags = gauge('flags_open', 'What waits for a person, by kind', ['kind']);
-  const refunds = gauge('refunds_open', 'Refunds that Stripe has not completed, by status', ['status']);
-  const overdue = gauge(
-    'holds_overdue',
-    'Holds more than 15 s past their deadline, those kept for a payment under way not counted',
-  );
-  const pool = gauge('database_connections', 'Connections of the pool, by state', ['state']);
-  const inFlight = gauge('http_requests_in_flight', 'Requests being answered');
-  const delivered = gauge('relay_messages_delivered', 'Messages that this process has carried to Temporal');
-  const outages = gauge('relay_outages', 'Attempts that Temporal did not take');
-
   return {
     registry,
     requests,
     webhooks,
-    moves,
-    waiting,
-    dead,
-    age,
-    flags,
-    refunds,
-    overdue,
-    pool,
-    inFlight,
-    delivered,
-    outages,
+    moves: gauge('booking_moves', 'Moves of bookings since this process began to look, by status and cause', [
+      'to',
+      'cause',
+    ]),
+    waiting: gauge('outbox_messages_waiting', 'Messages that wait for Temporal (counted to 10,000)'),
+    dead: gauge('outbox_messages_dead', 'Messages that were set aside'),
+    age: gauge(
+      'outbox_oldest_seconds',
+      'Age of the oldest message that Temporal has not taken, those refused for their own fault not counted',
+    ),
+    flags: gauge('flags_open', 'What waits for a person, by kind', ['kind']),
+    refunds: gauge('refunds_open', 'Refunds that Stripe has not completed, by status', ['status']),
+    overdue: gauge(
+      'holds_overdue',
+      'Holds more than 15 s past their deadline, those kept for a payment under way not counted',
+    ),
+    pool: gauge('database_connections', 'Connections of the pool, by state', ['state']),
+    inFlight: gauge('http_requests_in_flight', 'Requests being answered'),
+    delivered: gauge('relay_messages_delivered', 'Messages that this process has carried to Temporal'),
+    outages: gauge('relay_outages', 'Attempts that Temporal did not take'),
   };
 }
 

@@ -3,14 +3,7 @@ import type { Logger } from 'pino';
 import { readBookingState } from '../db/booking-state.ts';
 import type { Db } from '../db/knex.ts';
 import { claimMessages, deleteMessages, type Message, putBack } from '../db/outbox.ts';
-import {
-  outboxLeaseMs,
-  relayAttemptsMax,
-  relayBatchMax,
-  relayPaymentsMax,
-  relayPollMs,
-  relayStartsMax,
-} from '../domain/limits.ts';
+import { outboxLeaseMs, relayAttemptsMax } from '../domain/limits.ts';
 import { createBusyness } from './busyness.ts';
 import type { Traffic } from './deps.ts';
 import { isPoison, OrphanError, type WorkflowClient } from './workflow-client.ts';
@@ -26,12 +19,17 @@ interface RelayDeps {
 /** Messages under way at once: few while requests are answered, more while the process is idle. */
 const lanesBusy = 3;
 const lanesIdle = 12;
+/** What is kept in memory of what this process has written, while the leases last; the table has it all. */
+const startsMax = 64;
+const urgentMax = 2_000;
+const pollMs = 1_000;
+const batchMax = 64;
 const backoffMaxMs = 5_000;
 const deleteDelayMs = 50;
 /** A lease began before we heard of it. */
 const leaseDoubtMs = 500;
 
-/** Starts fetched a second while the API is busy, and at what age of the oldest the most are. */
+/** Starts fetched at a time while the API is busy: these when the oldest is new, a whole batch when it is so old. */
 const startsAtATimeMin = 8;
 const startLagMs = 60_000;
 /** So many bookings whose payment has started their workflow are remembered. */
@@ -53,7 +51,8 @@ type Carried = Message & {
  */
 // eslint-disable-next-line max-lines-per-function -- a closure of small functions over one state
 export function createRelay({ db, log, workflows, traffic }: RelayDeps) {
-  const payments: Carried[] = [];
+  /** Everything but starts. */
+  const urgent: Carried[] = [];
   const starts: Carried[] = [];
   const kept = new Set<string>();
   /** By booking, the message that begins its workflow, if it has not begun: news of a payment. */
@@ -76,7 +75,7 @@ export function createRelay({ db, log, workflows, traffic }: RelayDeps) {
 
   function take(): Carried | undefined {
     for (;;) {
-      const message = payments.shift() ?? starts.shift();
+      const message = urgent.shift() ?? starts.shift();
       if (!message || message.leaseEndsMs > performance.now()) return message;
       kept.delete(message.id);
     }
@@ -85,8 +84,8 @@ export function createRelay({ db, log, workflows, traffic }: RelayDeps) {
   function keep(message: Message & { id: string; attempts: number }, leaseMs: number): void {
     if (kept.has(message.id)) return;
     kept.add(message.id);
-    const lane = message.topic === 'start_booking' ? starts : payments;
-    lane.push({ ...message, leaseEndsMs: performance.now() + leaseMs });
+    const queue = message.topic === 'start_booking' ? starts : urgent;
+    queue.push({ ...message, leaseEndsMs: performance.now() + leaseMs });
   }
 
   function pump(): void {
@@ -151,7 +150,7 @@ export function createRelay({ db, log, workflows, traffic }: RelayDeps) {
     failures++;
     stats.outages++;
     pausedUntil = Date.now() + Math.min(backoffMaxMs, 250 * 2 ** failures) * (0.5 + Math.random());
-    letGo(payments);
+    letGo(urgent);
     letGo(starts);
   }
 
@@ -192,7 +191,7 @@ export function createRelay({ db, log, workflows, traffic }: RelayDeps) {
   function claimMax(): number {
     if (Date.now() < pausedUntil) return 0;
     if (failures > 0) return 1;
-    const room = relayBatchMax - starts.length - payments.length;
+    const room = batchMax - starts.length - urgent.length;
     return isBusy() ? Math.min(room, startsAtATime) : room;
   }
 
@@ -213,10 +212,7 @@ export function createRelay({ db, log, workflows, traffic }: RelayDeps) {
       log.warn({ err: error }, 'the outbox could not be read');
     }
     if (running)
-      pollTimer = setTimeout(
-        () => void poll(),
-        more ? relayPollMs / 4 : relayPollMs * (0.8 + Math.random() * 0.4),
-      );
+      pollTimer = setTimeout(() => void poll(), more ? pollMs / 4 : pollMs * (0.8 + Math.random() * 0.4));
   }
 
   return {
@@ -225,7 +221,7 @@ export function createRelay({ db, log, workflows, traffic }: RelayDeps) {
     accept(message: (Message & { id: string }) | undefined): void {
       if (!message || !running || failures > 0) return;
       const isStart = message.topic === 'start_booking';
-      if (isStart ? isBusy() || starts.length >= relayStartsMax : payments.length >= relayPaymentsMax) return;
+      if (isStart ? isBusy() || starts.length >= startsMax : urgent.length >= urgentMax) return;
       keep({ ...message, attempts: 0 }, outboxLeaseMs - leaseDoubtMs);
       setImmediate(pump);
     },
@@ -249,5 +245,5 @@ export type Relay = ReturnType<typeof createRelay>;
 /** The pace rises with the age of the oldest start that waits: Temporal falls behind by a bounded time, not for ever. */
 function paceOf(oldestMs: number): number {
   const share = Math.min(1, oldestMs / startLagMs);
-  return Math.max(startsAtATimeMin, Math.round(relayBatchMax * share));
+  return Math.max(startsAtATimeMin, Math.round(batchMax * share));
 }

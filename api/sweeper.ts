@@ -1,13 +1,11 @@
 import { type SettleDeps, settleHolds } from '../activities/settle-hold.ts';
 import { expireOverdueHolds, findOverdueHolds } from '../db/overdue-holds.ts';
-import {
-  settleBoundMs,
-  sweepAgainMs,
-  sweepDelayMs,
-  sweepEveryMs,
-  sweepExpireMax,
-  sweepSettleMax,
-} from '../domain/limits.ts';
+import { settleBoundMs, sweepDelayMs } from '../domain/limits.ts';
+
+const expireMax = 100;
+const settleMax = 20;
+const everyMs = 1_000;
+const againMs = 100;
 
 /**
  * Settles holds that their workflow has not settled in time, so that the promise of a free slot holds while
@@ -23,21 +21,21 @@ export function createSweeper(deps: SettleDeps) {
   async function sweep(): Promise<void> {
     let more = false;
     try {
-      const lapsed = { lateMs: sweepDelayMs, limit: sweepExpireMax, actor: 'sweeper' };
+      const lapsed = { lateMs: sweepDelayMs, limit: expireMax, actor: 'sweeper' };
       const expired = await expireOverdueHolds(deps.db, lapsed);
-      const overdue = await findOverdueHolds(deps.db, sweepDelayMs, sweepSettleMax);
+      const overdue = await findOverdueHolds(deps.db, sweepDelayMs, settleMax);
       await settleHolds(deps, overdue, { actor: 'sweeper', totalMs: settleBoundMs * 2 });
       more = expired + overdue.length > 0;
     } catch (error) {
       deps.log.warn({ err: error }, 'overdue holds could not be looked for');
     }
-    if (running) timer = setTimeout(() => (round = sweep()), more ? sweepAgainMs : sweepEveryMs);
+    if (running) timer = setTimeout(() => (round = sweep()), more ? againMs : everyMs);
   }
 
   return {
     start(): void {
       running = true;
-      timer = setTimeout(() => (round = sweep()), sweepEveryMs * Math.random());
+      timer = setTimeout(() => (round = sweep()), everyMs * Math.random());
     },
     async stop(): Promise<void> {
       running = false;

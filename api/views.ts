@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { BookingDetailRow, BookingRow } from '../db/bookings.ts';
-import type { Room } from '../db/models.ts';
+import { refundStatuses, type Room } from '../db/models.ts';
 import { bookingStatuses, paymentStatuses } from '../domain/booking.ts';
 import { toMajor } from '../domain/money.ts';
 import { id, instant } from './http/schemas.ts';
@@ -98,7 +98,7 @@ export function viewBookingItem(row: BookingRow): z.input<typeof bookingItemView
 }
 
 const refundView = z.strictObject({
-  status: z.enum(['pending', 'submitted', 'succeeded', 'failed']),
+  status: z.enum(refundStatuses),
   amount,
   currency,
   created_at: instant,

@@ -1,7 +1,6 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util';
-import knex from 'knex';
 import pg from 'pg';
-import { DatabaseUnavailable } from '../db/errors.ts';
+import { isOutOfReach } from '../db/errors.ts';
 import { connectDatabase, type Db } from '../db/knex.ts';
 
 /** A mistake of the person at the keyboard: told in one line, without a stack. */
@@ -50,7 +49,7 @@ const schemaMissing = 'The schema is not there yet, or not of this release. Run:
 
 /** What went wrong, in one line. Postgres tells the user of DATABASE_URL in its refusals, never the password. */
 function explain(error: unknown): string {
-  if (error instanceof DatabaseUnavailable || error instanceof knex.KnexTimeoutError) {
+  if (isOutOfReach(error)) {
     const { code, message } = (error.cause ?? error) as NodeJS.ErrnoException;
     return `Postgres does not answer at DATABASE_URL (${code ?? message}). Is it running?`;
   }

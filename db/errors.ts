@@ -37,7 +37,7 @@ const unavailableCode =
   /^(08...|53...|57P0.|57014|55P03|25006|ECONNREFUSED|ECONNRESET|ETIMEDOUT|EPIPE|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH)$/;
 
 /** Does the database not answer at all, or is no connection to be had? */
-export function isOutOfReach(error: unknown): boolean {
+export function isOutOfReach(error: unknown): error is Error {
   return error instanceof DatabaseUnavailable || error instanceof knex.KnexTimeoutError;
 }
 

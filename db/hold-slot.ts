@@ -1,22 +1,18 @@
 import { outboxLeaseMs } from '../domain/limits.ts';
+import type { Quote } from '../domain/slots.ts';
 import { type Db, prepared } from './knex.ts';
 
-export interface HoldRequest {
+export interface HoldRequest extends Quote {
   ref: string;
   userId: number;
   actor: string;
   roomId: number;
   roomVersion: number;
-  startsAt: Date;
-  endsAt: Date;
   bookingDate: string;
   startTime: string;
   endTime: string;
-  numberOfSlots: number;
   guestCount: number;
   specialRequests: string | null;
-  amountMinor: number;
-  currency: string;
   holdMs: number;
   horizonDays: number;
   /** 0: no limit. */

@@ -140,7 +140,8 @@ export class Payment extends Model {
   }
 }
 
-export type RefundStatus = 'pending' | 'submitted' | 'succeeded' | 'failed';
+export const refundStatuses = ['pending', 'submitted', 'succeeded', 'failed'] as const;
+export type RefundStatus = (typeof refundStatuses)[number];
 
 export class Refund extends Model {
   static override tableName = 'refunds';

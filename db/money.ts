@@ -6,16 +6,12 @@ import { type Db, prepared, rows } from './knex.ts';
 import { findPayment } from './payments.ts';
 import { insertRefund } from './refunds.ts';
 
-export type MoneyDecision =
-  | { decision: 'confirmed' | 'kept' }
-  | { decision: 'refund'; purpose: RefundPurpose }
-  /** No such payment, Stripe does not say `succeeded`, or a workflow must decide: nothing is decided here. */
-  | { decision: 'unpaid' };
+/** `undecided`: no such payment, Stripe does not say `succeeded`, or a workflow must decide. */
+export type MoneyDecision = 'confirmed' | 'refunded' | 'undecided';
 
 interface PaidRow {
   id: number;
   status: string;
-  amountMinor: number;
   receivedMinor: number;
   currency: string;
   intentId: string;
@@ -40,7 +36,7 @@ interface MoneyInput {
  */
 export async function decideMoney(db: Db, input: MoneyInput): Promise<MoneyDecision> {
   // First what nearly always is the case, and needs no look at the payment before.
-  if (await confirmHold(db, input)) return { decision: 'confirmed' };
+  if (await confirmHold(db, input)) return 'confirmed';
   return decideInDoubt(db, input);
 }
 
@@ -63,11 +59,11 @@ async function confirmHold(db: Db, { paymentRef, actor, workflowId }: MoneyInput
 async function decideInDoubt(db: Db, input: MoneyInput): Promise<MoneyDecision> {
   return db.transaction(async (trx) => {
     const payment = await findPayment(trx, input);
-    if (!payment) return { decision: 'unpaid' };
+    if (!payment) return 'undecided';
     const booking = await lockBooking(trx, payment.bookingRef);
     const [paid] = await rows<PaidRow>(
       trx,
-      `select p.id, p.status, p.amount_minor as "amountMinor", p.amount_received_minor as "receivedMinor", p.currency,
+      `select p.id, p.status, p.amount_received_minor as "receivedMinor", p.currency,
               p.stripe_payment_intent_id as "intentId",
               exists (select 1 from refunds f where f.payment_id = p.id) as refunded,
               exists (select 1 from flags g
@@ -76,18 +72,18 @@ async function decideInDoubt(db: Db, input: MoneyInput): Promise<MoneyDecision> 
          from payments p where p.id = ? for no key update`,
       [payment.id],
     );
-    if (!booking || paid?.status !== 'succeeded') return { decision: 'unpaid' };
-    if (booking.confirmedPaymentId === paid.id) return { decision: 'kept' };
-    if (paid.refunded) return { decision: 'refund', purpose: 'late' };
+    if (!booking || paid?.status !== 'succeeded') return 'undecided';
+    if (booking.confirmedPaymentId === paid.id) return 'confirmed';
+    if (paid.refunded) return 'refunded';
 
     // Late money needs a workflow that owns the booking from here on; its message brings one.
-    if (booking.status === 'expired' && !input.workflowId) return { decision: 'unpaid' };
+    if (booking.status === 'expired' && !input.workflowId) return 'undecided';
 
     const purpose = await confirmOrName(trx, booking, paid, input);
     if (!purpose) {
       if (paid.refundedAtStripe)
         await rows(trx, "update bookings set payment_status = 'refunded' where id = ?", [booking.id]);
-      return { decision: 'confirmed' };
+      return 'confirmed';
     }
     await insertRefund(trx, {
       paymentId: paid.id,
@@ -95,7 +91,7 @@ async function decideInDoubt(db: Db, input: MoneyInput): Promise<MoneyDecision> 
       amountMinor: paid.receivedMinor,
       currency: paid.currency,
     });
-    return { decision: 'refund', purpose };
+    return 'refunded';
   });
 }
 

@@ -1,3 +1,4 @@
+import type { PaymentNews, RefundInput } from '../domain/messages.ts';
 import { type Db, prepared, rows } from './knex.ts';
 
 /** What the relay carries to Temporal. Ids only; `summary` names a room and a time, never a person. */
@@ -5,15 +6,7 @@ export type Message =
   | { topic: 'start_booking'; payload: { bookingRef: string; summary: string } }
   | { topic: 'payment'; payload: PaymentNews }
   | { topic: 'orphan_payment'; payload: PaymentNews }
-  | { topic: 'refund'; payload: { bookingRef: string; paymentRef: string } };
-
-/** Something happened to a payment. `verify`: ask Stripe before believing it. */
-export interface PaymentNews {
-  bookingRef: string;
-  intentId: string;
-  paymentRef?: string;
-  verify: boolean;
-}
+  | { topic: 'refund'; payload: RefundInput };
 
 export type OutboxRow = Message & { id: string; attempts: number; ageMs: number };
 

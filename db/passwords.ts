@@ -1,10 +1,12 @@
 import { hash, verify } from '@node-rs/argon2';
-import { passwordHashesAtOnce, passwordHashesWaitingMax } from '../domain/limits.ts';
 import { Problem } from '../domain/problems.ts';
 
 /** OWASP's first choice (Password Storage Cheat Sheet): argon2id, 19 MiB, 2 passes, 1 lane. */
 const cost = { algorithm: 2, memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const;
 const costPrefix = '$argon2id$v=19$m=19456,t=2,p=1$';
+
+const atOnceMax = 2;
+const waitingMax = 16;
 
 /**
  * Hashes passwords, a few at a time: each takes a core for some 40 ms, and a flood of logins must not take the
@@ -16,8 +18,8 @@ export function createPasswords() {
   let decoy: Promise<string> | undefined;
 
   async function takeTurn<T>(work: () => Promise<T>): Promise<T> {
-    if (running >= passwordHashesAtOnce) {
-      if (waiting.length >= passwordHashesWaitingMax) {
+    if (running >= atOnceMax) {
+      if (waiting.length >= waitingMax) {
         throw new Problem('overloaded', { headers: { 'Retry-After': '2' } });
       }
       // The turn is handed over, not given up: `running` stays as it is.

@@ -2,7 +2,7 @@ import type { RefundPurpose } from '../domain/booking.ts';
 import { lockBooking } from './bookings.ts';
 import { type Db, rows } from './knex.ts';
 import type { RefundStatus } from './models.ts';
-import { noteStaffEvent } from './panel/staff-events.ts';
+import { noteStaffEvent } from './staff-events.ts';
 
 export interface RefundRow {
   id: number;
@@ -14,7 +14,6 @@ export interface RefundRow {
   purpose: RefundPurpose;
   amountMinor: number;
   status: RefundStatus;
-  stripeRefundId: string | null;
   createdAt: Date;
 }
 
@@ -80,7 +79,7 @@ export async function findRefund(db: Db, paymentRef: string): Promise<RefundRow 
     db,
     `select f.id, f.payment_id as "paymentId", p.ref as "paymentRef", p.booking_id as "bookingId",
             b.ref as "bookingRef", p.stripe_payment_intent_id as "intentId", f.purpose,
-            f.amount_minor as "amountMinor", f.status, f.stripe_refund_id as "stripeRefundId",
+            f.amount_minor as "amountMinor", f.status,
             f.created_at as "createdAt"
        from refunds f join payments p on p.id = f.payment_id join bookings b on b.id = p.booking_id
       where p.ref = ?`,

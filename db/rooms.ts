@@ -1,4 +1,4 @@
-import { type PricedRoom, parseTimeOfDay } from '../domain/slots.ts';
+import { type PricedRoom, parseTimeOfDay, type RoomHours } from '../domain/slots.ts';
 import { type Db, prepared } from './knex.ts';
 import { Room } from './models.ts';
 
@@ -21,16 +21,23 @@ export async function findBookableRoom(db: Db, id: number): Promise<BookableRoom
   return room && bookable(room);
 }
 
+/** The room's hours and slots, as the rules of slots read them. */
+export function hoursOf(room: Room): RoomHours {
+  return {
+    timeZone: room.time_zone,
+    slotMinutes: room.slot_duration_minutes,
+    openingMinute: parseTimeOfDay(room.opening_time),
+    closingMinute: parseTimeOfDay(room.closing_time),
+  };
+}
+
 function bookable(room: Room): BookableRoom {
   return {
+    ...hoursOf(room),
     id: room.id,
     version: room.version,
     name: room.name,
     isAvailable: room.is_available,
-    timeZone: room.time_zone,
-    slotMinutes: room.slot_duration_minutes,
-    openingMinute: parseTimeOfDay(room.opening_time) ?? 0,
-    closingMinute: parseTimeOfDay(room.closing_time) ?? 1440,
     capacity: room.capacity,
     priceMinor: room.price_minor,
     currency: room.currency,

@@ -171,3 +171,9 @@ export async function recordDispute(
     return 'recorded';
   });
 }
+
+/** Which of these event ids have been recorded? */
+export async function knownEvents(db: Db, eventIds: string[]): Promise<Set<string>> {
+  const known = await rows<{ id: string }>(db, 'select id from stripe_events where id = any(?)', [eventIds]);
+  return new Set(known.map((row) => row.id));
+}

@@ -1,7 +1,7 @@
 import type { Db } from './knex.ts';
 import { prepared, rows } from './knex.ts';
 import { User } from './models.ts';
-import { noteStaffEvent } from './panel/staff-events.ts';
+import { noteStaffEvent } from './staff-events.ts';
 import { revokeUserSessions } from './sessions.ts';
 
 /**

@@ -19,10 +19,6 @@ export const collisionWaitMs = 1_000;
 export const clockDoubtMs = 15_000;
 /** The sweeper in every API process leaves a hold to its workflow for this long. */
 export const sweepDelayMs = 5_000;
-export const sweepExpireMax = 100;
-export const sweepSettleMax = 20;
-export const sweepEveryMs = 1_000;
-export const sweepAgainMs = 100;
 /** The cleanup call does no more than this at a time. */
 export const cleanupBatchMax = 100;
 
@@ -31,11 +27,6 @@ export const temporalCallMs = 2_000;
 
 /** A message is born leased to the process that wrote it; another takes it over after this. */
 export const outboxLeaseMs = 4_000;
-export const relayPollMs = 1_000;
-export const relayBatchMax = 64;
-/** What a process keeps in memory of what it has written, while the leases last; the table has it all. */
-export const relayStartsMax = 64;
-export const relayPaymentsMax = 2_000;
 /** A message that waits longer than this means that workflows lag behind the bookings. */
 export const outboxLaggingMs = 30_000;
 /** A message that fails this often without an outage is set aside, with a flag for staff. */
@@ -71,8 +62,6 @@ export const refreshGraceMs = 10_000;
 
 export const passwordCharsMin = 8;
 export const passwordBytesMax = 1_024;
-export const passwordHashesAtOnce = 2;
-export const passwordHashesWaitingMax = 16;
 
 export const idempotencyKeyHours = 24;
 export const idempotencyLeaseMs = 15_000;

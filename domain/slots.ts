@@ -32,13 +32,13 @@ export interface Quote {
   currency: string;
 }
 
-/** `09:30` or `09:30:00` → 570, `09:30:30` → 570.5. `24:00` is a day's end. Undefined for anything else. */
-export function parseTimeOfDay(text: string): number | undefined {
-  const match = /^(\d{2}):(\d{2})(?::(\d{2}))?$/.exec(text);
-  if (!match) return undefined;
-  const [hour, minute, second] = [Number(match[1]), Number(match[2]), Number(match[3] ?? 0)];
-  const minutes = hour * 60 + minute + second / 60;
-  return minute < 60 && second < 60 && minutes <= 1440 ? minutes : undefined;
+/** `09:30` or `09:30:00` → 570, `09:30:30` → 570.5. `24:00` is a day's end. @throws RangeError for anything else */
+export function parseTimeOfDay(text: string): number {
+  const [, hour, minute, second = '0'] = /^(\d{2}):(\d{2})(?::(\d{2}))?$/.exec(text) ?? [];
+  const minutes = Number(hour) * 60 + Number(minute) + Number(second) / 60;
+  if (!(Number(minute) < 60 && Number(second) < 60 && minutes <= 1440))
+    throw new RangeError(`no time of day: ${text}`);
+  return minutes;
 }
 
 /** Every minute of a day as `HH:MM:00`: lists of slots write thousands of them. */
@@ -182,7 +182,8 @@ export function quote(room: PricedRoom, request: SlotRequest): Quote {
   return { ...range, numberOfSlots, amountMinor: numberOfSlots * room.priceMinor, currency: room.currency };
 }
 
-export type SlotStatus = 'free' | 'held' | 'booked' | 'past' | 'closed';
+export const slotStatuses = ['free', 'held', 'booked', 'past', 'closed'] as const;
+export type SlotStatus = (typeof slotStatuses)[number];
 
 export interface Slot {
   date: string;

@@ -1,4 +1,3 @@
-import { defineSearchAttributeKey } from '@temporalio/common';
 import { type NativeConnection, Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import type { Activities } from '../activities/index.ts';
@@ -15,7 +14,7 @@ export interface WorkerDeps {
   workflowBundle?: string | undefined;
 }
 
-/** How long a stopping worker lets its activities finish: longer than any of them takes. */
+/** How long a stopping worker lets its activities finish: longer than any takes but the reconciler's, which begin again. */
 const shutdownGraceTime = '25s';
 
 /**
@@ -47,7 +46,7 @@ export async function createWorker(deps: WorkerDeps): Promise<Worker> {
  * hand), everything runs without it: the relay starts workflows with the attribute only if the server has it.
  */
 async function registerSearchAttribute({ connection, namespace, log }: WorkerDeps): Promise<void> {
-  const { name } = defineSearchAttributeKey(bookingStatusAttribute, 'KEYWORD');
+  const name = bookingStatusAttribute;
   try {
     const keyword = 2;
     await connection.withDeadline(Date.now() + 5_000, () =>

@@ -1,5 +1,6 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { BookingStatus } from '../domain/booking.ts';
+import type { PaymentNews, RefundInput } from '../domain/messages.ts';
 
 /**
  * Everything that is said to a workflow, and how it is called: the API's only door. These names and shapes are in
@@ -26,18 +27,7 @@ export interface BookingInput {
   bookingRef: string;
 }
 
-/** Something happened to a payment of the booking. `verify`: ask Stripe before believing it. */
-export interface PaymentNews {
-  bookingRef: string;
-  intentId: string;
-  paymentRef?: string;
-  verify: boolean;
-}
-
-export interface RefundInput {
-  bookingRef: string;
-  paymentRef: string;
-}
+export type { PaymentNews, RefundInput };
 
 export interface CancelRequest {
   /** Who asks, as the audit names them: `user:7`, `staff:1`. */

@@ -12,7 +12,7 @@ const steps = proxyActivities<Activities>({
  * the database alone shows is repaired all the same.
  */
 export async function reconcileWorkflow(): Promise<ReconcileReport> {
-  const [last] = [workflowInfo().lastResult].flat() as [ReconcileReport?];
+  const last = workflowInfo().lastResult as ReconcileReport | undefined;
   const since = last?.eventsUntil;
   const events = await steps.recordMissedEvents({ since }).catch(toUndefined);
   const repairs = await steps.repairBookings();

@@ -1,8 +1,7 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
 import type { Context } from 'koa';
+import { hashOf } from '../auth/cookie-tokens.ts';
 import { Problem } from '../../domain/problems.ts';
-
-const hash = (text: string) => createHash('sha256').update(text).digest();
 
 /**
  * Lets in only who sends this very token, where one is set: machines' routes, not people's. Compared by hash, so that
@@ -12,7 +11,7 @@ const hash = (text: string) => createHash('sha256').update(text).digest();
 export function requireToken(ctx: Context, token: string | undefined, setting: string): void {
   if (token === undefined) return;
   const sent = /^Bearer (.{1,512})$/.exec(ctx.get('Authorization'))?.[1] ?? '';
-  if (timingSafeEqual(hash(sent), hash(token))) return;
+  if (timingSafeEqual(hashOf(sent), hashOf(token))) return;
   const detail = `Send the header "Authorization: Bearer <${setting}>".`;
   throw new Problem('unauthenticated', { detail, headers: { 'WWW-Authenticate': 'Bearer' } });
 }

@@ -42,7 +42,8 @@ async function serve(route: Route, ctx: Context, deps: Deps): Promise<void> {
   const caller = await allow(route, ctx, deps);
   const params = route.params && parse(route.params, ctx['params'], () => new Problem('not_found'));
   const query = route.query && parse(route.query, { ...ctx.query }, inputProblem);
-  const body = route.body && parse(route.body, await readJson(ctx, route.bodyOptional), inputProblem);
+  const body =
+    route.body && parse(route.body, await readJson(ctx, route.bodyOptional ?? false), inputProblem);
   const call = { caller: caller as never, params, query, body, ctx };
   const answer = await within(route.deadlineMs ?? requestMs, route.handle(call));
   ctx.status = route.status;

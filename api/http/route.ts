@@ -62,25 +62,8 @@ interface RouteSpec<
   ownChecks?: OwnChecks;
 }
 
-export interface Route {
-  method: 'GET' | 'POST';
-  path: string;
-  access: Access;
-  summary: string;
-  tag: string;
-  params: z.ZodType | undefined;
-  query: z.ZodType | undefined;
-  body: z.ZodType | undefined;
-  bodyOptional: boolean;
-  status: number;
-  response: z.ZodType;
-  problems: readonly ProblemCode[];
-  deadlineMs: number | undefined;
-  example: unknown;
-  exampleParams: unknown;
-  exampleQuery: unknown;
-  idempotent: boolean;
-  ownChecks: OwnChecks | undefined;
+/** A route of any types, as mount and openapi read it. */
+export interface Route extends RouteSpec<Access, z.ZodType, z.ZodType, z.ZodType, z.ZodType> {
   handle(call: Call<Access, unknown, unknown, unknown>): Promise<unknown>;
 }
 
@@ -95,18 +78,6 @@ export function route<
   Q extends z.ZodType = z.ZodUndefined,
   B extends z.ZodType = z.ZodUndefined,
 >(spec: RouteSpec<A, P, Q, B, R>) {
-  return (handle: (call: Call<A, z.output<P>, z.output<Q>, z.output<B>>) => Promise<z.input<R>>): Route => ({
-    ...spec,
-    params: spec.params,
-    query: spec.query,
-    body: spec.body,
-    bodyOptional: spec.bodyOptional ?? false,
-    deadlineMs: spec.deadlineMs,
-    example: spec.example,
-    exampleParams: spec.exampleParams,
-    exampleQuery: spec.exampleQuery,
-    idempotent: spec.idempotent ?? false,
-    ownChecks: spec.ownChecks,
-    handle: handle,
-  });
+  return (handle: (call: Call<A, z.output<P>, z.output<Q>, z.output<B>>) => Promise<z.input<R>>) =>
+    ({ ...spec, handle }) as unknown as Route;
 }

@@ -1,12 +1,13 @@
 import type { DayBooking } from '../../db/panel/rooms.ts';
 import type { Room } from '../../db/models.ts';
-import { parseTimeOfDay, slotsOf } from '../../domain/slots.ts';
+import { hoursOf } from '../../db/rooms.ts';
+import { parseTimeOfDay, type SlotStatus, slotsOf } from '../../domain/slots.ts';
 
 /** A stretch of a room's day, half-open, in minutes of the room's own clock. */
 export interface Stretch {
   startMinute: number;
   endMinute: number;
-  kind: 'free' | 'held' | 'booked' | 'past' | 'closed';
+  kind: SlotStatus;
   booking?: DayBooking;
 }
 
@@ -65,18 +66,12 @@ function clip(stretches: readonly Stretch[], fromMinute: number, toMinute: numbe
 /** What is taken, as booked at its time, and the slots that nothing touches. A room may have changed its hours since. */
 function stretchesOf(room: Room, bookings: readonly DayBooking[], date: string, now: Date): Stretch[] {
   const taken: Stretch[] = bookings.map((booking) => ({
-    startMinute: parseTimeOfDay(booking.start_time) ?? 0,
-    endMinute: parseTimeOfDay(booking.end_time) ?? 1440,
+    startMinute: parseTimeOfDay(booking.start_time),
+    endMinute: parseTimeOfDay(booking.end_time),
     kind: booking.status === 'pending' ? 'held' : 'booked',
     booking,
   }));
-  const hours = {
-    timeZone: room.time_zone,
-    slotMinutes: room.slot_duration_minutes,
-    openingMinute: parseTimeOfDay(room.opening_time) ?? 0,
-    closingMinute: parseTimeOfDay(room.closing_time) ?? 1440,
-  };
-  const open = slotsOf(hours, date)
+  const open = slotsOf(hoursOf(room), date)
     .filter(
       (slot) => !taken.some((one) => one.startMinute < slot.endMinute && one.endMinute > slot.startMinute),
     )

@@ -22,7 +22,10 @@ const tones: Record<string, Tone> = {
   failed: 'bad',
 } satisfies Record<BookingStatus | PaymentStatus, Tone> & Record<string, Tone>;
 
-const plain = (word: string) => word.replaceAll('_', ' ');
+/** `slot_taken` → `slot taken`. */
+export const plain = (word: string) => word.replaceAll('_', ' ');
+
+export const bookingLink = (id: number) => <a href={`/admin/bookings/${id}`}>#{id}</a>;
 
 /** A status: a word in a colour, never a colour alone. */
 export function Badge({ status, tone }: { status: string; tone?: Tone }) {

@@ -66,8 +66,8 @@ export function readRoomForm(form: Form): ReadRoom {
   const priceMinor = toMinor(Number(given.price), given.currency);
   const priceError = faultOfPrice(priceMinor, given.currency);
   if (priceError) errors['price'] = priceError;
-  const opens = parseTimeOfDay(given.opening_time) ?? 0;
-  const closes = parseTimeOfDay(given.closing_time) ?? 0;
+  const opens = parseTimeOfDay(given.opening_time);
+  const closes = parseTimeOfDay(given.closing_time);
   if (closes <= opens) errors['closing_time'] = 'The room must close after it opens.';
   else if ((closes - opens) % given.slot_minutes !== 0) {
     errors['slot_minutes'] = `The ${closes - opens} minutes from opening to closing must be whole slots.`;

@@ -15,6 +15,7 @@ import {
   type Slot,
   type SlotStatus,
   slotsOf,
+  slotStatuses,
 } from '../../domain/slots.ts';
 import type { Deps } from '../deps.ts';
 import { route, type Route } from '../http/route.ts';
@@ -30,7 +31,7 @@ const slotView = z
     end_time: z.string(),
     starts_at: instant.nullable(),
     ends_at: instant.nullable(),
-    status: z.enum(['free', 'held', 'booked', 'past', 'closed']),
+    status: z.enum(slotStatuses),
     frees_at: instant.nullable().meta({ description: 'When a held slot frees if it is not paid for.' }),
   })
   .meta({ id: 'Slot' });

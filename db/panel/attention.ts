@@ -2,7 +2,7 @@ import { type Db, rows } from '../knex.ts';
 import { outboxDepth } from '../outbox.ts';
 import type { IntentStatus, RefundStatus } from '../models.ts';
 import type { FlagListRow } from './lists.ts';
-import { noteStaffEvent } from './staff-events.ts';
+import { noteStaffEvent } from '../staff-events.ts';
 
 /** A list on the front page shows so many and says when there are more. */
 export const attentionMax = 20;

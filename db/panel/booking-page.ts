@@ -3,7 +3,7 @@ import { lockBooking } from '../bookings.ts';
 import { type Db, rows } from '../knex.ts';
 import { insertRefund } from '../refunds.ts';
 import type { IntentStatus, RefundStatus } from '../models.ts';
-import { noteStaffEvent } from './staff-events.ts';
+import { noteStaffEvent } from '../staff-events.ts';
 
 export interface BookingPaymentRow {
   id: number;
@@ -73,8 +73,6 @@ export async function readTimeline(db: Db, bookingId: number): Promise<TimelineR
 /** A booking in these statuses has its money decided: nothing else will refund or use it. */
 const refundable: readonly BookingStatus[] = ['confirmed', 'completed', 'cancelled'];
 
-export type StaffRefund = 'decided' | 'nothing_to_refund' | 'not_refundable';
-
 /** May staff send this payment back while its booking stays as it is? */
 export function canRefund(status: BookingStatus, payment: BookingPaymentRow): boolean {
   const paid = payment.status === 'succeeded' && payment.amount_received_minor > 0;
@@ -88,24 +86,24 @@ export function canRefund(status: BookingStatus, payment: BookingPaymentRow): bo
 export async function refundByStaff(
   db: Db,
   input: { bookingRef: string; paymentId: number; actorId: number; reason: string },
-): Promise<StaffRefund> {
+): Promise<boolean> {
   return db.transaction(async (trx) => {
     const booking = await lockBooking(trx, input.bookingRef);
-    if (!booking || !refundable.includes(booking.status)) return 'not_refundable';
+    if (!booking || !refundable.includes(booking.status)) return false;
     const [paid] = await rows<{ received: number; currency: string }>(
       trx,
       `select amount_received_minor as received, currency from payments
         where id = ? and booking_id = ? and status = 'succeeded' and amount_received_minor > 0 for no key update`,
       [input.paymentId, booking.id],
     );
-    if (!paid) return 'nothing_to_refund';
+    if (!paid) return false;
     const decided = await insertRefund(trx, {
       paymentId: input.paymentId,
       purpose: 'staff',
       amountMinor: paid.received,
       currency: paid.currency,
     });
-    if (!decided) return 'nothing_to_refund';
+    if (!decided) return false;
     await noteStaffEvent(trx, {
       actorId: input.actorId,
       action: 'refunded',
@@ -113,6 +111,6 @@ export async function refundByStaff(
       subjectId: booking.id,
       detail: input.reason,
     });
-    return 'decided';
+    return true;
   });
 }

@@ -1,29 +1,12 @@
-import type { BookingStatus, PaymentStatus, RefundPurpose } from '../../domain/booking.ts';
+import type { RefundPurpose } from '../../domain/booking.ts';
 import type { IntentStatus, RefundStatus, Room } from '../models.ts';
+import type { BookingRow } from '../bookings.ts';
 import type { Db } from '../knex.ts';
 import { beginsWith, idIn, isUuid, type ListSource } from './list.ts';
 
 /** The lists of the panel: where their rows come from. How they look is in api/panel/pages. */
 
-export interface BookingListRow {
-  id: number;
-  ref: string;
-  user_id: number;
-  user_email: string;
-  room_id: number;
-  room_name: string;
-  booking_date: string;
-  start_time: string;
-  end_time: string;
-  time_zone: string;
-  guest_count: number;
-  amount_minor: number;
-  currency: string;
-  status: BookingStatus;
-  payment_status: PaymentStatus;
-  hold_expires_at: Date;
-  created_at: Date;
-}
+export type BookingListRow = Omit<BookingRow, 'starts_at' | 'ends_at' | 'hold_seconds_left'>;
 
 const usersNamed = (db: Db, search: string) =>
   db('users').select('id').where('email', 'like', beginsWith(search.toLowerCase()));

@@ -1,6 +1,6 @@
 import { type Db, rows } from '../knex.ts';
 import { Room } from '../models.ts';
-import { noteStaffEvent } from './staff-events.ts';
+import { noteStaffEvent } from '../staff-events.ts';
 
 /** What staff can set of a room. Times are `HH:MM`, on the room's own clock. */
 export type RoomFields = Pick<

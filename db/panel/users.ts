@@ -1,7 +1,7 @@
 import { type Db, rows } from '../knex.ts';
 import { revokeUserSessions } from '../sessions.ts';
 import type { UserListRow } from './lists.ts';
-import { noteStaffEvent } from './staff-events.ts';
+import { noteStaffEvent } from '../staff-events.ts';
 
 export const userChanges = ['make_staff', 'take_staff', 'deactivate', 'activate', 'end_sessions'] as const;
 export type UserChange = (typeof userChanges)[number];

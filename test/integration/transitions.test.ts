@@ -195,9 +195,9 @@ describe('the moves of a booking', () => {
     const { paymentRef, id } = await paidHold();
     await moveBooking(system.db, { bookingId: id, to: 'expired', actor: 'test', cause: 'test' });
     const settler = await decideMoney(system.db, { paymentRef, actor: 'test' });
-    expect(settler).toEqual({ decision: 'unpaid' });
+    expect(settler).toBe('undecided');
     const owner = { paymentRef, actor: 'test', workflowId: `late-payment-${paymentRef}` };
-    expect(await decideMoney(system.db, owner)).toEqual({ decision: 'confirmed' });
+    expect(await decideMoney(system.db, owner)).toBe('confirmed');
   });
 
   test('PG-05 the database makes the legal moves and no other, for every pair of statuses', async () => {

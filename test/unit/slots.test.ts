@@ -64,7 +64,7 @@ describe('times of day', () => {
     '0９:30',
     '-1:00',
   ])('%j is none', (text) => {
-    expect(parseTimeOfDay(text)).toBeUndefined();
+    expect(() => parseTimeOfDay(text)).toThrow(RangeError);
   });
 });
 

@@ -1,4 +1,4 @@
-import { intentStatuses } from '../../../db/models.ts';
+import { intentStatuses, refundStatuses } from '../../../db/models.ts';
 import {
   bookingList,
   type BookingListRow,
@@ -10,14 +10,12 @@ import { bookingStatuses, paymentStatuses } from '../../../domain/booking.ts';
 import { toMajor } from '../../../domain/money.ts';
 import type { ListView } from '../list-page.tsx';
 import type { Choice } from '../list-query.ts';
-import { Badge, formatMoney, Instant, shortTime } from '../parts.tsx';
+import { Badge, bookingLink, formatMoney, Instant, plain, shortTime } from '../parts.tsx';
 
 /** The lists of bookings and payments: their columns on the page and in the export, their filters and sorts. */
 
 export const choicesOf = (values: readonly string[]): Choice[] =>
-  values.map((value) => ({ value, label: value.replaceAll('_', ' ') }));
-
-export const bookingLink = (id: number) => <a href={`/admin/bookings/${id}`}>#{id}</a>;
+  values.map((value) => ({ value, label: plain(value) }));
 
 export const bookings: ListView<BookingListRow> = {
   section: 'Bookings',
@@ -105,7 +103,7 @@ export const payments: ListView<PaymentListRow> = {
       kind: 'choice',
       name: 'refund',
       label: 'Refund',
-      choices: choicesOf(['none', 'pending', 'submitted', 'succeeded', 'failed']),
+      choices: choicesOf(['none', ...refundStatuses]),
     },
   ],
   columns: [

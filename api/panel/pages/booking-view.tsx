@@ -2,7 +2,7 @@ import type { BookingDetailRow } from '../../../db/bookings.ts';
 import { type BookingPaymentRow, canRefund, type TimelineRow } from '../../../db/panel/booking-page.ts';
 import { refundWorkflowId } from '../../../workflows/messages.ts';
 import { Page } from '../layout.tsx';
-import { Badge, Card, Facts, formatAge, formatMoney, Instant, shortTime } from '../parts.tsx';
+import { Badge, Card, Facts, formatAge, formatMoney, Instant, plain, shortTime } from '../parts.tsx';
 import type { Visit } from '../visit.ts';
 
 interface Props {
@@ -44,12 +44,14 @@ export function BookingPage({ visit, booking, payments, timeline, workflowUrl }:
   );
 }
 
+export const isOverdue = (booking: BookingDetailRow) =>
+  booking.status === 'pending' && booking.hold_seconds_left <= 0;
+
 function Actions({ booking }: { booking: BookingDetailRow }) {
   const open = booking.status === 'pending' || booking.status === 'confirmed';
-  const overdue = booking.status === 'pending' && booking.hold_seconds_left <= 0;
   return (
     <>
-      {overdue && (
+      {isOverdue(booking) && (
         <a class="button" href={`/admin/bookings/${booking.id}/settle`}>
           Settle now…
         </a>
@@ -188,7 +190,7 @@ function Entry({ entry }: { entry: TimelineRow }) {
             <Badge status={to_status} />{' '}
           </>
         )}
-        <strong>{entry.cause.replaceAll('_', ' ')}</strong>
+        <strong>{plain(entry.cause)}</strong>
         <span class="by"> by {whoIs(entry)}</span>
         {entry.detail && <p class="hint">{entry.detail}</p>}
       </div>

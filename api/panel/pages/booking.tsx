@@ -12,7 +12,7 @@ import type { Deps } from '../../deps.ts';
 import { Confirm, type Question } from '../confirm.tsx';
 import { Field, formatMoney } from '../parts.tsx';
 import { actorOf, goTo, idOf, type PanelRoute, respond, type Visit } from '../visit.ts';
-import { BookingPage } from './booking-view.tsx';
+import { BookingPage, isOverdue } from './booking-view.tsx';
 
 /** A hold is settled within a request; what Stripe has not answered by then is tried again by the workflow. */
 const settleWaitMs = 4_000;
@@ -58,13 +58,13 @@ export function bookingPages(deps: Deps): PanelRoute[] {
         detail: `Give a reason of at most ${reasonCharsMax} characters.`,
       });
     }
-    const outcome = await refundByStaff(db, {
+    const decided = await refundByStaff(db, {
       bookingRef: booking.ref,
       paymentId: visit.ids[1] as number,
       actorId: visit.staff.userId,
       reason,
     });
-    if (outcome !== 'decided') throw new Problem('not_refundable');
+    if (!decided) throw new Problem('not_refundable');
     goTo(visit.ctx, `/admin/bookings/${booking.id}`, 'refunded');
   }
 
@@ -122,9 +122,6 @@ export function bookingPages(deps: Deps): PanelRoute[] {
     ),
   ];
 }
-
-const isOverdue = (booking: BookingDetailRow) =>
-  booking.status === 'pending' && booking.hold_seconds_left <= 0;
 
 const whatIsIt = (booking: BookingDetailRow) =>
   `${booking.room_name}, ${booking.booking_date} ${booking.start_time.slice(0, 5)}–${booking.end_time.slice(0, 5)}, ${booking.user_email}`;

@@ -1,7 +1,7 @@
 import { Temporal } from 'temporal-polyfill';
 import { readDay, usualTimeZone } from '../../../db/panel/rooms.ts';
 import { Problem } from '../../../domain/problems.ts';
-import { formatTimeOfDay, localDate } from '../../../domain/slots.ts';
+import { formatTimeOfDay, localDate, slotStatuses } from '../../../domain/slots.ts';
 import type { Deps } from '../../deps.ts';
 import { date as dateSchema } from '../../http/schemas.ts';
 import { type DayGrid, type Lane, layOutDay, type Stretch } from '../day-lanes.ts';
@@ -93,7 +93,7 @@ function Day({ visit, date, today, page, more, whole, grid }: Props) {
           </a>
         </form>
         <ul class="legend" aria-label="Colours">
-          {(['free', 'held', 'booked', 'past', 'closed'] as const).map((kind) => (
+          {slotStatuses.map((kind) => (
             <li key={kind}>
               <span class={`swatch ${kind}`} aria-hidden="true" />
               {kind}

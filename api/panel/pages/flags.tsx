@@ -1,11 +1,11 @@
 import { findFlag, resolveFlag, reviveMessage } from '../../../db/panel/attention.ts';
 import type { FlagListRow } from '../../../db/panel/lists.ts';
-import { listStaffEvents, type StaffEventRow } from '../../../db/panel/staff-events.ts';
+import { listStaffEvents, type StaffEventRow } from '../../../db/staff-events.ts';
 import { Problem } from '../../../domain/problems.ts';
 import type { Deps } from '../../deps.ts';
 import { Confirm } from '../confirm.tsx';
 import { Page } from '../layout.tsx';
-import { Badge, Card, Facts, Field, Instant } from '../parts.tsx';
+import { Badge, bookingLink, Card, Facts, Field, Instant, plain } from '../parts.tsx';
 import { goTo, idOf, type PanelRoute, respond, type Visit } from '../visit.ts';
 import { StaffTrail } from './user.tsx';
 
@@ -36,7 +36,7 @@ export function flagPages({ db }: Deps): PanelRoute[] {
       harmful: false,
       text: (
         <p>
-          <strong>{kind.replaceAll('_', ' ')}</strong>: {detail} It disappears from the overview
+          <strong>{plain(kind)}</strong>: {detail} It disappears from the overview
           {kind === 'message_dead'
             ? ', and the message is deleted unsent.'
             : ' and is not raised again for the same subject. Nothing else changes.'}
@@ -99,7 +99,7 @@ function FlagPage({ visit, flag, events }: { visit: Visit; flag: FlagListRow; ev
     </>
   );
   return (
-    <Page visit={visit} section="Flags" title={`Flag: ${flag.kind.replaceAll('_', ' ')}`} actions={actions}>
+    <Page visit={visit} section="Flags" title={`Flag: ${plain(flag.kind)}`} actions={actions}>
       <Card title="What it is about" id="about">
         <Facts
           of={[
@@ -109,10 +109,7 @@ function FlagPage({ visit, flag, events }: { visit: Visit; flag: FlagListRow; ev
             ],
             ['What', flag.detail],
             ['Subject', <code>{flag.subject}</code>],
-            [
-              'Booking',
-              flag.booking_id ? <a href={`/admin/bookings/${flag.booking_id}`}>#{flag.booking_id}</a> : '–',
-            ],
+            ['Booking', flag.booking_id ? bookingLink(flag.booking_id) : '–'],
             ['Raised', <Instant at={flag.created_at} />],
           ]}
         />

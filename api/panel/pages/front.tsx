@@ -3,7 +3,7 @@ import { outboxLaggingMs } from '../../../domain/limits.ts';
 import { type Attention, attentionMax, readAttention } from '../../../db/panel/attention.ts';
 import type { Deps } from '../../deps.ts';
 import { Page } from '../layout.tsx';
-import { Badge, Card, formatAge, formatMoney, Instant, Table } from '../parts.tsx';
+import { Badge, bookingLink, Card, formatAge, formatMoney, Instant, plain, Table } from '../parts.tsx';
 import { type PanelRoute, respond, type Visit } from '../visit.ts';
 
 /** The front page: what needs a person now. */
@@ -103,8 +103,6 @@ function Tile(props: {
   );
 }
 
-const bookingLink = (id: number) => <a href={`/admin/bookings/${id}`}>#{id}</a>;
-
 function Flags({ flags }: { flags: Attention['flags'] }) {
   return (
     <Card title="Open flags" id="flags">
@@ -115,7 +113,7 @@ function Flags({ flags }: { flags: Attention['flags'] }) {
           {
             key: 'kind',
             title: 'Flag',
-            cell: (row) => <a href={`/admin/flags/${row.id}`}>{row.kind.replaceAll('_', ' ')}</a>,
+            cell: (row) => <a href={`/admin/flags/${row.id}`}>{plain(row.kind)}</a>,
           },
           { key: 'detail', title: 'What', cell: (row) => row.detail },
           {

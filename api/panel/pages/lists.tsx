@@ -4,9 +4,9 @@ import { flagList, type FlagListRow, roomList, userList, type UserListRow } from
 import { toMajor } from '../../../domain/money.ts';
 import type { Deps } from '../../deps.ts';
 import { type ListView, listRoutes } from '../list-page.tsx';
-import { Badge, formatMoney, Instant, shortTime } from '../parts.tsx';
+import { Badge, bookingLink, formatMoney, Instant, plain, shortTime } from '../parts.tsx';
 import type { PanelRoute } from '../visit.ts';
-import { bookingLink, bookings, choicesOf, payments } from './booking-lists.tsx';
+import { bookings, choicesOf, payments } from './booking-lists.tsx';
 
 /** Every list of the panel: its columns on the page and in the export, its filters and sorts. */
 export function listPages(deps: Deps): PanelRoute[] {
@@ -147,7 +147,7 @@ const flags: ListView<FlagListRow> = {
       key: 'id',
       title: 'Flag',
       sort: 'id',
-      cell: (row) => <a href={`/admin/flags/${row.id}`}>{row.kind.replaceAll('_', ' ')}</a>,
+      cell: (row) => <a href={`/admin/flags/${row.id}`}>{plain(row.kind)}</a>,
       csv: { flag_id: (row) => row.id, kind: (row) => row.kind },
     },
     { key: 'detail', title: 'What', cell: (row) => row.detail, csv: { detail: (row) => row.detail } },

@@ -1,6 +1,6 @@
 import { violatedConstraint } from '../../../db/errors.ts';
 import { findRoom, insertRoom, updateRoom } from '../../../db/panel/rooms.ts';
-import { listStaffEvents, type StaffEventRow } from '../../../db/panel/staff-events.ts';
+import { listStaffEvents, type StaffEventRow } from '../../../db/staff-events.ts';
 import { Problem } from '../../../domain/problems.ts';
 import type { Deps } from '../../deps.ts';
 import type { Form } from '../form.ts';

@@ -2,13 +2,13 @@ import type { ComponentChildren } from 'preact';
 import { countOpenSessions } from '../../../db/panel/sessions.ts';
 import { bookingList, type BookingListRow, type UserListRow } from '../../../db/panel/lists.ts';
 import { readPage } from '../../../db/panel/list.ts';
-import { listStaffEvents, type StaffEventRow } from '../../../db/panel/staff-events.ts';
+import { listStaffEvents, type StaffEventRow } from '../../../db/staff-events.ts';
 import { changeUser, findUser, type UserChange, userChanges } from '../../../db/panel/users.ts';
 import { Problem } from '../../../domain/problems.ts';
 import type { Deps } from '../../deps.ts';
 import { Confirm, type Question } from '../confirm.tsx';
 import { Page } from '../layout.tsx';
-import { Badge, Card, Facts, formatMoney, Instant, shortTime, Table } from '../parts.tsx';
+import { Badge, bookingLink, Card, Facts, formatMoney, Instant, plain, shortTime, Table } from '../parts.tsx';
 import { goTo, idOf, type PanelRoute, respond, type Visit } from '../visit.ts';
 
 const bookingsShown = 10;
@@ -179,7 +179,7 @@ function Bookings({ bookings }: { bookings: BookingListRow[] }) {
       caption="Latest bookings"
       rows={bookings}
       columns={[
-        { key: 'id', title: 'Booking', cell: (row) => <a href={`/admin/bookings/${row.id}`}>#{row.id}</a> },
+        { key: 'id', title: 'Booking', cell: (row) => bookingLink(row.id) },
         {
           key: 'when',
           title: 'When',
@@ -208,7 +208,7 @@ export function StaffTrail({ events }: { events: StaffEventRow[] }) {
           <li key={event.id}>
             <Instant at={event.at} />
             <div>
-              <strong>{event.action.replaceAll('_', ' ')}</strong>
+              <strong>{plain(event.action)}</strong>
               <span class="by"> by {event.actor_email}</span>
               {event.detail && <p class="hint">{event.detail}</p>}
             </div>
