@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { settleHoldWithin } from '../activities/settle-hold.ts';
 import { type BookingDetailRow } from '../db/bookings.ts';
-import { holdSlot, type HoldOutcome } from '../db/hold-slot.ts';
+import { type Conflict, type Held, holdSlot, type HoldOutcome, type Refused } from '../db/hold-slot.ts';
 import { retryTransient, violatedConstraint } from '../db/errors.ts';
 import type { BookableRoom } from '../db/rooms.ts';
 import { collisionWaitMs } from '../domain/limits.ts';
@@ -117,10 +117,12 @@ async function tryToHold({ db, config }: Deps, attempt: Attempt): Promise<HoldOu
  * Throws what the refusal means to the client, or clears the way and returns for another attempt. Past and horizon
  * are refused before the version is compared: the room's zone may have been changed, so the room is read again next time.
  */
-async function answerRefusal(deps: Deps, request: BookingRequest, refusal: HoldOutcome): Promise<void> {
+async function answerRefusal(
+  deps: Deps,
+  request: BookingRequest,
+  refusal: Conflict | Refused,
+): Promise<void> {
   switch (refusal.outcome) {
-    case 'held':
-      return;
     case 'room_changed':
       return deps.rooms.forget(request.roomId);
     case 'overdue':
@@ -151,13 +153,13 @@ async function answerRefusal(deps: Deps, request: BookingRequest, refusal: HoldO
 }
 
 /** Settles the overdue hold that is in the way. Who cannot wait for that gets 409 now, and may ask again. */
-async function settleInTheWay(deps: Deps, refusal: HoldOutcome): Promise<void> {
+async function settleInTheWay(deps: Deps, refusal: Conflict): Promise<void> {
   const overdue = { bookingRef: refusal.conflict_ref, actor: 'collision', waitMs: collisionWaitMs };
   const state = await settleHoldWithin(deps, overdue);
   if (!state || state.status === 'pending') throw slotTaken(refusal, { 'Retry-After': '1' });
 }
 
-function slotTaken(refusal: HoldOutcome, headers: Record<string, string> = {}): Problem {
+function slotTaken(refusal: Conflict, headers: Record<string, string> = {}): Problem {
   const { conflict_start: start_time, conflict_end: end_time } = refusal;
   return new Problem('slot_taken', {
     detail: `The room is taken from ${start_time} to ${end_time}.`,
@@ -180,7 +182,7 @@ function rowOf(
   room: BookableRoom,
   price: Quote,
   ref: string,
-  held: HoldOutcome,
+  held: Held,
 ): BookingDetailRow {
   return {
     id: held.booking_id,

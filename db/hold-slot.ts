@@ -22,26 +22,34 @@ export interface HoldRequest extends Quote {
   idempotencyLease: string | null;
 }
 
-export interface HoldOutcome {
+export interface Held {
+  outcome: 'held';
+  booking_id: number;
+  user_email: string;
+  created_at: Date;
+  hold_expires_at: Date;
+  outbox_id: string;
+}
+
+/** What stands in the way, `HH:MM:SS` by the room's clock. `overdue`: a hold whose deadline has passed. */
+export interface Conflict {
+  outcome: 'slot_taken' | 'overdue';
+  conflict_ref: string;
+  conflict_start: string;
+  conflict_end: string;
+}
+
+export interface Refused {
   outcome:
-    | 'held'
-    | 'slot_taken'
-    | 'overdue'
     | 'in_the_past'
     | 'too_far_ahead'
     | 'user_unknown'
     | 'too_many_holds'
     | 'room_unavailable'
     | 'room_changed';
-  booking_id: number;
-  user_email: string;
-  created_at: Date;
-  hold_expires_at: Date;
-  outbox_id: string;
-  conflict_ref: string;
-  conflict_start: string;
-  conflict_end: string;
 }
+
+export type HoldOutcome = Held | Conflict | Refused;
 
 /**
  * Takes the slot, and leaves the message that starts its workflow, in one statement (migration 0002).

@@ -7,7 +7,7 @@ import {
   refundByStaff,
 } from '../../../db/panel/booking-page.ts';
 import { Problem } from '../../../domain/problems.ts';
-import { cancelBooking } from '../../booking-answers.ts';
+import { cancelBooking } from '../../cancel.ts';
 import type { Deps } from '../../deps.ts';
 import { Confirm, type Question } from '../confirm.tsx';
 import { Field, formatMoney } from '../parts.tsx';

@@ -1,0 +1,73 @@
+import type { BookingDetailRow } from '../db/bookings.ts';
+import { refundCancelled } from '../db/refunds.ts';
+import { Problem } from '../domain/problems.ts';
+import { type CancelRequest, isLatePaymentWorkflowId } from '../workflows/messages.ts';
+import type { Deps } from './deps.ts';
+
+/** Who cancels, and what they ask. */
+interface Cancellation {
+  callerId: number;
+  byStaff: boolean;
+  /** Staff asks for the money to go back whatever the hour. */
+  refund: boolean;
+}
+
+/**
+ * Cancels a booking, as often as it is asked. What was kept of one that its guest has cancelled goes back when staff
+ * asks for that.
+ * @throws Problem not_cancellable, workflow_unavailable
+ */
+export async function cancelBooking(
+  deps: Deps,
+  booking: BookingDetailRow,
+  { callerId, byStaff, refund }: Cancellation,
+): Promise<void> {
+  if (booking.status !== 'cancelled') {
+    const actor = `${byStaff ? 'staff' : 'user'}:${callerId}`;
+    await cancelThroughWorkflow(deps, booking, { actor, byStaff, refund });
+  }
+  if (byStaff && refund) await refundCancelled(deps.db, { bookingRef: booking.ref, actorId: callerId });
+}
+
+/**
+ * Cancels through the workflow that owns the booking, and never around it.
+ * @throws Problem not_cancellable; workflow_unavailable when Temporal or the worker does not answer: the outcome is
+ *   then unknown, and asking again is safe
+ */
+async function cancelThroughWorkflow(
+  deps: Deps,
+  booking: BookingDetailRow,
+  request: CancelRequest,
+): Promise<void> {
+  if (booking.status !== 'pending' && booking.status !== 'confirmed') throw notCancellable(booking.status);
+  const { ref, status, workflow_id: workflowId } = booking;
+  const { payment_ref: paymentRef, payment_intent_id: intentId } = booking;
+  const late = isLatePaymentWorkflowId(workflowId) && paymentRef && intentId;
+  try {
+    const result = await deps.workflows.cancelBooking(
+      {
+        ref,
+        status,
+        workflowId,
+        ...(late && { paymentNews: { bookingRef: ref, paymentRef, intentId, verify: false } }),
+      },
+      request,
+    );
+    if (!result.cancelled) {
+      throw result.reason === 'already_started' ? alreadyStarted() : notCancellable(result.status);
+    }
+  } catch (error) {
+    if (error instanceof Problem) throw error;
+    deps.log.warn({ err: error, bookingRef: ref }, 'a cancellation got no answer');
+    throw new Problem('workflow_unavailable', {
+      detail: 'The cancellation may or may not have been taken; asking again is safe.',
+      headers: { 'Retry-After': '2' },
+    });
+  }
+}
+
+const notCancellable = (status: string) =>
+  new Problem('not_cancellable', { detail: `The booking is ${status}.` });
+
+const alreadyStarted = () =>
+  new Problem('not_cancellable', { detail: 'The booking has begun; only staff can cancel it now.' });
