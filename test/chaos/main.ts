@@ -5,7 +5,7 @@ import { createBrowser } from './browser.ts';
 import { gatherEvidence, watchDeliveries } from './evidence.ts';
 import { createFaults, type Faults } from './faults.ts';
 import { openHouse, type House } from './house.ts';
-import { type ChaosOptions, readOptions } from './options.ts';
+import { type ChaosOptions, readOptions, usage } from './options.ts';
 import { createOutages, tooSlow } from './outages.ts';
 import { runPhotoFinish } from './photo-finish.ts';
 import { awaitQuiet } from './quiet.ts';
@@ -22,7 +22,8 @@ const lastsMsMax = 20_000;
  */
 async function main(): Promise<void> {
   const args = process.argv.slice(2);
-  const options = readOptions(args);
+  const options = optionsOf(args);
+  if (!options) return;
   const command = ['npm run chaos --', ...args].join(' ');
   const say = (line: string) => console.log(line);
   say(`seed ${options.seed}`);
@@ -132,6 +133,18 @@ async function runVisits(
   }
   await visits.finish();
   return visits.count();
+}
+
+/** The options; or undefined, when how to call it has been said instead. */
+function optionsOf(args: string[]): ChaosOptions | undefined {
+  try {
+    if (!args.includes('--help')) return readOptions(args);
+    console.log(usage);
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${usage}`);
+    process.exitCode = 1;
+  }
+  return undefined;
 }
 
 await main();

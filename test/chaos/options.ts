@@ -21,6 +21,18 @@ export interface ChaosOptions {
   keep: boolean;
 }
 
+export const usage = `npm run chaos -- [option …]
+
+--seconds N        how long faults strike (60)
+--rate N           visits that begin each second (14)
+--bookings N       go on until so many bookings were made (0)
+--hold-seconds N   how long a hold lasts (6)
+--faults A,B       which faults: ${faultKinds.join(', ')} (all)
+--seed N           repeat the choices of a run (one at random)
+--photo-finish N   instead of faults: so many payments around their deadline
+--outages SECONDS  instead of faults: Temporal and Postgres killed, restarted, frozen, cut off, for so long each
+--keep             leave the directory with the logs behind`;
+
 /** Reads the command line of `npm run chaos`. @throws on an unknown option or fault */
 export function readOptions(args: string[]): ChaosOptions {
   const { values } = parseArgs({
