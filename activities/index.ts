@@ -2,7 +2,9 @@ import { createBookingActivities } from './bookings.ts';
 import type { ActivityDeps } from './deps.ts';
 import { createPaymentActivities } from './payments.ts';
 import { createReconcileActivities } from './reconcile.ts';
+import { stripeStepsMax } from '../domain/limits.ts';
 import { createRefundActivities } from './refunds.ts';
+import { createTurns } from './turns.ts';
 
 export type { BookingState } from '../db/booking-state.ts';
 export type { ActivityDeps } from './deps.ts';
@@ -10,11 +12,19 @@ export type { ReconcileReport } from './reconcile.ts';
 
 /** Every side effect of a workflow. Each may run twice, at once or hours later, with one effect. */
 export function createActivities(deps: ActivityDeps) {
+  const bookings = createBookingActivities(deps);
+  const payments = createPaymentActivities(deps);
+  const refunds = createRefundActivities(deps);
+  const inTurn = createTurns(stripeStepsMax);
   return {
-    ...createBookingActivities(deps),
-    ...createPaymentActivities(deps),
-    ...createRefundActivities(deps),
+    ...bookings,
+    ...payments,
+    ...refunds,
     ...createReconcileActivities(deps),
+    settleHold: inTurn(bookings.settleHold),
+    verifyPayment: inTurn(payments.verifyPayment),
+    closeIntents: inTurn(payments.closeIntents),
+    sendRefund: inTurn(refunds.sendRefund),
   };
 }
 

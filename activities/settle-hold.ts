@@ -56,25 +56,29 @@ export function expireUnaskedHold(
 }
 
 /**
- * Asks Stripe until it gives a final answer or the bound is reached. Its silence counts from when this look was due,
+ * Asks Stripe until it gives a final answer or the bound is reached. Its silence counts while it is asked, whoever asks;
  * the ten minutes for `processing` from the deadline.
  */
 async function settleLeased(deps: SettleDeps, request: SettleRequest, lease: SettleLease): Promise<void> {
   const begun = Date.now();
   const waitMs = Math.min(request.waitMs, settleBoundMs);
   for (let pauseMs = 200; ; pauseMs = Math.min(pauseMs * 2, askEveryMs)) {
-    const patienceMs = Math.max(askEveryMs, settleBoundMs - lease.dueMs - (Date.now() - begun));
-    const verdict = await askStripe(deps, request.bookingRef, patienceMs);
+    const patienceMs = settleBoundMs - lease.silentMs - (Date.now() - begun);
+    const verdict = await askStripe(deps, request.bookingRef, Math.max(askEveryMs, patienceMs));
     const passedMs = Date.now() - begun;
     const graceLeftMs = processingGraceMs - lease.overdueMs - passedMs;
     if (verdict === 'processing' && graceLeftMs > 0) {
-      return releaseHoldLease(deps.db, lease.bookingId, Math.min(processingPollMs, graceLeftMs));
+      const retryInMs = Math.min(processingPollMs, graceLeftMs);
+      return releaseHoldLease(deps.db, lease.bookingId, { retryInMs, silentMs: 0 });
     }
     if (verdict !== 'unknown') return concludeHold(deps, request, 'unpaid');
 
-    const leftMs = Math.max(0, settleBoundMs - lease.dueMs - passedMs);
+    const silentMs = lease.silentMs + passedMs;
+    const leftMs = Math.max(0, settleBoundMs - silentMs);
     const pauseNowMs = Math.min(pauseMs, leftMs);
-    if (leftMs > 0 && passedMs + pauseNowMs > waitMs) return releaseHoldLease(deps.db, lease.bookingId, 0);
+    if (leftMs > 0 && passedMs + pauseNowMs > waitMs) {
+      return releaseHoldLease(deps.db, lease.bookingId, { retryInMs: 0, silentMs });
+    }
     await sleep(pauseNowMs);
     // Not asked again at the bound.
     if (pauseNowMs === leftMs) return concludeInSilence(deps, request);

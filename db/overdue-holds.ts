@@ -4,8 +4,8 @@ export interface SettleLease {
   bookingId: number;
   /** How long ago the hold ended. */
   overdueMs: number;
-  /** How long Stripe's answer has been due: as long, or since the look that was put off to then. */
-  dueMs: number;
+  /** For how long Stripe has been asked since, without a final answer. */
+  silentMs: number;
 }
 
 /**
@@ -26,21 +26,27 @@ export async function leaseOverdueHold(
         and coalesce(b.settle_lease_until, '-infinity') < clock_timestamp()
       returning b.id as "bookingId",
         extract(epoch from clock_timestamp() - b.hold_expires_at)::float8 * 1000 as "overdueMs",
-        extract(epoch from clock_timestamp()
-                - greatest(b.hold_expires_at, b.settle_after))::float8 * 1000 as "dueMs"`,
+        b.stripe_silent_ms as "silentMs"`,
     [leaseMs, bookingRef],
   );
   return lease;
 }
 
-/** Gives the lease back without a decision; `retryInMs` > 0 keeps everybody from asking again too soon. */
-export async function releaseHoldLease(db: Db, bookingId: number, retryInMs: number): Promise<void> {
+/**
+ * Gives the lease back without a decision. `retryInMs` > 0 keeps everybody from asking again too soon; `silentMs` is how
+ * long Stripe has been silent by now, those before included. A lease that was not given back counts for nothing.
+ */
+export async function releaseHoldLease(
+  db: Db,
+  bookingId: number,
+  { retryInMs, silentMs }: { retryInMs: number; silentMs: number },
+): Promise<void> {
   await rows(
     db,
-    `update bookings set settle_lease_until = null,
+    `update bookings set settle_lease_until = null, stripe_silent_ms = ?,
             settle_after = case when ? > 0 then clock_timestamp() + ? * interval '1 millisecond' else settle_after end
       where id = ? and status = 'pending'`,
-    [retryInMs, retryInMs, bookingId],
+    [Math.round(silentMs), retryInMs, retryInMs, bookingId],
   );
 }
 

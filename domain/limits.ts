@@ -33,6 +33,8 @@ export const outboxLaggingMs = 30_000;
 export const relayAttemptsMax = 12;
 
 export const stripeTimeoutMs = 4_000;
+/** Workflow steps of one worker that ask Stripe at once. The worker has places beyond these for all other steps. */
+export const stripeStepsMax = 50;
 
 /** Any other request has its answer by then: what is waited for is bounded, and 503 comes within three seconds. */
 export const requestMs = 2_800;

@@ -1,6 +1,7 @@
 import { type NativeConnection, Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import type { Activities } from '../activities/index.ts';
+import { stripeStepsMax } from '../domain/limits.ts';
 import { bookingStatusAttribute } from '../workflows/messages.ts';
 import { bundleWorkflows } from './bundle.ts';
 
@@ -35,7 +36,7 @@ export async function createWorker(deps: WorkerDeps): Promise<Worker> {
     shutdownGraceTime,
     shutdownForceTime: '30s',
     maxCachedWorkflows: 1_000,
-    maxConcurrentActivityTaskExecutions: 50,
+    maxConcurrentActivityTaskExecutions: stripeStepsMax + 25,
     maxConcurrentLocalActivityExecutions: 50,
     maxConcurrentWorkflowTaskExecutions: 50,
   });

@@ -15,6 +15,7 @@ export const migrationNames = [
   '0007-settle-in-one-statement',
   '0008-record-payment-events', // its function is replaced by that of 0009
   '0009-record-payments-as-a-set',
+  '0010-silence-of-stripe',
 ];
 
 /** knex's view of the list: each migration is SQL text, and forward only (docs/operations.md, "Rolling back"). */

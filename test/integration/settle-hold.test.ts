@@ -274,6 +274,34 @@ describe('an overdue hold while no worker runs', () => {
   });
 });
 
+describe('a hold paid in time that nobody could settle for a minute', () => {
+  let payments: Payments;
+  beforeAll(async () => {
+    payments = await startPayments({ settings: { HOLD_MINUTES: '60' }, worker: false });
+    await payments.control.setWebhookBehaviour({ loseRate: 1 });
+  });
+  afterAll(() => payments.stop());
+
+  test.each([
+    ['silent to the first question', { kind: 'timeout' }],
+    ['busy for a moment', { kind: '429', count: 3 }],
+  ] as const)(
+    'ST-18 is confirmed, though Stripe is %s: its silence counts while it is asked',
+    async (_, fault) => {
+      const held = await payments.holdToPay();
+      await payments.control.pay(held.intentId);
+      await payments.control.failNext({ ...fault, match: { path: `/v1/payment_intents/${held.intentId}` } });
+      await rows(
+        payments.db,
+        `update bookings set hold_expires_at = now() - interval '1 minute' where id = ?`,
+        [held.id],
+      );
+      await until('a decision', async () => (await payments.facts(held.id)).status !== 'pending', 15_000);
+      expect(await payments.moves(held.id)).toEqual(['pending', 'confirmed']);
+    },
+  );
+});
+
 describe('payments in the moment of the deadline', () => {
   let payments: Payments;
   beforeAll(async () => {
