@@ -8,6 +8,7 @@ import type { CancelRequest, CancelResult } from '../workflows/messages.ts';
 import type { ActivityDeps } from './deps.ts';
 import { bookingNotFound, loadBooking } from './load-booking.ts';
 import { expireUnaskedHold, settleHold } from './settle-hold.ts';
+import type { InTurn } from './turns.ts';
 
 interface OfBooking {
   bookingRef: string;
@@ -19,7 +20,7 @@ const shortWaitMs = 2_000;
 const leasedPollMs = 300;
 const leasedWaitMs = 3_000;
 
-export function createBookingActivities(deps: ActivityDeps) {
+export function createBookingActivities(deps: ActivityDeps, inTurn: InTurn) {
   const { db } = deps;
 
   return {
@@ -32,16 +33,18 @@ export function createBookingActivities(deps: ActivityDeps) {
     },
 
     /** Settles the hold if it is due, waiting for a deadline that is a moment away and for another who settles it. */
-    async settleHold({ bookingRef, actor }: OfBooking & { actor: string }): Promise<BookingState> {
-      const giveUpAt = Date.now() + leasedWaitMs;
-      let booking = await loadBooking(db, bookingRef);
-      while (booking.status === 'pending' && booking.settleInMs <= shortWaitMs && Date.now() < giveUpAt) {
-        await sleep(booking.settleInMs);
-        booking = (await settleHold(deps, { bookingRef, actor, waitMs: settleBoundMs })) ?? booking;
-        if (booking.status === 'pending' && booking.settleInMs === 0) await sleep(leasedPollMs);
-      }
-      return booking;
-    },
+    settleHold: inTurn(
+      async ({ bookingRef, actor }: OfBooking & { actor: string }): Promise<BookingState> => {
+        const giveUpAt = Date.now() + leasedWaitMs;
+        let booking = await loadBooking(db, bookingRef);
+        while (booking.status === 'pending' && booking.settleInMs <= shortWaitMs && Date.now() < giveUpAt) {
+          await sleep(booking.settleInMs);
+          booking = (await settleHold(deps, { bookingRef, actor, waitMs: settleBoundMs })) ?? booking;
+          if (booking.status === 'pending' && booking.settleInMs === 0) await sleep(leasedPollMs);
+        }
+        return booking;
+      },
+    ),
 
     /**
      * Cancels a booking, and decides its refund, in one transaction. Cancelling what is cancelled answers the same;
@@ -61,6 +64,7 @@ export function createBookingActivities(deps: ActivityDeps) {
           freeCancelHours: deps.freeCancelHours,
           byStaff: request.byStaff,
           refundAsked: request.refund,
+          seenAsHold: request.seen === 'pending',
         });
         if (!verdict.allowed) return { cancelled: false, reason: verdict.reason, status: booking.status };
         const cause = verdict.refund ? 'cancelled' : 'cancelled_without_refund';

@@ -12,19 +12,12 @@ export type { ReconcileReport } from './reconcile.ts';
 
 /** Every side effect of a workflow. Each may run twice, at once or hours later, with one effect. */
 export function createActivities(deps: ActivityDeps) {
-  const bookings = createBookingActivities(deps);
-  const payments = createPaymentActivities(deps);
-  const refunds = createRefundActivities(deps);
   const inTurn = createTurns(stripeStepsMax);
   return {
-    ...bookings,
-    ...payments,
-    ...refunds,
+    ...createBookingActivities(deps, inTurn),
+    ...createPaymentActivities(deps, inTurn),
+    ...createRefundActivities(deps, inTurn),
     ...createReconcileActivities(deps),
-    settleHold: inTurn(bookings.settleHold),
-    verifyPayment: inTurn(payments.verifyPayment),
-    closeIntents: inTurn(payments.closeIntents),
-    sendRefund: inTurn(refunds.sendRefund),
   };
 }
 

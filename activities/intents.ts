@@ -80,7 +80,10 @@ async function closePayment({ db, stripe }: Deps, payment: PaymentRow): Promise<
   try {
     const intentId = payment.intentId ?? (await findOrCreateIntent(stripe, payment))?.id;
     const intent = intentId && (await cancelIntent(stripe, intentId));
-    if (intentId && !intent) await flagLostIntent(db, payment, intentId);
+    if (intentId && !intent) {
+      await flagLostIntent(db, payment, intentId);
+      if (Date.now() - payment.createdAt.getTime() < lostIntentDoubtMs) return 'unknown';
+    }
     const fact = intent ? factOf(intent) : factOfNone(payment);
     await recordIntent(db, payment, fact);
     return fact.status === 'canceled' || fact.status === 'succeeded' || fact.status === 'processing'
@@ -124,22 +127,22 @@ export async function retrieveIntent(
   }
 }
 
-/** Another account's key, or test data that was deleted: asking again will not bring it back, a person may. */
+/**
+ * Another account's key, or test data that was deleted. While it may be the key, the PaymentIntent may be payable where it
+ * was made, and is asked for again; after the days for which Stripe repeats its news of a payment it counts as canceled.
+ */
+const lostIntentDoubtMs = 3 * 86_400_000;
+
 function flagLostIntent(db: Db, { bookingId }: PaymentRow, intentId: string): Promise<void> {
-  const detail = 'Stripe does not have this payment: is the key that of its account? It counts as canceled.';
+  const detail =
+    'Stripe does not have this payment: is the key that of its account? It is asked for again for three days.';
   return raiseFlag(db, { kind: 'payment_mismatch', subject: intentId, detail, bookingId });
 }
 
 /** Closes all open payments of a booking. The worst verdict first: money, then doubt. */
-export async function closeAllPayments(
-  deps: Deps,
-  bookingRef: string,
-): Promise<{ verdict: CloseVerdict; paid: PaymentRow[] }> {
+export async function closeAllPayments(deps: Deps, bookingRef: string): Promise<CloseVerdict> {
   const payments = await findOpenPayments(deps.db, bookingRef);
   const verdicts = await Promise.all(payments.map((payment) => closePayment(deps, payment)));
-  const paid = payments.filter((_, index) => verdicts[index] === 'succeeded');
-  for (const verdict of ['succeeded', 'unknown', 'processing'] as const) {
-    if (verdicts.includes(verdict)) return { verdict, paid };
-  }
-  return { verdict: 'canceled', paid };
+  const worstFirst = ['succeeded', 'unknown', 'processing'] as const;
+  return worstFirst.find((verdict) => verdicts.includes(verdict)) ?? 'canceled';
 }

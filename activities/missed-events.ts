@@ -3,14 +3,13 @@ import { knownEvents } from '../db/stripe-events.ts';
 import type { ActivityDeps } from './deps.ts';
 import { type EventRecorder, handledEventTypes } from './stripe-events.ts';
 
-/** Stripe's clock may be a little ahead of ours. */
-const clockDoubtSeconds = 60;
 const firstSpanSeconds = 10 * 60;
 const pagesAtOnceMax = 20;
 
-/** All times in whole seconds since 1970, as Stripe's `created` is. */
+/** In whole seconds since 1970 by Stripe's clock, as its `created` is. */
 interface Search {
   from: number;
+  /** Now: the last span has no end. */
   until: number;
   /** `Date.now()` after which the search ends as soon as it has got on, for the next one to go on from there. */
   stopAtMs: number;
@@ -27,13 +26,13 @@ export async function recordMissedEvents(
   recordEvent: EventRecorder,
   { from, until, stopAtMs }: Search,
 ): Promise<{ missed: number; until: number }> {
-  const end = until + clockDoubtSeconds;
   let missed = 0;
   let begin = from;
   let span = firstSpanSeconds;
   do {
-    const next = Math.min(begin + span, end);
-    const unknown = await listUnknownEvents(deps, begin, next);
+    const next = Math.min(begin + span, until);
+    const created = { gte: begin, ...(next < until && { lt: next }) };
+    const unknown = await listUnknownEvents(deps, created, next - begin > 1 ? pagesAtOnceMax : Infinity);
     if (unknown) {
       for (const event of unknown) {
         const { outcome } = await recordEvent(event);
@@ -42,22 +41,28 @@ export async function recordMissedEvents(
       begin = next;
     }
     span = unknown ? span * 2 : Math.ceil(span / 4);
-  } while (begin < end && (begin === from || Date.now() < stopAtMs));
-  return { missed, until: Math.min(begin, until) };
+  } while (begin < until && (begin === from || Date.now() < stopAtMs));
+  return { missed, until: begin };
+}
+
+/** Stripe's clock, which its events are dated by, in seconds. Ours may be wrong by any amount. */
+export async function readStripeClock({ stripe }: ActivityDeps): Promise<number> {
+  const { lastResponse } = await stripe.events.list({ limit: 1 });
+  const stripeMs = Date.parse(lastResponse.headers['date'] ?? '');
+  return Math.floor((Number.isNaN(stripeMs) ? Date.now() : stripeMs) / 1000);
 }
 
 /**
  * Events of the handled types that are not on record, oldest first.
- * @returns undefined when there are too many in this span, which is never so within one second
+ * @returns undefined when there are more pages of them than that
  */
 async function listUnknownEvents(
   { db, stripe }: ActivityDeps,
-  from: number,
-  to: number,
+  created: Stripe.RangeQueryParam,
+  pagesMax: number,
 ): Promise<Stripe.Event[] | undefined> {
-  const pagesMax = to - from > 1 ? pagesAtOnceMax : Infinity;
   const unknown: Stripe.Event[] = [];
-  const query = { types: [...handledEventTypes], created: { gte: from, lt: to }, limit: 100 };
+  const query = { types: [...handledEventTypes], created, limit: 100 };
   let page = await stripe.events.list(query);
   for (let pages = 1; ; pages++) {
     const known = await knownEvents(

@@ -4,11 +4,18 @@ import type Stripe from 'stripe';
 import type { BookingState } from '../db/booking-state.ts';
 import { raiseFlag } from '../db/flags.ts';
 import { decideMoney } from '../db/money.ts';
-import { adoptPaidIntent, findPayment, recordIntent, type PaymentRow } from '../db/payments.ts';
+import {
+  adoptPaidIntent,
+  findKeptPayments,
+  findPayment,
+  recordIntent,
+  type PaymentRow,
+} from '../db/payments.ts';
 import type { PaymentNews } from '../workflows/messages.ts';
 import type { ActivityDeps } from './deps.ts';
 import { closeAllPayments, factOf, retrieveIntent } from './intents.ts';
 import { loadBooking } from './load-booking.ts';
+import type { InTurn } from './turns.ts';
 
 /** Who decides: `workflowId` owns the booking if the money confirms it. */
 interface Decider {
@@ -16,7 +23,7 @@ interface Decider {
   workflowId: string;
 }
 
-export function createPaymentActivities(deps: ActivityDeps) {
+export function createPaymentActivities(deps: ActivityDeps, inTurn: InTurn) {
   const { db, stripe } = deps;
 
   /** Confirm or refund, on what is on record. The booking is the payment's own, whatever the news says. */
@@ -32,7 +39,7 @@ export function createPaymentActivities(deps: ActivityDeps) {
      * Asks Stripe for the PaymentIntent, records its answer, and decides on that. One that Stripe does not have is
      * flagged and left at that: it must not keep the booking from being paid.
      */
-    async verifyPayment(news: PaymentNews & Decider): Promise<BookingState> {
+    verifyPayment: inTurn(async (news: PaymentNews & Decider): Promise<BookingState> => {
       const intent = await retrieveIntent(stripe, news.intentId);
       if (!intent) {
         const detail = 'An event names this payment, but Stripe does not have it.';
@@ -42,19 +49,20 @@ export function createPaymentActivities(deps: ActivityDeps) {
       const payment = (await findPayment(db, news)) ?? (await adopt(deps, intent, news.bookingRef));
       if (payment) await recordIntent(db, payment, factOf(intent));
       return decidePayment(news);
-    },
+    }),
 
     /** Cancels what could still be paid of a booking that is over, and decides on what was paid meanwhile. */
-    async closeIntents(owner: Decider & { bookingRef: string }): Promise<BookingState> {
-      const { verdict, paid } = await closeAllPayments(deps, owner.bookingRef);
-      for (const payment of paid) {
-        await decideMoney(db, { ...owner, paymentRef: payment.ref });
+    closeIntents: inTurn(async (owner: Decider & { bookingRef: string }): Promise<BookingState> => {
+      const verdict = await closeAllPayments(deps, owner.bookingRef);
+      // Also what an attempt before this one has found paid: it may have stopped before it decided.
+      for (const paymentRef of await findKeptPayments(db, owner.bookingRef)) {
+        await decideMoney(db, { ...owner, paymentRef });
       }
       if (verdict === 'unknown' || verdict === 'processing') {
         throw ApplicationFailure.retryable(`Stripe's answer is ${verdict}`, 'IntentStillOpen');
       }
       return loadBooking(db, owner.bookingRef);
-    },
+    }),
   };
 }
 

@@ -23,7 +23,7 @@ import {
 } from '../domain/limits.ts';
 import type { ActivityDeps } from './deps.ts';
 import { closeAllPayments } from './intents.ts';
-import { recordMissedEvents } from './missed-events.ts';
+import { readStripeClock, recordMissedEvents } from './missed-events.ts';
 import { settleHolds } from './settle-hold.ts';
 import { createEventRecorder } from './stripe-events.ts';
 
@@ -31,6 +31,8 @@ import { createEventRecorder } from './stripe-events.ts';
 export interface ReconcileReport {
   /** The next run looks at Stripe's events from five minutes before this on. ISO 8601; absent before the first. */
   eventsUntil: string | undefined;
+  /** When a round last began to look through all of the last three days. */
+  lookedBackAt: string | undefined;
   /** `not known` while Stripe cannot be asked. */
   missedEvents: number | 'not known';
   overdueHolds: number;
@@ -45,31 +47,49 @@ export interface ReconcileReport {
   rowsDeleted: number;
 }
 
+/** So often all of the last days are looked through, whatever earlier rounds believe to have seen. */
+const lookBackEveryMs = 6 * 3_600_000;
+
+/** Where the round before has ended; ISO 8601. */
+interface EventSearch {
+  since?: string | undefined;
+  lookedBackAt?: string | undefined;
+}
+
+interface MissedEvents {
+  missed: number;
+  until: string;
+  lookedBackAt: string;
+}
+
 export function createReconcileActivities(deps: ActivityDeps) {
   const { db } = deps;
   const recordEvent = createEventRecorder(db, 0);
   return {
     /** Records the events that Stripe has sent and nobody has received. @returns how many, and until when it looked */
-    async recordMissedEvents({
-      since,
-    }: {
-      since?: string | undefined;
-    }): Promise<{ missed: number; until: string }> {
-      const nowMs = Date.now();
-      const fromMs = since ? Date.parse(since) - reconcileOverlapMs : nowMs - reconcileLookBackMs;
-      const { missed, until } = await recordMissedEvents(deps, recordEvent, {
-        from: Math.floor(fromMs / 1000),
-        until: Math.floor(nowMs / 1000),
-        stopAtMs: nowMs + activityInfo().startToCloseTimeoutMs / 2,
-      });
+    async recordMissedEvents({ since, lookedBackAt }: EventSearch): Promise<MissedEvents> {
+      const stopAtMs = Date.now() + activityInfo().startToCloseTimeoutMs / 2;
+      const now = await readStripeClock(deps);
+      const nowMs = now * 1000;
+      const looksBack = !since || !lookedBackAt || nowMs - Date.parse(lookedBackAt) > lookBackEveryMs;
+      // A place after now was found by a clock that was wrong.
+      const fromMs = looksBack
+        ? nowMs - reconcileLookBackMs
+        : Math.min(Date.parse(since), nowMs) - reconcileOverlapMs;
+      const search = { from: Math.floor(fromMs / 1000), until: now, stopAtMs };
+      const { missed, until } = await recordMissedEvents(deps, recordEvent, search);
       if (missed > 0) deps.log.warn({ missed }, 'webhooks were missed; their events are recorded now');
       // The overlap is for what has just happened: a search that ended before that goes on from its very end.
       const looked = Math.min(until * 1000 + reconcileOverlapMs, nowMs);
-      return { missed, until: new Date(looked).toISOString() };
+      return {
+        missed,
+        until: new Date(looked).toISOString(),
+        lookedBackAt: looksBack ? new Date(nowMs).toISOString() : lookedBackAt,
+      };
     },
 
     /** Repairs what the database alone shows to be wrong, and reports. Each repair is safe at any time. */
-    async repairBookings(): Promise<Omit<ReconcileReport, 'eventsUntil' | 'missedEvents'>> {
+    async repairBookings(): Promise<Omit<ReconcileReport, 'eventsUntil' | 'lookedBackAt' | 'missedEvents'>> {
       const overdue = await findOverdueHolds(db, 10_000, reconcileBatchMax);
       await settleHolds(deps, overdue, { actor: 'reconciler', totalMs: settleBoundMs * 4 });
       const dead = await findDeadWithOpenIntent(db, reconcileBatchMax);

@@ -10,15 +10,16 @@ import {
 } from '../db/refunds.ts';
 import type { ActivityDeps } from './deps.ts';
 import { isFinalRefusal, isReplayedFailure } from './stripe-client.ts';
+import type { InTurn } from './turns.ts';
 
 /** Stripe forgets an idempotency key after 24 hours; from here on the refund is looked for before it is made. */
 const keyTrustMs = 20 * 3_600_000;
 
-export function createRefundActivities(deps: ActivityDeps) {
+export function createRefundActivities(deps: ActivityDeps, inTurn: InTurn) {
   const { db } = deps;
   return {
     /** Sends the money of a payment back, once. @returns the refund's status */
-    async sendRefund({ paymentRef }: { paymentRef: string }): Promise<string> {
+    sendRefund: inTurn(async ({ paymentRef }: { paymentRef: string }): Promise<string> => {
       const refund = await findRefund(db, paymentRef);
       if (!refund) throw ApplicationFailure.nonRetryable(`no refund of ${paymentRef}`, 'RefundNotFound');
       if (refund.status !== 'pending') return refund.status;
@@ -32,7 +33,7 @@ export function createRefundActivities(deps: ActivityDeps) {
           throw ApplicationFailure.nonRetryable('Stripe refuses the refund', error.code ?? error.type);
         throw error;
       }
-    },
+    }),
 
     /** The refund will not go through by itself: staff must see to it. */
     async flagRefundStuck({ paymentRef }: { paymentRef: string }): Promise<void> {

@@ -87,9 +87,8 @@ async function settleLeased(deps: SettleDeps, request: SettleRequest, lease: Set
 
 /** A Stripe that hangs is not waited for beyond the patience; what it answers later is recorded all the same. */
 async function askStripe(deps: SettleDeps, bookingRef: string, patienceMs: number): Promise<CloseVerdict> {
-  const silence = sleep(patienceMs, { verdict: 'unknown' as const }, { ref: false });
-  const { verdict } = await Promise.race([closeAllPayments(deps, bookingRef), silence]);
-  return verdict;
+  const silence = sleep(patienceMs, 'unknown' as const, { ref: false });
+  return Promise.race([closeAllPayments(deps, bookingRef), silence]);
 }
 
 function concludeInSilence(deps: SettleDeps, request: SettleRequest): Promise<void> {

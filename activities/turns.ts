@@ -6,7 +6,7 @@ const retryMs = () => 1_000 + Math.random() * 3_000;
 /**
  * Bounds how many steps that ask Stripe run at once in this process. While Stripe hangs each of them takes seconds, comes
  * again and again, and holds a place of the worker's; what asks Postgres alone, such as a cancellation, finds one free.
- * @returns a wrapper; beyond the bound the step fails at once, to be tried again soon
+ * @returns a wrapper of steps: one that comes beyond the bound fails at once, to be tried again soon
  */
 export function createTurns(most: number) {
   let running = 0;
@@ -27,3 +27,5 @@ export function createTurns(most: number) {
       }
     };
 }
+
+export type InTurn = ReturnType<typeof createTurns>;

@@ -156,22 +156,26 @@ export async function adoptPaidIntent(
     currency: string;
   },
 ): Promise<PaymentRow | undefined> {
-  await rows(
-    db,
-    `insert into payments (ref, booking_id, attempt, stripe_payment_intent_id, amount_minor, currency, status,
-                           amount_received_minor)
-     select ?, b.id, (select coalesce(max(q.attempt), 0) + 1 from payments q where q.booking_id = b.id), ?, ?, ?,
-            'succeeded', ?
-       from bookings b where b.ref = ?
-     on conflict (stripe_payment_intent_id) do nothing`,
-    [
-      intent.paymentRef,
-      intent.intentId,
-      intent.amountMinor,
-      intent.currency,
-      intent.receivedMinor,
-      intent.bookingRef,
-    ],
-  );
+  await db.transaction(async (trx) => {
+    // Another attempt may be under way: its number is seen by a statement that begins after the lock.
+    await rows(trx, 'select 1 from bookings where ref = ? for no key update', [intent.bookingRef]);
+    await rows(
+      trx,
+      `insert into payments (ref, booking_id, attempt, stripe_payment_intent_id, amount_minor, currency, status,
+                             amount_received_minor)
+       select ?, b.id, (select coalesce(max(q.attempt), 0) + 1 from payments q where q.booking_id = b.id), ?, ?, ?,
+              'succeeded', ?
+         from bookings b where b.ref = ?
+       on conflict (stripe_payment_intent_id) do nothing`,
+      [
+        intent.paymentRef,
+        intent.intentId,
+        intent.amountMinor,
+        intent.currency,
+        intent.receivedMinor,
+        intent.bookingRef,
+      ],
+    );
+  });
   return findPayment(db, { intentId: intent.intentId });
 }

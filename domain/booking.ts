@@ -35,6 +35,8 @@ export interface CancelRules {
   byStaff: boolean;
   /** Staff asks for the money to go back, whatever the hour. */
   refundAsked: boolean;
+  /** Whoever asks saw a hold: that it was paid in this moment changes nothing for them. */
+  seenAsHold: boolean;
 }
 
 export type CancelVerdict =
@@ -42,7 +44,8 @@ export type CancelVerdict =
   | { allowed: false; reason: 'not_cancellable' | 'already_started' };
 
 /**
- * May this booking be cancelled now, and does its money go back? A hold always gives back what came; a confirmed
+ * May this booking be cancelled now, and does its money go back? A hold always gives back what came, also when it is
+ * confirmed by the time this is asked; a confirmed
  * booking until `freeCancelHours` before its start, or when staff asks. A guest cannot cancel what has begun.
  */
 export function judgeCancel(rules: CancelRules): CancelVerdict {
@@ -50,6 +53,7 @@ export function judgeCancel(rules: CancelRules): CancelVerdict {
   if (rules.status !== 'confirmed') return { allowed: false, reason: 'not_cancellable' };
   if (rules.startsAt <= rules.now && !rules.byStaff) return { allowed: false, reason: 'already_started' };
   const hoursAhead = (rules.startsAt.getTime() - rules.now.getTime()) / 3_600_000;
-  const refund = hoursAhead >= rules.freeCancelHours || (rules.byStaff && rules.refundAsked);
+  const refund =
+    rules.seenAsHold || hoursAhead >= rules.freeCancelHours || (rules.byStaff && rules.refundAsked);
   return { allowed: true, refund };
 }

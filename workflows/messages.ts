@@ -35,6 +35,8 @@ export interface CancelRequest {
   byStaff: boolean;
   /** Staff asks for the money to go back whatever the hour. */
   refund: boolean;
+  /** What the booking was when this was asked. */
+  seen?: BookingStatus;
 }
 
 export type CancelResult =

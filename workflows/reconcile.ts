@@ -13,10 +13,15 @@ const steps = proxyActivities<Activities>({
  */
 export async function reconcileWorkflow(): Promise<ReconcileReport> {
   const last = workflowInfo().lastResult as ReconcileReport | undefined;
-  const since = last?.eventsUntil;
-  const events = await steps.recordMissedEvents({ since }).catch(toUndefined);
+  const { eventsUntil: since, lookedBackAt } = last ?? {};
+  const events = await steps.recordMissedEvents({ since, lookedBackAt }).catch(toUndefined);
   const repairs = await steps.repairBookings();
-  return { eventsUntil: events?.until ?? since, missedEvents: events?.missed ?? 'not known', ...repairs };
+  return {
+    eventsUntil: events?.until ?? since,
+    lookedBackAt: events?.lookedBackAt ?? lookedBackAt,
+    missedEvents: events?.missed ?? 'not known',
+    ...repairs,
+  };
 }
 
 /** An activity that has failed has been logged; anything else, like the round's own cancellation, ends the round. */

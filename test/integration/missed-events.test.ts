@@ -1,11 +1,14 @@
+import { MockActivityEnvironment } from '@temporalio/testing';
 import pino from 'pino';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { type Activities, createActivities } from '../../activities/index.ts';
 import { recordMissedEvents } from '../../activities/missed-events.ts';
 import { createEventRecorder } from '../../activities/stripe-events.ts';
 import { type Payments, startPayments } from './payment-kit.ts';
 
 describe('the search for events that nobody has received', { timeout: 60_000 }, () => {
   let payments: Payments;
+  let round: Activities['recordMissedEvents'];
   let search: (from: number, stopAtMs?: number) => ReturnType<typeof recordMissedEvents>;
   const nowSeconds = () => Math.floor(Date.now() / 1000);
 
@@ -16,9 +19,17 @@ describe('the search for events that nobody has received', { timeout: 60_000 }, 
     const record = createEventRecorder(db, 0);
     search = (from, stopAtMs = Infinity) =>
       recordMissedEvents(deps, record, { from, until: nowSeconds(), stopAtMs });
+    const activities = createActivities(deps);
+    round = (place) =>
+      new MockActivityEnvironment({ startToCloseTimeoutMs: 120_000 }).run(
+        (input: typeof place) => activities.recordMissedEvents(input),
+        place,
+      );
     await payments.control.setWebhookBehaviour({ loseRate: 1 });
   });
   afterAll(() => payments.stop());
+
+  const ago = (minutes: number) => new Date(Date.now() - minutes * 60_000).toISOString();
 
   test('ST-26 finds a payment behind thousands of events of a few seconds, and each of them once', async () => {
     const held = await payments.holdToPay();
@@ -43,5 +54,38 @@ describe('the search for events that nobody has received', { timeout: 60_000 }, 
     expect(places).toEqual([...places].sort((a, b) => a - b));
     expect(new Set(places).size).toBeGreaterThan(2);
     await payments.untilStatus(held.id, 'confirmed');
+  });
+
+  test.each([
+    ['behind', -10],
+    ['ahead', 10],
+  ])('ST-26 goes by the clock of Stripe where its own is ten minutes %s', async (_, minutes) => {
+    const held = await payments.holdToPay();
+    await payments.control.pay(held.intentId);
+    const now = Date.now;
+    const clock = vi.spyOn(Date, 'now').mockImplementation(() => now() + minutes * 60_000);
+    const first = await round({ since: ago(0), lookedBackAt: ago(0) });
+    clock.mockRestore();
+    expect(first.missed).toBeGreaterThan(0);
+    expect(Math.abs(Date.parse(first.until) - Date.now())).toBeLessThan(10_000);
+    await payments.untilStatus(held.id, 'confirmed');
+  });
+
+  test('ST-26 looks through the last days every six hours, whatever an earlier round believes to have seen', async () => {
+    const list = vi.spyOn(payments.stripe.events, 'list');
+    const minutesBack = async (lookedBackMinutesAgo: number) => {
+      list.mockClear();
+      const { lookedBackAt } = await round({ since: ago(0), lookedBackAt: ago(lookedBackMinutesAgo) });
+      const begins = list.mock.calls.map(
+        ([query]) => (query?.created as { gte: number } | undefined)?.gte ?? Infinity,
+      );
+      return {
+        looked: Math.round((nowSeconds() - Math.min(...begins)) / 60),
+        lookedBack: Math.round((Date.now() - Date.parse(lookedBackAt)) / 60_000),
+      };
+    };
+    expect(await minutesBack(361)).toEqual({ looked: 3 * 24 * 60, lookedBack: 0 });
+    expect(await minutesBack(300)).toEqual({ looked: 5, lookedBack: 300 });
+    list.mockRestore();
   });
 });

@@ -138,22 +138,52 @@ describe('the reconciler', () => {
     ]);
   });
 
-  test('TM-08 a PaymentIntent that Stripe does not have is flagged, and asked for no more', async () => {
+  /** Cancels a hold whose PaymentIntent Stripe does not have, as when the key is another account's. */
+  async function cancelWithLostIntent(createdAgo: string) {
     const { id, ref } = await holdNew();
-    await openIntent(id);
+    const intentId = await openIntent(id);
     const lost = `pi_${randomUUID()}`;
-    await rows(system.db, 'update payments set stripe_payment_intent_id = ? where booking_id = ?', [
-      lost,
-      id,
-    ]);
+    await rows(
+      system.db,
+      `update payments set stripe_payment_intent_id = ?, created_at = now() - ?::interval where booking_id = ?`,
+      [lost, createdAgo, id],
+    );
     await system.call('POST', `/api/bookings/${id}/cancel/`, { token: guest.token });
-    await until('the end of the workflow', async () => (await workflowStatus(ref)) === 'COMPLETED');
-    expect(await rows(system.db, 'select status from payments where booking_id = ?', [id])).toEqual([
-      { status: 'canceled' },
-    ]);
+    await until('the flag', async () => {
+      const flags = await rows(system.db, 'select kind from flags where subject = ?', [lost]);
+      return flags.length > 0;
+    });
     expect(await rows(system.db, 'select kind from flags where subject = ?', [lost])).toEqual([
       { kind: 'payment_mismatch' },
     ]);
+    return { id, ref, intentId };
+  }
+
+  const paymentStatusOf = async (bookingId: number) =>
+    (
+      await rows<{ status: string }>(system.db, 'select status from payments where booking_id = ?', [
+        bookingId,
+      ])
+    )[0]?.status;
+
+  test('TM-08 a PaymentIntent that Stripe does not have is flagged, and asked for no more after three days', async () => {
+    const { id, ref } = await cancelWithLostIntent('73 hours');
+    await until('the end of the workflow', async () => (await workflowStatus(ref)) === 'COMPLETED');
+    expect(await paymentStatusOf(id)).toBe('canceled');
+  });
+
+  test('TM-08 until then the key may be wrong: once it is right the PaymentIntent is canceled', async () => {
+    const { id, ref, intentId } = await cancelWithLostIntent('1 hour');
+    expect(await paymentStatusOf(id)).toBe('requires_payment_method');
+    expect(await workflowStatus(ref)).toBe('RUNNING');
+    await rows(system.db, 'update payments set stripe_payment_intent_id = ? where booking_id = ?', [
+      intentId,
+      id,
+    ]);
+    await until('the end of the workflow', async () => (await workflowStatus(ref)) === 'COMPLETED');
+    expect(await paymentStatusOf(id)).toBe('canceled');
+    const { paymentIntents } = await system.stripe.control.ledger();
+    expect(paymentIntents.find((intent) => intent.id === intentId)?.status).toBe('canceled');
   });
 
   test('S10 while Stripe does not answer, the rest is repaired', async () => {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createActivities } from '../../activities/index.ts';
 import { settleHold } from '../../activities/settle-hold.ts';
 import { rows } from '../../db/knex.ts';
 import { settleBoundMs, stripeTimeoutMs } from '../../domain/limits.ts';
@@ -254,6 +255,20 @@ describe('an overdue hold while no worker runs', () => {
     await untilOverdue(held);
     expect((await payments.askForHold(held.roomId)).status).toBe(201);
     expect(await payments.intentsOf(held.ref)).toMatchObject([{ status: 'canceled' }]);
+  });
+
+  test('what an attempt has found paid, and stopped before it decided, is decided by the next', async () => {
+    const held = await payments.holdToPay();
+    await untilOverdue(held);
+    await payments.untilStatus(held.id, 'expired');
+    await rows(
+      payments.db,
+      `update payments set status = 'succeeded', amount_received_minor = amount_minor where booking_id = ?`,
+      [held.id],
+    );
+    const activities = createActivities({ ...payments.system.server.deps, freeCancelHours: 24 });
+    await activities.closeIntents({ bookingRef: held.ref, actor: 'test', workflowId: `booking-${held.ref}` });
+    expect(await payments.moves(held.id)).toEqual(['pending', 'expired', 'confirmed']);
   });
 
   test('while Stripe is frozen the request is answered within 1.5 s, and may ask again', async () => {

@@ -5,7 +5,7 @@ import { bookingStatuses, type CancelRules, judgeCancel } from '../../domain/boo
 const hourMs = 3_600_000;
 const now = new Date('2030-06-01T12:00:00Z');
 const ahead = (hours: number) => new Date(now.getTime() + hours * hourMs);
-const guest = { now, freeCancelHours: 24, byStaff: false, refundAsked: false };
+const guest = { now, freeCancelHours: 24, byStaff: false, refundAsked: false, seenAsHold: false };
 
 describe('may a booking be cancelled, and does its money go back', () => {
   const yes = { allowed: true, refund: true };
@@ -33,6 +33,11 @@ describe('may a booking be cancelled, and does its money go back', () => {
       'a guest who asks for the money like staff',
       { status: 'confirmed', startsAt: ahead(1), refundAsked: true },
       kept,
+    ],
+    [
+      'a hold that was paid as it was cancelled',
+      { status: 'confirmed', startsAt: ahead(1), seenAsHold: true },
+      yes,
     ],
     ['an expired hold', { status: 'expired', startsAt: ahead(240) }, over],
     ['a cancelled booking', { status: 'cancelled', startsAt: ahead(240) }, over],

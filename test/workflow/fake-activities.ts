@@ -176,7 +176,9 @@ export function createFakeActivities(clock: () => Promise<number>) {
         return { result: { cancelled: true, refund: false }, state: await stateOf(booking) };
       const [startsAt, now] = [new Date(booking.startsAtMs), new Date(await clock())];
       const { byStaff, refund: refundAsked } = request;
-      const verdict = judgeCancel({ status, startsAt, now, freeCancelHours, byStaff, refundAsked });
+      const seenAsHold = request.seen === 'pending';
+      const rules = { status, startsAt, now, freeCancelHours, byStaff, refundAsked, seenAsHold };
+      const verdict = judgeCancel(rules);
       if (!verdict.allowed) {
         const result = { cancelled: false as const, reason: verdict.reason, status };
         return { result, state: await stateOf(booking) };
@@ -202,9 +204,10 @@ export function createFakeActivities(clock: () => Promise<number>) {
       await enter('flagRefundStuck', paymentRef);
       paymentOf(paymentRef).refund = 'stuck';
     },
-    async recordMissedEvents({ since }) {
+    async recordMissedEvents({ since, lookedBackAt }) {
       await enter('recordMissedEvents', 'all');
-      return { missed: since ? 0 : 1, until: new Date(await clock()).toISOString() };
+      const until = new Date(await clock()).toISOString();
+      return { missed: since ? 0 : 1, until, lookedBackAt: lookedBackAt ?? until };
     },
     async repairBookings() {
       await enter('repairBookings', 'all');
