@@ -1,8 +1,8 @@
+import { stripeStepsMax } from '../domain/limits.ts';
 import { createBookingActivities } from './bookings.ts';
 import type { ActivityDeps } from './deps.ts';
 import { createPaymentActivities } from './payments.ts';
 import { createReconcileActivities } from './reconcile.ts';
-import { stripeStepsMax } from '../domain/limits.ts';
 import { createRefundActivities } from './refunds.ts';
 import { createTurns } from './turns.ts';
 

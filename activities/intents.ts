@@ -5,6 +5,13 @@ import type { IntentStatus } from '../db/models.ts';
 import { type IntentFact, type PaymentRow, findOpenPayments, recordIntent } from '../db/payments.ts';
 import { isFinalRefusal, isKeyTaken, isReplayedFailure } from './stripe-client.ts';
 
+/**
+ * A PaymentIntent that Stripe does not have may be payable in another account, whose key was the right one. It is asked
+ * for again as long as Stripe repeats its news of a payment (https://docs.stripe.com/webhooks#retries); then it counts as
+ * canceled.
+ */
+const lostIntentDoubtMs = 3 * 86_400_000;
+
 interface Deps {
   db: Db;
   stripe: Stripe;
@@ -127,12 +134,7 @@ export async function retrieveIntent(
   }
 }
 
-/**
- * Another account's key, or test data that was deleted. While it may be the key, the PaymentIntent may be payable where it
- * was made, and is asked for again; after the days for which Stripe repeats its news of a payment it counts as canceled.
- */
-const lostIntentDoubtMs = 3 * 86_400_000;
-
+/** Another account's key, or test data that was deleted: asking again may not bring it back, a person may. */
 function flagLostIntent(db: Db, { bookingId }: PaymentRow, intentId: string): Promise<void> {
   const detail =
     'Stripe does not have this payment: is the key that of its account? It is asked for again for three days.';

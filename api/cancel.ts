@@ -51,7 +51,7 @@ async function cancelThroughWorkflow(
         workflowId,
         ...(late && { paymentNews: { bookingRef: ref, paymentRef, intentId, verify: false } }),
       },
-      { ...request, seen: status },
+      request,
     );
     if (!result.cancelled) {
       throw result.reason === 'already_started' ? alreadyStarted() : notCancellable(result.status);

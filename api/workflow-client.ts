@@ -193,7 +193,7 @@ export function createWorkflowClient(settings: Config['temporal']) {
           : new WithStartWorkflowOperation<typeof bookingWorkflow>('bookingWorkflow', shared);
         return workflow.executeUpdateWithStart(cancelUpdate, {
           updateId: cancelUpdateId(request, booking.status),
-          args: [request],
+          args: [{ ...request, seen: booking.status }],
           startWorkflowOperation: startWorkflowOperation as WithStartWorkflowOperation<
             typeof bookingWorkflow
           >,

@@ -44,9 +44,9 @@ export type CancelVerdict =
   | { allowed: false; reason: 'not_cancellable' | 'already_started' };
 
 /**
- * May this booking be cancelled now, and does its money go back? A hold always gives back what came, also when it is
- * confirmed by the time this is asked; a confirmed
- * booking until `freeCancelHours` before its start, or when staff asks. A guest cannot cancel what has begun.
+ * May this booking be cancelled now, and does its money go back? A hold always gives back what came, also when it has
+ * been confirmed since it was seen; a confirmed booking until `freeCancelHours` before its start, or when staff asks. A
+ * guest cannot cancel what has begun.
  */
 export function judgeCancel(rules: CancelRules): CancelVerdict {
   if (rules.status === 'pending') return { allowed: true, refund: true };

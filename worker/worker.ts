@@ -47,15 +47,18 @@ export async function createWorker(deps: WorkerDeps): Promise<Worker> {
  * hand), everything runs without it: the relay starts workflows with the attribute only if the server has it.
  */
 async function registerSearchAttribute({ connection, namespace, log }: WorkerDeps): Promise<void> {
-  const name = bookingStatusAttribute;
   try {
     const keyword = 2;
+    const searchAttributes = { [bookingStatusAttribute]: keyword };
     await connection.withDeadline(Date.now() + 5_000, () =>
-      connection.operatorService.addSearchAttributes({ namespace, searchAttributes: { [name]: keyword } }),
+      connection.operatorService.addSearchAttributes({ namespace, searchAttributes }),
     );
   } catch (error) {
     const known = (error as { code?: number }).code === 6;
     if (!known)
-      log.warn({ err: error }, `The search attribute ${name} could not be registered; running without it`);
+      log.warn(
+        { err: error },
+        `The search attribute ${bookingStatusAttribute} could not be registered; running without it`,
+      );
   }
 }

@@ -82,6 +82,7 @@ export function canRefund(status: BookingStatus, payment: BookingPaymentRow): bo
 /**
  * Decides that a payment goes back in full while its booking stays as it is; the refund's own workflow sends it.
  * Under the booking's lock and once per payment, like every decision on money.
+ * @returns false when there is nothing to give back, or the booking's money is still to be decided
  */
 export async function refundByStaff(
   db: Db,

@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { rows } from '../../db/knex.ts';
 import { expectProblem, newBooking, requestBooking, requestIntent, showBooking } from '../factories.ts';
 import { startSystem, type System, type TestUser, until } from '../setup/system.ts';
+import { priceMinor, startPayments } from './payment-kit.ts';
 
 describe('cancelling a booking', () => {
   let system: System;
@@ -163,4 +164,30 @@ describe('cancelling a booking', () => {
       );
     }
   });
+});
+
+test('a hold that is paid as it is cancelled gives all back, also within the hours in which a stay would not', async () => {
+  const payments = await startPayments({
+    worker: false,
+    settings: { HOLD_MINUTES: '60', FREE_CANCEL_HOURS: '1000' },
+  });
+  try {
+    const held = await payments.holdToPay();
+    await payments.control.pay(held.intentId);
+    await payments.control.whenDelivered();
+    await payments.untilCarried(held.ref);
+    const asked = vi.spyOn(payments.system.server.deps.workflows, 'cancelBooking');
+    const answer = payments.cancel(held.id);
+    await until('the question to the workflow', async () => asked.mock.calls.length > 0);
+    const worker = await payments.system.startWorker();
+    expect((await answer).status).toBe(200);
+    // Its workflow reads the news of the money first.
+    expect(await payments.moves(held.id)).toEqual(['pending', 'confirmed', 'cancelled']);
+    expect(await payments.refundsOf(held.id)).toMatchObject([
+      { purpose: 'cancelled', amount_minor: priceMinor },
+    ]);
+    await worker.stop();
+  } finally {
+    await payments.stop();
+  }
 });
