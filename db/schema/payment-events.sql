@@ -1,10 +1,18 @@
+-- The memory of what Stripe has told us: a repeat has no effect, ever.
+create table stripe_events (
+  id          text primary key,
+  type        text not null,
+  object_id   text not null,
+  received_at timestamptz not null default now()
+);
+
 -- Payment events recorded as a set: some ten statements however many have gathered, instead of ten for each. Postgres
 -- prepares the checks, the indexes' conditions and the triggers of a table once a statement, which cost more than the
--- rows. Takes the place of 0003 and 0008, with their rules: remember the event's id, record the fact, leave the message.
+-- rows. Each event: remember the event's id, record the fact, leave the message.
 -- `succeeded` and `canceled` are final and recorded as they come; anything else, or anything that does not match what we
 -- asked for, is only a hint: the message makes an activity ask Stripe (payload.verify).
 -- The events are of different PaymentIntents. Locks are taken in order, bookings before payments.
-create or replace function record_payment_events(p_events jsonb, p_lease_ms integer) returns table (
+create function record_payment_events(p_events jsonb, p_lease_ms integer) returns table (
   place integer, outcome text, outbox_id bigint, topic text, payload jsonb
 ) language plpgsql
 -- A few rows by their keys, whatever the planner makes of tables that were small when it looked at them last; and planned
@@ -123,10 +131,3 @@ begin
     from judged j
     left join left_messages m on m.payload ->> 'intentId' = j."intentId";
 end $$;
-
-drop function record_payment_event(text, text, text, text, integer, integer, text, uuid, uuid, integer);
-
--- News of a payment is written on the booking's page, without a touch to its ten indexes (a heap-only tuple), where no
--- index has to do with what changes and the page has room. Staff's filter by a payment's status reads the table instead.
-drop index bookings_by_odd_payment;
-alter table bookings set (fillfactor = 80);
