@@ -4,7 +4,8 @@ import { findLogin, type LoginRow, replacePasswordHash } from '../../db/users.ts
 import { canonicalEmail } from '../../domain/email.ts';
 import { Problem } from '../../domain/problems.ts';
 import type { Deps } from '../deps.ts';
-import { addressKey, countAgainst, limiterKey, refuseIfLimited } from '../http/rate-limit.ts';
+import { addressKey } from '../http/client-address.ts';
+import { countAgainst, limiterKey, refuseIfLimited } from '../http/rate-limit.ts';
 
 /**
  * The active account that these credentials open, for the API and the staff panel alike: throttled per account and

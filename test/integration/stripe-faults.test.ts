@@ -148,7 +148,7 @@ describe('Stripe out of order while a PaymentIntent is made', () => {
       await until('the log', async () => log.includes('Stripe refuses our key'));
       const line = log.split('\n').find((one) => one.includes('Stripe refuses our key')) ?? '';
       expect(JSON.parse(line)).toMatchObject({
-        level: 50,
+        level: 'error',
         code: 'api_key_expired',
         statusCode: Number(kind),
       });
