@@ -20,9 +20,24 @@ async function main(): Promise<void> {
   log.info({ port: server.port }, 'api ready');
 }
 
+/** Why it cannot listen, in words; the error itself when it is of another kind. */
+function explain(error: NodeJS.ErrnoException): unknown {
+  if (error instanceof ConfigError) return error.message;
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return `The address is in use: ${error.message}. Set PORT to a free one.`;
+    case 'EACCES':
+      return `PORT: this user may not listen there (${error.message}). Set it to one above 1023.`;
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return `HOST: no address of this machine (${error.message}).`;
+    default:
+      return error;
+  }
+}
+
 main().catch((error: NodeJS.ErrnoException) => {
-  const taken =
-    error.code === 'EADDRINUSE' && `The address is in use: ${error.message}. Set PORT to a free one.`;
-  console.error(error instanceof ConfigError ? error.message : taken || error);
+  console.error(explain(error));
   process.exit(1);
 });
