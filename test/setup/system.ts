@@ -7,7 +7,7 @@ import { createStripe } from '../../core/stripe/client.ts';
 import { startServer } from '../../api/server.ts';
 import { type Config, loadConfig } from '../../config.ts';
 import { connectDatabase, type Db, rows } from '../../db/knex.ts';
-import { startStripe } from '../../dev/stripe.ts';
+import { startStripe } from 'stripe-emulator';
 import { createWorker } from '../../worker/worker.ts';
 import { createTestDatabase } from './database.ts';
 

@@ -1,6 +1,6 @@
 import Stripe from 'stripe';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { failureOf, startKit, type Kit } from './stripe-emulator-kit.ts';
+import { failureOf, startKit, type Kit } from './kit.ts';
 
 let kit: Kit;
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import Stripe from 'stripe';
-import { startStripe, type StripeEmulator, type StripeEmulatorOptions } from '../../dev/stripe.ts';
+import { startStripe, type StripeEmulator, type StripeEmulatorOptions } from '../src/index.ts';
 
 /** The real client, pointed at an emulator; it retries nothing unless told. */
 export function clientOf(

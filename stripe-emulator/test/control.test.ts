@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { connectStripeControl } from '../../dev/stripe.ts';
-import { failureOf, startKit, type Kit } from './stripe-emulator-kit.ts';
+import { connectStripeControl } from '../src/index.ts';
+import { failureOf, startKit, type Kit } from './kit.ts';
 
 let kit: Kit;
 beforeAll(async () => {

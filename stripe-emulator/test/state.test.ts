@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { startStripe, type StripeEmulator } from '../../dev/stripe.ts';
-import { clientOf, failureOf, startReceiver } from './stripe-emulator-kit.ts';
+import { emulatorKeys, startStripe, type StripeEmulator } from '../src/index.ts';
+import { clientOf, failureOf, startReceiver } from './kit.ts';
 
 let folder = '';
 let stateFile = '';
@@ -192,10 +192,10 @@ function eventIntents(receiver: Awaited<ReturnType<typeof startReceiver>>): stri
   return receiver.received.map(({ event }) => (event.data.object as { id: string }).id);
 }
 
-/** Runs dev/stripe/main.ts and waits for its ready line. */
+/** Runs src/main.ts and waits for its ready line. */
 async function spawnMain(env: Record<string, string>) {
-  const root = fileURLToPath(new URL('../../', import.meta.url));
-  const child: ChildProcess = spawn(process.execPath, ['--import', 'tsx', 'dev/stripe/main.ts'], {
+  const root = fileURLToPath(new URL('../', import.meta.url));
+  const child: ChildProcess = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts'], {
     cwd: root,
     env: { ...process.env, DEV_STRIPE_PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -211,9 +211,7 @@ async function spawnMain(env: Record<string, string>) {
     void exit.then((code) => reject(new Error(`the emulator ended with ${code}`)));
   });
   const settings: StripeEmulator['settings'] = {
-    STRIPE_SECRET_KEY: 'sk_test_emulator',
-    STRIPE_PUBLISHABLE_KEY: 'pk_test_emulator',
-    STRIPE_WEBHOOK_SECRET: 'whsec_emulator',
+    ...emulatorKeys,
     STRIPE_API_BASE: url,
   };
   return { process: child, exit, settings };

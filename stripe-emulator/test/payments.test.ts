@@ -1,6 +1,6 @@
 import Stripe from 'stripe';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { clientOf, failureOf, idOf, startKit, type Kit } from './stripe-emulator-kit.ts';
+import { clientOf, failureOf, idOf, startKit, type Kit } from './kit.ts';
 
 let kit: Kit;
 beforeAll(async () => {

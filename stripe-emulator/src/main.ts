@@ -1,9 +1,9 @@
 import { join } from 'node:path';
-import { startStripe } from '../stripe.ts';
+import { startStripe } from './index.ts';
 import { emulatorPort } from './keys.ts';
 
 /**
- * The emulator as a process. Environment: `DEV_STRIPE_HOST` (127.0.0.1), `DEV_STRIPE_PORT` (14242),
+ * Runs the emulator as a process. Environment: `DEV_STRIPE_HOST` (127.0.0.1), `DEV_STRIPE_PORT` (14242),
  * `STRIPE_BROWSER_BASE` (where it listens), `STRIPE_WEBHOOK_URL` (none), `DATA_DIR` (.data), where it keeps
  * `stripe.jsonl`. Prints one line when it is ready; SIGTERM and SIGINT stop it.
  */

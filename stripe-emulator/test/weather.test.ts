@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type Stripe from 'stripe';
-import { startKit, startReceiver, type Kit } from './stripe-emulator-kit.ts';
+import { startKit, startReceiver, type Kit } from './kit.ts';
 
 let kit: Kit;
 let receiver: Awaited<ReturnType<typeof startReceiver>>;

@@ -1,6 +1,6 @@
 import type Stripe from 'stripe';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { failureOf, idOf, startKit, type Kit } from './stripe-emulator-kit.ts';
+import { failureOf, idOf, startKit, type Kit } from './kit.ts';
 
 let kit: Kit;
 beforeAll(async () => {
