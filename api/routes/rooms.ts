@@ -11,8 +11,8 @@ import { availabilityDaysMax } from '../../domain/limits.ts';
 import { Problem } from '../../domain/problems.ts';
 import { formatTimeOfDay, type Slot, type SlotStatus, slotsOf, slotStatuses } from '../../domain/slots.ts';
 import type { Deps } from '../deps.ts';
-import { route, type Route } from '../http/route.ts';
-import { date, exampleDate, id, idParams, instant } from '../http/schemas.ts';
+import { route, type Route } from '../../http/route.ts';
+import { date, exampleDate, id, idParams, instant } from '../../http/schemas.ts';
 import { roomView, viewRoom } from '../views.ts';
 
 const slotView = z

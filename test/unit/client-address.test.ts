@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { addressKey, clientAddress } from '../../api/http/client-address.ts';
+import { addressKey, clientAddress } from '../../http/client-address.ts';
 
 describe('what stands for an address in the limits', () => {
   test.each([
