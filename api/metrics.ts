@@ -11,6 +11,7 @@ import type { Db } from '../db/knex.ts';
 import { outboxDepth } from '../db/outbox.ts';
 import { requireToken } from '../http/bearer-token.ts';
 import { isAt, refuseOtherMethods } from '../http/reading.ts';
+import { shareWhileUnderWay } from '../http/share.ts';
 import type { Relay } from './relay/relay.ts';
 
 /** What became of the process's own log. */
@@ -110,6 +111,8 @@ export function createMetrics({ db, relay, traffic, logLines }: Sources) {
     gauges.overdue.set(await countOverdueHolds(db, overdueMs));
   }
 
+  const collectOnce = shareWhileUnderWay(collect);
+
   function collectOwn(): void {
     const { pool: connections } = db.client as {
       pool: { numUsed(): number; numFree(): number; numPendingAcquires(): number };
@@ -137,7 +140,7 @@ export function createMetrics({ db, relay, traffic, logLines }: Sources) {
     /** The figures as text; without those of the database while it does not answer. */
     async print(): Promise<string> {
       collectOwn();
-      await collect().catch(() => {});
+      await collectOnce().catch(() => {});
       return registry.metrics();
     },
     contentType: registry.contentType,

@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { createStripe } from '../core/stripe/client.ts';
 import { createEventRecorder } from '../core/payments/record-event.ts';
 import type { Config } from '../config.ts';
+import { rememberSettings, rememberStripeAccount } from '../core/deployment/remember-settings.ts';
 import { connectDatabase } from '../db/knex.ts';
 import { createPasswords } from '../db/passwords.ts';
 import { createRoomCache } from '../db/rooms.ts';
@@ -82,6 +83,11 @@ export async function startServer(config: Config, log: Logger, logLines: LogLine
   });
   deps.relay.start();
   sweeper.start();
+  const stopping = new AbortController();
+  const remembering = Promise.all([
+    rememberSettings(deps, config, stopping.signal),
+    rememberStripeAccount(deps, config.stripe, stopping.signal),
+  ]);
 
   return {
     deps,
@@ -91,6 +97,8 @@ export async function startServer(config: Config, log: Logger, logLines: LogLine
       deps.traffic.stopping = true;
       if (!atOnce) await sleep(config.http.shutdownDelayMs);
       await terminator.terminate();
+      stopping.abort();
+      await remembering;
       await sweeper.stop();
       await deps.relay.stop();
       await deps.db.destroy();

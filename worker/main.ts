@@ -2,11 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DefaultLogger, NativeConnection, Runtime, type Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { createActivities } from '../activities/index.ts';
+import { rememberSettings, rememberStripeAccount } from '../core/deployment/remember-settings.ts';
 import { createStripe } from '../core/stripe/client.ts';
 import { type Config, ConfigError, loadConfig } from '../config.ts';
 import { connectDatabase } from '../db/knex.ts';
 import { createProcessLog, type ProcessLog } from '../log.ts';
 import { endInOrder } from '../process-end.ts';
+import { serveOlderQueues } from './older-queues.ts';
 import { ensureReconcileSchedule } from './schedule.ts';
 import { createWorker } from './worker.ts';
 
@@ -47,18 +49,23 @@ async function run(config: Config, log: Logger, stopping: AbortSignal): Promise<
   const connection = await connectWhenReady(config.temporal, log, stopping);
   try {
     if (!connection) return;
-    const activities = createActivities({
-      db,
-      stripe: createStripe(config.stripe),
-      log,
-      freeCancelHours: config.freeCancelHours,
-    });
+    const stripe = createStripe(config.stripe);
+    const activities = createActivities({ db, stripe, log, freeCancelHours: config.freeCancelHours });
     const { namespace, taskQueue } = config.temporal;
     const { workflowBundle, reconcileMs: everyMs } = config;
-    const worker = await createWorker({ connection, namespace, taskQueue, activities, log, workflowBundle });
+    const deps = { connection, namespace, activities, log, workflowBundle };
+    const worker = await createWorker({ ...deps, taskQueue });
     await ensureReconcileSchedule({ connection, namespace, taskQueue, log, everyMs });
     log.info({ taskQueue }, 'worker ready');
-    await runUntil(worker, stopping);
+    await Promise.all([
+      runUntil(worker, stopping),
+      rememberStripeAccount({ db, stripe, log }, config.stripe, stopping),
+      rememberSettings({ db, stripe, log }, config, stopping).then(() =>
+        serveOlderQueues({ db, log, connection, namespace, taskQueue, stopping }, async (older) =>
+          runUntil(await createWorker({ ...deps, taskQueue: older }), stopping),
+        ),
+      ),
+    ]);
   } finally {
     await connection?.close();
     await db.destroy();
