@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { emulatorKeys } from 'stripe-emulator';
-import { createAccessTokens } from '../api/auth/access-tokens.ts';
+import { createAccessTokens } from '../http/auth/access-tokens.ts';
 import { findFreePort, listens } from '../dev/ports.ts';
 import type { RunningProcess } from '../dev/processes.ts';
 import { bareEnvironment } from '../dev/processes/node-process.ts';
