@@ -1,6 +1,6 @@
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
-import { PROJECT_DIR } from '../dev/project-dir.ts';
+import { projectDir } from '../dev/project-dir.ts';
 import type { Bench, Figure } from './figure.ts';
 import { figures } from './figures/index.ts';
 import { startGenerator } from './generator.ts';
@@ -43,7 +43,7 @@ function readWish(args: string[]): Wish {
   const mode = values.short ? 'short' : values.full ? 'full' : 'usual';
   const wanted = (figure: Figure) =>
     positionals.length > 0 ? positionals.includes(figure.name) : mode !== 'usual' || !figure.fullOnly;
-  const outDir = values.out ?? (mode === 'short' ? undefined : join(PROJECT_DIR, 'bench/results'));
+  const outDir = values.out ?? (mode === 'short' ? undefined : join(projectDir, 'bench/results'));
   return { mode, chosen: figures.filter(wanted), outDir };
 }
 

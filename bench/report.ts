@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { PROJECT_DIR } from '../dev/project-dir.ts';
+import { projectDir } from '../dev/project-dir.ts';
 import { drawChart } from './chart.ts';
 import { type Finding, type Must, ratio, type Table } from './figure.ts';
 
@@ -91,7 +91,7 @@ function commitNow(): string {
   try {
     const git = (...args: string[]) =>
       execFileSync('git', args, {
-        cwd: PROJECT_DIR,
+        cwd: projectDir,
         encoding: 'utf8',
         stdio: ['ignore', 'pipe', 'ignore'],
       }).trim();
@@ -103,6 +103,6 @@ function commitNow(): string {
 }
 
 function versionOf(name: string): string {
-  const file = join(PROJECT_DIR, 'node_modules', name, 'package.json');
+  const file = join(projectDir, 'node_modules', name, 'package.json');
   return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }

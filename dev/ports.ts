@@ -3,7 +3,7 @@ import { emulatorPort } from 'stripe-emulator';
 import { SetupProblem } from './setup-problem.ts';
 
 /** Where `npm start` puts things unless a setting says otherwise. All of them on 127.0.0.1. */
-const DEFAULT_PORTS = {
+const defaultPorts = {
   PORT: 8000,
   DEV_TEMPORAL_UI_PORT: 8233,
   DEV_TEMPORAL_PORT: 17233,
@@ -11,12 +11,12 @@ const DEFAULT_PORTS = {
   DEV_STRIPE_PORT: emulatorPort,
 } as const;
 
-export type PortSetting = keyof typeof DEFAULT_PORTS;
+export type PortSetting = keyof typeof defaultPorts;
 
 /** The port that a setting names, or its default. Throws a SetupProblem for anything but 0 … 65535. */
 export function readPort(env: NodeJS.ProcessEnv, setting: PortSetting): number {
   const text = env[setting]?.trim();
-  if (!text) return DEFAULT_PORTS[setting];
+  if (!text) return defaultPorts[setting];
   const port = Number(text);
   if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
   throw new SetupProblem(`${setting} is "${text}": it must be a port number.`);

@@ -7,17 +7,17 @@ import { type Ports, readSecretKey, type StartSettings } from './settings.ts';
 import { startStripeProcess } from './stripe.ts';
 import { startTemporal } from './temporal.ts';
 
-const POLL_MS = 50;
+const pollMs = 50;
 
 /** Stopped in this order: those who take requests first, those who keep data last. */
-export const STOP_ORDER = ['api', 'worker', 'stripe', 'temporal', 'postgres'] as const;
+export const stopOrder = ['api', 'worker', 'stripe', 'temporal', 'postgres'] as const;
 
-export type System = {
+export interface System {
   /** What the API and the worker were given. */
   env: NodeJS.ProcessEnv;
   apiUrl: string;
   temporalUiUrl: string | undefined;
-};
+}
 
 /**
  * Brings everything up: the services that nobody else provides, the schema, the demo data, the API and the worker.
@@ -107,7 +107,7 @@ export function urlOf(host: string, port: number): string {
 }
 
 async function until(done: () => boolean | Promise<boolean>, starting: AbortSignal): Promise<void> {
-  while (!starting.aborted && !(await done())) await sleep(POLL_MS);
+  while (!starting.aborted && !(await done())) await sleep(pollMs);
 }
 
 async function answers(url: string): Promise<boolean> {

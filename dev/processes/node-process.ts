@@ -1,4 +1,4 @@
-import { PROJECT_DIR } from '../project-dir.ts';
+import { projectDir } from '../project-dir.ts';
 import type { ProcessSpec } from '../processes.ts';
 
 /**
@@ -22,7 +22,7 @@ export function nodeProcess(options: {
     name,
     command: process.execPath,
     args: [...nodeArgs, ...imports, script, ...args],
-    cwd: PROJECT_DIR,
+    cwd: projectDir,
     env,
   };
 }

@@ -2,20 +2,20 @@ import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { inject } from 'vitest';
 
-export type TestDatabase = {
+export interface TestDatabase {
   /** As the service connects: the role that may only do what the migrations grant. */
   url: string;
   /** As the migrations connect: the owner of the schema. */
   ownerUrl: string;
   /** Removes the database, open connections and all. */
   drop: () => Promise<void>;
-};
+}
 
 /** A fresh, migrated, empty database of one's own: a copy of the run's template. */
 export async function createTestDatabase(): Promise<TestDatabase> {
   const { adminUrl, ownerUrl, appUrl, template } = inject('postgres');
   const name = `test_${randomBytes(6).toString('hex')}`;
-  await query(adminUrl, `CREATE DATABASE ${name} TEMPLATE ${template} OWNER booking_owner`);
+  await query(adminUrl, `CREATE DATABASE ${name} template ${template} OWNER booking_owner`);
   return {
     url: inDatabase(appUrl, name),
     ownerUrl: inDatabase(ownerUrl, name),

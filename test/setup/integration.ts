@@ -10,7 +10,7 @@ import { startTemporal } from '../../dev/temporal.ts';
 import { bundleWorkflows } from '../../worker/bundle.ts';
 
 /** The database that every test's own is a copy of: migrated once, never connected to afterwards. */
-const TEMPLATE = 'booking_template';
+const template = 'booking_template';
 
 const log = (line: string) => console.log(line);
 
@@ -49,7 +49,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
       adminUrl: postgres.adminUrl,
       ownerUrl: postgres.settings.MIGRATE_DATABASE_URL,
       appUrl: postgres.settings.DATABASE_URL,
-      template: TEMPLATE,
+      template: template,
     });
     project.provide('temporal', {
       address: temporal.settings.TEMPORAL_ADDRESS,
@@ -66,12 +66,12 @@ async function makeTemplate({ adminUrl, settings }: PostgresServer): Promise<voi
   const admin = new pg.Client({ connectionString: adminUrl });
   await admin.connect();
   try {
-    await admin.query(`CREATE DATABASE ${TEMPLATE} OWNER booking_owner`);
+    await admin.query(`CREATE DATABASE ${template} OWNER booking_owner`);
     const url = new URL(settings.MIGRATE_DATABASE_URL);
-    url.pathname = TEMPLATE;
+    url.pathname = template;
     await migrate(url.href, { appRole: 'booking_app' });
     // A database that somebody is connected to cannot be copied.
-    await admin.query(`ALTER DATABASE ${TEMPLATE} WITH IS_TEMPLATE true ALLOW_CONNECTIONS false`);
+    await admin.query(`ALTER DATABASE ${template} WITH IS_TEMPLATE true ALLOW_CONNECTIONS false`);
   } finally {
     await admin.end();
   }
