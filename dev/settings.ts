@@ -1,11 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { claimPort, type PortSetting, readPort } from './ports.ts';
+import { claimPort, loopback, type PortSetting, readPort } from './ports.ts';
 import { projectDir } from './project-dir.ts';
 import { SetupProblem } from './setup-problem.ts';
-
-const loopback = '127.0.0.1';
 
 /** What `npm start` was told: by the environment first, then by `.env`. An empty value counts as none. */
 export interface StartSettings {

@@ -1,14 +1,13 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { findFreePort, listens } from './ports.ts';
+import { findFreePort, listens, loopback } from './ports.ts';
 import type { StopStep } from './processes/identity.ts';
 import type { Processes } from './processes.ts';
 import { runTool } from './run-tool.ts';
 import { findTemporalTool } from './temporal/binary.ts';
 import { temporalCli } from './temporal/tools.ts';
 
-const loopback = '127.0.0.1';
 const portTriesMax = 3;
 const readyPollMs = 25;
 /** The dev server's own default is a day; a redelivered message must find its workflow for longer than that. */
