@@ -1,11 +1,11 @@
 // What `npm start` runs (through start.mjs): the whole system, until Ctrl-C.
 import { join } from 'node:path';
 import { lockDataDir } from './lock.ts';
-import { createProcesses, type Processes } from './processes.ts';
 import { endAllLeftovers } from './processes/record.ts';
-import { stopOrder, startSystem } from './services.ts';
+import { startServices } from './services.ts';
 import { claimPorts, readStartSettings } from './settings.ts';
 import { SetupProblem } from './setup-problem.ts';
+import { createStack, type Stack } from './stack.ts';
 import { describeSystem } from './summary.ts';
 
 /** One Ctrl-C arrives twice, from the terminal and from start.mjs; a person takes longer for a second one. */
@@ -23,28 +23,28 @@ async function main(): Promise<void> {
   const leftovers = await endAllLeftovers(join(dataDir, 'run'));
   if (leftovers.length > 0) log(`Stopped what an earlier run had left: ${leftovers.join(', ')}.`);
 
-  const processes = createProcesses({ dir: dataDir, announce: log, restart: true, stopOrder: stopOrder });
-  const stop = stopOnSignals(processes, dataDir);
+  const stack = createStack({ dataDir, log, restart: true });
+  const stop = stopOnSignals(stack);
   try {
     const ports = await claimPorts(settings);
-    const system = await startSystem({ settings, ports, processes, log });
+    const system = await startServices({ settings, ports, stack });
     log(await describeSystem(system, settings));
   } catch (error) {
     if (stop.begun()) return; // It failed because we stop.
     report(error);
-    await processes.stopAll();
+    await stack.stop();
     process.exit(1);
   }
 }
 
 /** The first signal, or the end of start.mjs, stops everything in order; a second signal does not wait. */
-function stopOnSignals(processes: Processes, dataDir: string) {
+function stopOnSignals({ stop: stopStack, processes, dataDir }: Stack) {
   let sinceMs: number | undefined;
   const stop = async () => {
     if (sinceMs === undefined) {
       sinceMs = Date.now();
       log('\nStopping (Ctrl-C again: at once) …');
-      await processes.stopAll((name) => log(`  ${name}`));
+      await stopStack((name) => log(`  ${name}`));
       log(`Everything is stopped. The data is in ${dataDir}`);
       process.exit(0);
     }

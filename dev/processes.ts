@@ -28,7 +28,7 @@ export interface ProcessSpec extends Command {
   /** Runs before every start, also before a restart. */
   prepare?: () => Promise<void>;
   /** Resolves once the process serves. `starting.aborted` turns true when nobody waits any more. */
-  ready?: (process: Spawned, starting: AbortSignal) => Promise<void>;
+  ready?: (process: Spawned, starting: AbortSignal) => Promise<unknown>;
 }
 
 export interface RunningProcess {
@@ -52,7 +52,7 @@ interface Entry {
  *
  * @param options.dir       where logs/ and run/ (the record of what runs) go
  * @param options.announce  told in one line about every unexpected end and restart
- * @param options.stopOrder names in the order in which stopAll stops them; others go first
+ * @param options.stopOrder names in the order in which stopAll stops them, `api` for `api-1` too; others go first
  * @param options.removeDirWhenOrphaned  the watchdog also deletes dir (for tests)
  */
 export function createProcesses(options: {
@@ -71,7 +71,8 @@ export function createProcesses(options: {
   let stopped = false;
 
   const logFileOf = (name: string) => join(logsDir, `${name}.log`);
-  const rank = ({ spec }: Entry) => stopOrder.indexOf(spec.name);
+  const rank = ({ spec: { name } }: Entry) =>
+    stopOrder.findIndex((kind) => name === kind || name.startsWith(`${kind}-`));
   const inStopOrder = () => [...entries].sort((a, b) => rank(a) - rank(b));
   const isUnwanted = (entry: Entry) => stopped || entry.stopping;
 

@@ -1,15 +1,14 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { findFreePort, listens, loopback } from './ports.ts';
 import type { StopStep } from './processes/identity.ts';
 import type { Processes } from './processes.ts';
 import { runTool } from './run-tool.ts';
 import { findTemporalTool } from './temporal/binary.ts';
 import { temporalCli } from './temporal/tools.ts';
+import { until } from './until.ts';
 
 const portTriesMax = 3;
-const readyPollMs = 25;
 /** The dev server's own default is a day; a redelivered message must find its workflow for longer than that. */
 const retention = '720h';
 
@@ -96,13 +95,10 @@ async function waitUntilReady(
   starting: AbortSignal,
 ): Promise<void> {
   const update = ['operator', 'namespace', 'update', '--namespace', namespace, '--retention', retention];
-  while (!starting.aborted) {
-    if (await listens(loopback, port)) {
-      const { code } = await runTool(binary, [...update, '--address', `${loopback}:${port}`], {
-        env: environment(),
-      });
-      if (code === 0) return;
-    }
-    await sleep(readyPollMs);
-  }
+  const isReady = async () => {
+    if (!(await listens(loopback, port))) return false;
+    const command = [...update, '--address', `${loopback}:${port}`];
+    return (await runTool(binary, command, { env: environment() })).code === 0;
+  };
+  await until('Temporal', isReady, starting);
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { endProcess, type StopStep, startTimeOf } from '../processes/identity.ts';
 import { runTool } from '../run-tool.ts';
+import { until } from '../until.ts';
 
 const pollMs = 15;
 const orphansWaitMs = 10_000;
@@ -26,11 +27,11 @@ function readPostmasterPid(clusterDir: string): { pid: number; status: string } 
 
 /** Resolves when the server of that pid says that it takes connections. */
 export async function waitUntilReady(clusterDir: string, pid: number, starting: AbortSignal): Promise<void> {
-  while (!starting.aborted) {
+  const isReady = () => {
     const postmaster = readPostmasterPid(clusterDir);
-    if (postmaster?.pid === pid && postmaster.status === 'ready') return;
-    await sleep(pollMs);
-  }
+    return postmaster?.pid === pid && postmaster.status === 'ready';
+  };
+  await until('Postgres', isReady, starting, pollMs);
 }
 
 /**
