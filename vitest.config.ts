@@ -16,8 +16,8 @@ export default defineConfig({
           sequence: { groupOrder: 0 },
           maxWorkers: 2,
           // Some start processes: seconds on a machine that is busy with other things.
-          testTimeout: 30_000,
-          hookTimeout: 30_000,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
       {
@@ -26,7 +26,7 @@ export default defineConfig({
           include: ['stripe-emulator/test/**/*.test.ts'],
           sequence: { groupOrder: 0 },
           maxWorkers: 2,
-          testTimeout: 60_000,
+          testTimeout: 180_000,
           hookTimeout: 60_000,
         },
       },

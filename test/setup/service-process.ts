@@ -2,7 +2,7 @@ import { spawn, type StdioOptions } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { inject } from 'vitest';
-import { PROJECT_DIR } from '../../dev/project-dir.ts';
+import { projectDir } from '../../dev/project-dir.ts';
 
 /** On SIGUSR2 a promise is rejected that nobody waits for: a bug that no code foresees. */
 const bug = `data:text/javascript,process.on('SIGUSR2',()=>{Promise.reject(new Error('a bug'))})`;
@@ -34,7 +34,7 @@ export function bootService(
   stdio: StdioOptions = ['ignore', 'pipe', 'pipe'],
 ) {
   const child = spawn(process.execPath, ['--import', 'tsx', '--import', bug, script], {
-    cwd: PROJECT_DIR,
+    cwd: projectDir,
     env: { PATH: process.env.PATH, PORT: '0', SHUTDOWN_DELAY_SECONDS: '0', ...settings },
     stdio,
   });
