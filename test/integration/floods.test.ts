@@ -97,7 +97,9 @@ describe('a flood of wrong logins and slow sockets', () => {
       `longest pause of this process ${(pauses.max / 1e6).toFixed(0)} ms`,
       `logins: ${tally}`,
     ].join('; ');
-    expect(rooms.failures, task.meta.figure).toEqual([]);
+    // A machine that is busy with other things may be too busy for this, and says so; nothing else may go wrong.
+    const isWrong = (failure: string) => isFull() || !failure.startsWith('503');
+    expect(rooms.failures.filter(isWrong), task.meta.figure).toEqual([]);
     for (const answer of logins) {
       const code = ({ 401: 'invalid_credentials', 429: 'too_many_requests', 503: 'overloaded' } as const)[
         answer.status as 401
