@@ -60,6 +60,7 @@ const shape = z.object({
   FREE_CANCEL_HOURS: z.coerce.number().min(0).max(8_760).default(24),
   BOOKING_HORIZON_DAYS: z.coerce.number().int().min(1).max(3_650).default(365),
   LIMIT_OPEN_HOLDS: limit(5),
+  LIMIT_REPEATED_HOLDS: limit(2),
   LIMIT_LOGIN_FAILURES: limit(10),
   LIMIT_REGISTRATIONS: limit(20),
   LIMIT_REQUESTS: limit(600),
@@ -220,6 +221,7 @@ function buildConfig(env: Settings) {
     horizonDays: env.BOOKING_HORIZON_DAYS,
     limits: {
       openHolds: env.LIMIT_OPEN_HOLDS,
+      repeatedHolds: env.LIMIT_REPEATED_HOLDS,
       loginFailures: env.LIMIT_LOGIN_FAILURES,
       registrations: env.LIMIT_REGISTRATIONS,
       requests: env.LIMIT_REQUESTS,

@@ -119,6 +119,8 @@ export function createRelay({ db, log, workflows, traffic }: RelayDeps) {
       case 'start_booking':
         if (hasBegunSince(message)) return;
         return workflows.startBooking(message.payload.bookingRef, message.payload.summary);
+      case 'booking_changed':
+        return workflows.tellChange(message.payload);
       case 'payment':
         noteBegun(message);
         return workflows.tellPayment(message.payload, message.id);

@@ -11,6 +11,8 @@ export const flagKinds = [
   'message_dead',
   'confirmed_unpaid',
   'workflow_ended',
+  'clocks_differ',
+  'clock_rules_changed',
 ] as const;
 export type FlagKind = (typeof flagKinds)[number];
 
