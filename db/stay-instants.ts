@@ -7,8 +7,10 @@ export interface OpenStay {
   ref: string;
   roomId: number;
   status: 'pending' | 'confirmed';
-  /** `YYYY-MM-DD` on the room's calendar, and minutes of that day. */
+  /** `YYYY-MM-DD` on the room's calendar, `HH:MM:SS` on its clock, and the same in minutes of that day. */
   date: string;
+  startTime: string;
+  endTime: string;
   startMinute: number;
   endMinute: number;
   startsAt: Date;
@@ -22,8 +24,9 @@ export interface OpenStay {
 
 const stayColumns = `
   b.id, b.ref, b.room_id as "roomId", b.status, b.booking_date::text as date,
-  (extract(epoch from b.start_time) / 60)::integer as "startMinute",
-  (extract(epoch from b.end_time) / 60)::integer as "endMinute",
+  extract(epoch from b.start_time)::float8 / 60 as "startMinute",
+  extract(epoch from b.end_time)::float8 / 60 as "endMinute",
+  b.start_time::text as "startTime", b.end_time::text as "endTime",
   lower(b.during) as "startsAt", upper(b.during) as "endsAt", b.time_zone as "timeZone",
   r.time_zone as "roomTimeZone", clock_timestamp() as now`;
 

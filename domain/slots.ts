@@ -117,7 +117,7 @@ function dayClock(date: string, timeZone: string): DayClock {
 }
 
 function resolveOnce(day: Temporal.PlainDate, minute: number, timeZone: string): number | undefined {
-  const local = day.toPlainDateTime().add({ minutes: minute });
+  const local = day.toPlainDateTime().add({ milliseconds: Math.round(minute * 60_000) });
   try {
     return local.toZonedDateTime(timeZone, { disambiguation: 'reject' }).epochMilliseconds;
   } catch {
@@ -157,7 +157,11 @@ export function resolveRange(
   if (range) return range;
   const day = Temporal.PlainDate.from(date);
   const [start, end] = [startMinute, endMinute].map(
-    (minute) => day.toPlainDateTime().add({ minutes: minute }).toZonedDateTime(timeZone).epochMilliseconds,
+    (minute) =>
+      day
+        .toPlainDateTime()
+        .add({ milliseconds: Math.round(minute * 60_000) })
+        .toZonedDateTime(timeZone).epochMilliseconds,
   ) as [number, number];
   // A stay that lies in the hour that is skipped would be over before it began.
   const endsAt = end > start ? end : start + (endMinute - startMinute) * 60_000;

@@ -1,7 +1,7 @@
 import type { Db } from '../../db/knex.ts';
 import { lockOpenStays, type NewInstants, type OpenStay, writeInstants } from '../../db/stay-instants.ts';
 import { Problem } from '../../domain/problems.ts';
-import { formatTimeOfDay, rangeOf } from '../../domain/slots.ts';
+import { rangeOf } from '../../domain/slots.ts';
 
 /** A booking that stands in the way of a new time zone, as the refusal lists it. */
 export interface StayAhead {
@@ -46,8 +46,8 @@ function viewStay(stay: OpenStay): StayAhead {
   return {
     id: stay.id,
     booking_date: stay.date,
-    start_time: formatTimeOfDay(stay.startMinute),
-    end_time: formatTimeOfDay(stay.endMinute),
+    start_time: stay.startTime,
+    end_time: stay.endTime,
     status: stay.status,
   };
 }
