@@ -1,8 +1,23 @@
 import type { Db } from '../../db/knex.ts';
 import { Room } from '../../db/models.ts';
-import type { RoomFields } from '../../db/panel/rooms.ts';
 import { noteStaffEvent } from '../../db/staff-events.ts';
 import { moveStays } from './move-stays.ts';
+
+/** What staff can set of a room. Times are `HH:MM`, on the room's own clock. */
+export type RoomFields = Pick<
+  Room,
+  | 'name'
+  | 'description'
+  | 'price_minor'
+  | 'currency'
+  | 'capacity'
+  | 'amenities'
+  | 'is_available'
+  | 'slot_duration_minutes'
+  | 'opening_time'
+  | 'closing_time'
+  | 'time_zone'
+>;
 
 export interface RoomEdit {
   /** The member of staff who edits. */

@@ -4,12 +4,11 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import type { ReconcileReport } from '../../activities/index.ts';
 import { correctInstants } from '../../core/bookings/correct-instants.ts';
-import { editRoom } from '../../core/rooms/edit-room.ts';
+import { editRoom, type RoomFields } from '../../core/rooms/edit-room.ts';
 import { completeStays } from '../../db/bookings.ts';
 import { deleteOutdated } from '../../db/housekeeping.ts';
 import { rows } from '../../db/knex.ts';
 import { Room } from '../../db/models.ts';
-import type { RoomFields } from '../../db/panel/rooms.ts';
 import { resolveRange } from '../../domain/slots.ts';
 import { bookingWorkflowId, holdQuery } from '../../workflows/messages.ts';
 import {
