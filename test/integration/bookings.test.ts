@@ -1,6 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rows } from '../../db/knex.ts';
-import { bookingBody, expectProblem, newBooking, requestBooking, showBooking } from '../factories.ts';
+import {
+  asOwner,
+  bookingBody,
+  expectProblem,
+  newBooking,
+  requestBooking,
+  showBooking,
+} from '../factories.ts';
 import { dayAhead, startSystem, type System } from '../setup/system.ts';
 
 describe('making a booking', () => {
@@ -155,6 +162,27 @@ describe('making a booking', () => {
     }));
     expect((await requestBooking(system, guest, last)).status).toBe(201);
     expectProblem(await requestBooking(system, guest, beyond), 'too_far_ahead', 'booking_date');
+  });
+
+  test('the horizon is the same whatever the time zone of the database', async () => {
+    // In a year every one of these clocks changes twice: there a day of Postgres has 23 or 25 hours.
+    await system.newRoom();
+    const spans = await asOwner(system, async (owner) => {
+      const found: number[] = [];
+      for (const zone of ['UTC', 'America/New_York', 'Australia/Sydney']) {
+        await owner.query(`set time zone '${zone}'`);
+        const { rows: asked } = await owner.query(
+          `select (hold_slot(jsonb_build_object('roomId', r.id, 'roomVersion', r.version, 'startsAt', s.at, 'horizonDays', d,
+                     'date', '2030-01-01', 'startTime', '09:00', 'endTime', '10:00', 'userId', 0,
+                     'openHoldsMax', 0, 'repeatedHoldsMax', 0))).outcome, d
+             from (select id, version from rooms limit 1) r, generate_series(1, 366) d,
+                  lateral (select clock_timestamp() + d * interval '24 hours' - interval '1 minute' as at) s`,
+        );
+        found.push(asked.filter(({ outcome }) => outcome === 'too_far_ahead').length);
+      }
+      return found;
+    });
+    expect(spans).toEqual([0, 0, 0]);
   });
 
   test.each<[string, unknown]>([
