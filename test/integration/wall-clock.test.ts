@@ -313,7 +313,7 @@ describe('time on a room’s wall clock', { timeout: 60_000 }, () => {
     expect(await stayOf(stay.id)).toMatchObject({ claims: 0 });
   });
 
-  test('raw SQL takes and gives back time with the state of the booking', async () => {
+  test('PG-04 raw SQL takes and gives back time with the state of the booking', async () => {
     const room_id = await system.newRoom();
     const held = await newBooking(system, guest, { room_id });
     await requestIntent(system, guest, held.id);
@@ -397,7 +397,7 @@ describe('time on a room’s wall clock', { timeout: 60_000 }, () => {
         await app.end();
       });
 
-    test('ends no stay and no hold in bulk, and raises a flag', async () => {
+    test('PG-13 ends no stay and no hold in bulk, and raises a flag', async () => {
       const room_id = await system.newRoom();
       const [stay, held] = await Promise.all([
         newBooking(system, guest, {
