@@ -32,10 +32,10 @@ export async function insertSession(
     db,
     `with login as (${unchangedLogin}), made as (
        insert into sessions (id, user_id, expires_at)
-       select ?, id, now() + make_interval(days => ?) from login returning id
+       select ?, id, now() + ? * interval '24 hours' from login returning id
      )
      insert into refresh_tokens (token_hash, session_id, expires_at)
-     select ?, id, now() + make_interval(days => ?) from made returning session_id`,
+     select ?, id, now() + ? * interval '24 hours' from made returning session_id`,
     [login.id, login.passwordHash, session.id, sessionDays, session.tokenHash, refreshTokenDays],
   );
   return made.length > 0;
@@ -81,7 +81,7 @@ export async function rotateRefreshToken(db: Db, oldHash: Buffer, newHash: Buffe
       trx,
       `with used as (update refresh_tokens set rotated_at = clock_timestamp() where token_hash = ?)
        insert into refresh_tokens (token_hash, session_id, expires_at)
-       values (?, ?, clock_timestamp() + make_interval(days => ?))`,
+       values (?, ?, clock_timestamp() + ? * interval '24 hours')`,
       [oldHash, newHash, sessionId, refreshTokenDays],
     );
     return { outcome: 'rotated', sessionId, userId };

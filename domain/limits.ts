@@ -17,6 +17,11 @@ export const settleLeaseMs = 15_000;
 export const collisionWaitMs = 1_000;
 /** A workflow whose clock is ahead of the database's looks again after this at the latest. */
 export const clockDoubtMs = 15_000;
+/**
+ * Steps that settle, complete or delete many rows at once trust no single clock: they wait until the database's and the
+ * process's own are no further apart than this.
+ */
+export const clockSkewMaxMs = 60_000;
 /** The sweeper in every API process leaves a hold to its workflow for this long. */
 export const sweepDelayMs = 5_000;
 /** The cleanup call does no more than this at a time. */
@@ -78,3 +83,5 @@ export const reconcileLookBackMs = 3 * 86_400_000;
 /** Runs overlap: an event can appear in Stripe's list later than its own time says. */
 export const reconcileOverlapMs = 5 * 60_000;
 export const reconcileBatchMax = 200;
+/** Open stays whose instants one round of the reconciler compares with their wall-clock time. */
+export const instantsCheckedMax = 1_000;

@@ -3,7 +3,7 @@ import { isStaff } from '../../db/users.ts';
 import { bookingStatuses } from '../../domain/booking.ts';
 import { guestCountMax, specialRequestsCharsMax } from '../../domain/limits.ts';
 import { Problem } from '../../domain/problems.ts';
-import { parseTimeOfDay } from '../../domain/slots.ts';
+import { parseEndOfRange, parseTimeOfDay } from '../../domain/slots.ts';
 import type { Deps } from '../deps.ts';
 import { answerPage, loadBookingFor } from '../booking-answers.ts';
 import { cancelBooking } from '../cancel.ts';
@@ -27,7 +27,7 @@ const newBooking = z.strictObject({
   room_id: id,
   booking_date: date,
   start_time: askedTimeOfDay,
-  end_time: askedTimeOfDay,
+  end_time: askedTimeOfDay.meta({ description: '`24:00` or `00:00`: the midnight that the day ends with.' }),
   guest_count: z.number().int().min(1).max(guestCountMax),
   special_requests: text(specialRequestsCharsMax).nullish(),
   user_id: id
@@ -100,7 +100,7 @@ export function bookingRoutes(deps: Deps): Route[] {
           actor: `${forAnother ? 'staff' : 'user'}:${caller.userId}`,
           date: body.booking_date,
           startMinute: parseTimeOfDay(body.start_time),
-          endMinute: parseTimeOfDay(body.end_time),
+          endMinute: parseEndOfRange(body.end_time),
           guestCount: body.guest_count,
           specialRequests: body.special_requests ?? null,
           idempotencyLease,

@@ -65,6 +65,7 @@ export async function startSystem(options: SystemOptions = {}) {
     TEMPORAL_NAMESPACE: temporal.namespace,
     TEMPORAL_TASK_QUEUE: `test-${randomUUID()}`,
     LIMIT_OPEN_HOLDS: '0',
+    LIMIT_REPEATED_HOLDS: '0',
     LIMIT_REQUESTS: '0',
     ...stripe.settings,
     ...options.settings,
