@@ -2,12 +2,12 @@ import type { Logger } from 'pino';
 import type Stripe from 'stripe';
 import type { EventRecorder } from '../activities/stripe-events.ts';
 import type { Config } from '../config.ts';
-import type { Db } from '../db/knex.ts';
-import type { Passwords } from '../db/passwords.ts';
+import type { SessionChecks } from '../core/accounts/check-session.ts';
+import type { CredentialDeps } from '../core/accounts/check-credentials.ts';
+import type { DerivedKey } from '../core/derived-keys.ts';
 import type { RoomCache } from '../db/rooms.ts';
 import type { AccessTokens } from './auth/access-tokens.ts';
-import type { Sessions } from './auth/sessions.ts';
-import type { Limiters } from './http/rate-limit.ts';
+import type { AccountCookies } from './auth/cookies.ts';
 import type { Metrics } from './metrics.ts';
 import type { Relay } from './relay.ts';
 import type { WorkflowClient } from './workflow-client.ts';
@@ -20,16 +20,16 @@ export interface Traffic {
 }
 
 /** What the API works with. Only `createDeps` (real ones) and tests build it. */
-export interface Deps {
+export interface Deps extends CredentialDeps {
   config: Config;
-  db: Db;
   stripe: Stripe;
   log: Logger;
   rooms: RoomCache;
-  passwords: Passwords;
   accessTokens: AccessTokens;
-  sessions: Sessions;
-  limiters: Limiters;
+  refreshTokenKey: DerivedKey;
+  panelFormKey: DerivedKey;
+  sessionChecks: SessionChecks;
+  cookies: AccountCookies;
   workflows: WorkflowClient;
   relay: Relay;
   recordEvent: EventRecorder;

@@ -2,10 +2,9 @@ import { bodyParser } from '@koa/bodyparser';
 import Router from '@koa/router';
 import type { Context, Middleware } from 'koa';
 import type { z } from 'zod';
-import { isStaff } from '../../db/users.ts';
 import { jsonBodyBytesMax, queryBytesMax, requestMs } from '../../domain/limits.ts';
 import { Problem } from '../../domain/problems.ts';
-import { authenticate } from '../auth/access-tokens.ts';
+import { authenticate } from '../auth/authenticate.ts';
 import type { Deps } from '../deps.ts';
 import { inputProblem } from './problems.ts';
 import type { Caller, Route } from './route.ts';
@@ -52,11 +51,11 @@ async function serve(route: Route, ctx: Context, deps: Deps): Promise<void> {
 
 async function allow(route: Route, ctx: Context, deps: Deps): Promise<Caller | undefined> {
   if (route.access === 'anyone') return undefined;
-  const caller = authenticate(ctx, deps.accessTokens);
+  const caller = await authenticate(ctx, deps, { isRead: route.method === 'GET' });
   ctx.state['userId'] = caller.userId;
   // What an authenticated caller sees is nobody else's to keep.
   ctx.set('Cache-Control', 'no-store');
-  if (route.access === 'staff' && !(await isStaff(deps.db, caller))) throw new Problem('staff_only');
+  if (route.access === 'staff' && !caller.isStaff) throw new Problem('staff_only');
   return caller;
 }
 
