@@ -10,7 +10,7 @@ import { emulatorKeys } from '../dev/stripe/keys.ts';
 import { connectStripeControl } from '../dev/stripe.ts';
 import { startTemporal } from '../dev/temporal.ts';
 import { connect, type Ground, nodeProcess } from './ground.ts';
-import { usersCount } from './seed.ts';
+import { sessionIdOf, usersCount } from './seed.ts';
 import { cpuMs } from './usage.ts';
 
 export interface ServiceOptions {
@@ -107,7 +107,7 @@ export async function startService(ground: Ground, options: ServiceOptions) {
       stripe: stripe.pid(),
     };
     const accessTokens = createAccessTokens([secretKey]);
-    const tokenOf = (userId: number) => accessTokens.sign({ userId, sessionId: randomUUID() });
+    const tokenOf = (userId: number) => accessTokens.sign({ userId, sessionId: sessionIdOf(userId) });
     let slots = 0;
 
     return {

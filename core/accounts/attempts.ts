@@ -7,13 +7,15 @@ import {
 } from 'rate-limiter-flexible';
 import type { Db } from '../../db/knex.ts';
 import { Problem } from '../../domain/problems.ts';
-import { unreachable } from '../../domain/unreachable.ts';
 
 const quarterHourSeconds = 15 * 60;
 const hourSeconds = 3_600;
 /** One address may fail with so many accounts, and one account from so many addresses, as `loginFailures` says. */
 const accountsPerAddress = 5;
 const addressesPerAccount = 10;
+
+/** Attempts under way that stand in the way may all succeed: so long is enough to wait for them. */
+const undecidedMs = 1_000;
 
 interface Count {
   limiter: RateLimiterAbstract;
@@ -121,63 +123,57 @@ function unlessLimited(error: unknown): undefined {
 function createAttemptCounter() {
   const undecided = new Map<string, number>();
   const nameOf = ({ limiter, key }: Count) => `${limiter.keyPrefix}:${key}`;
+  const undecidedOf = (one: Count) => undecided.get(nameOf(one)) ?? 0;
+  const takeBack = (counts: readonly Count[]) =>
+    Promise.all(counts.map(({ limiter, key }) => limiter.reward(key)));
 
   function note(counts: readonly Count[], change: 1 | -1): void {
-    for (const name of counts.map(nameOf)) {
-      const now = (undecided.get(name) ?? 0) + change;
-      if (now > 0) undecided.set(name, now);
-      else undecided.delete(name);
+    for (const one of counts) {
+      const now = undecidedOf(one) + change;
+      if (now > 0) undecided.set(nameOf(one), now);
+      else undecided.delete(nameOf(one));
     }
   }
 
-  /** When only attempts under way stand in the way, they may all succeed: a moment is enough to wait. */
-  const refusal = (reached: Count, { msBeforeNext, consumedPoints }: RateLimiterRes): Problem => {
-    const decided = consumedPoints - (undecided.get(nameOf(reached)) ?? 0);
-    return tooMany(decided < reached.limiter.points ? 1_000 : msBeforeNext);
-  };
-
-  async function refuseIfReached(counts: readonly Count[]): Promise<void> {
-    const states = await Promise.all(counts.map(({ limiter, key }) => limiter.get(key)));
-    for (const [index, one] of counts.entries()) {
-      const state = states[index];
-      if (state && state.consumedPoints >= one.limiter.points) throw refusal(one, state);
-    }
+  async function forgive(counts: readonly Count[]): Promise<void> {
+    const own = counts.filter((one) => one.own);
+    await Promise.all([
+      ...own.map(({ limiter, key }) => limiter.delete(key)),
+      takeBack(counts.filter((one) => !one.own)),
+    ]);
   }
 
-  /** @throws Problem too_many_requests; then nothing was counted */
-  return async function begin(given: readonly (Count | undefined)[]): Promise<Attempt> {
-    const counts = given.filter((one) => one !== undefined);
-    // Read first: a flood of refused attempts writes nothing.
-    await refuseIfReached(counts);
-    const takeBack = (those: readonly Count[]) =>
-      Promise.all(those.map(({ limiter, key }) => limiter.reward(key)));
+  /** Adds one to each count. @throws Problem too_many_requests; then nothing is added */
+  async function take(counts: readonly Count[]): Promise<void> {
     note(counts, 1);
     const taken = await Promise.allSettled(counts.map(({ limiter, key }) => limiter.consume(key)));
-    const refused = taken.findIndex(({ status }) => status === 'rejected');
-    if (refused >= 0) {
-      const { reason } = taken[refused] as PromiseRejectedResult;
-      const limited = reason instanceof RateLimiterRes;
-      const error: unknown = limited ? refusal(counts[refused] as Count, reason) : reason;
-      note(counts, -1);
-      // One that is refused has been added to its count as well.
-      if (limited) await takeBack(counts);
-      throw error;
+    const refused = taken.find((one) => one.status === 'rejected');
+    if (!refused) return;
+    const isLimited = refused.reason instanceof RateLimiterRes;
+    // A limiter has added to its count when it refuses.
+    if (isLimited) await takeBack(counts);
+    note(counts, -1);
+    // The limit was not reached a moment ago: attempts under way have reached it.
+    throw isLimited ? tooMany(undecidedMs) : refused.reason;
+  }
+
+  return async function begin(given: readonly (Count | undefined)[]): Promise<Attempt> {
+    const counts = given.filter((one) => one !== undefined);
+    const undecidedBefore = counts.map(undecidedOf);
+    // Read first: a flood of refused attempts writes nothing.
+    const states = await Promise.all(counts.map(({ limiter, key }) => limiter.get(key)));
+    for (const [at, one] of counts.entries()) {
+      const state = states[at];
+      if (!state || state.consumedPoints < one.limiter.points) continue;
+      const isUndecided = Math.max(undecidedBefore[at] ?? 0, undecidedOf(one)) > 0;
+      throw tooMany(isUndecided ? undecidedMs : state.msBeforeNext);
     }
+    await take(counts);
     return {
       async end(outcome) {
+        if (outcome === 'succeeded') await forgive(counts);
+        if (outcome === 'undone') await takeBack(counts);
         note(counts, -1);
-        switch (outcome) {
-          case 'succeeded':
-            await Promise.all(counts.map((one) => (one.own ? one.limiter.delete(one.key) : takeBack([one]))));
-            return;
-          case 'undone':
-            await takeBack(counts);
-            return;
-          case 'counts':
-            return;
-          default:
-            unreachable(outcome);
-        }
       },
     };
   };
