@@ -5,7 +5,7 @@ import pg from 'pg';
 import { migrate } from '../db/migrate.ts';
 import { startPostgres } from '../dev/postgres.ts';
 import { createProcesses, type ProcessSpec } from '../dev/processes.ts';
-import { PROJECT_DIR } from '../dev/project-dir.ts';
+import { bareEnvironment, nodeProcess } from '../dev/processes/node-process.ts';
 import { bundleWorkflows } from '../worker/bundle.ts';
 import { seedTemplate } from './seed.ts';
 
@@ -64,25 +64,17 @@ export async function startGround(log: (line: string) => void) {
 
 export type Ground = Awaited<ReturnType<typeof startGround>>;
 
-/** A script of the project as a process that ends when we do. It sees no settings but these. */
-export function nodeProcess(
+/** A script of the project as a process that sees no settings but these. */
+export function benchProcess(
   name: string,
   script: string,
   env: NodeJS.ProcessEnv,
   args: readonly string[] = [],
   preloads: readonly string[] = [],
 ): ProcessSpec {
-  const { PATH, HOME, TMPDIR } = process.env;
   // For profiles: `BENCH_NODE_ARGS=--cpu-prof` reaches the API and the worker.
-  const extra = process.env['BENCH_NODE_ARGS']?.split(' ').filter(Boolean) ?? [];
-  const imports = ['./dev/die-with-parent.mjs', ...preloads, 'tsx'];
-  return {
-    name,
-    command: process.execPath,
-    args: [...extra, ...imports.flatMap((module) => ['--import', module]), script, ...args],
-    cwd: PROJECT_DIR,
-    env: { PATH, HOME, ...(TMPDIR && { TMPDIR }), ...env },
-  };
+  const nodeArgs = process.env['BENCH_NODE_ARGS']?.split(' ').filter(Boolean) ?? [];
+  return nodeProcess({ name, script, args, preloads, nodeArgs, env: { ...bareEnvironment(), ...env } });
 }
 
 export async function connect(url: string): Promise<pg.Client> {

@@ -3,13 +3,14 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
-import { createAccessTokens } from '../api/auth/access-tokens.ts';
+import { emulatorKeys } from 'stripe-emulator';
+import { createAccessTokens } from '../http/auth/access-tokens.ts';
 import { findFreePort, listens } from '../dev/ports.ts';
 import type { RunningProcess } from '../dev/processes.ts';
-import { emulatorKeys } from '../dev/stripe/keys.ts';
-import { connectStripeControl } from '../dev/stripe.ts';
+import { bareEnvironment } from '../dev/processes/node-process.ts';
+import { startStripeProcess } from '../dev/stripe.ts';
 import { startTemporal } from '../dev/temporal.ts';
-import { connect, type Ground, nodeProcess } from './ground.ts';
+import { benchProcess, connect, type Ground } from './ground.ts';
 import { sessionIdOf, usersCount } from './seed.ts';
 import { cpuMs } from './usage.ts';
 
@@ -53,13 +54,9 @@ export async function startService(ground: Ground, options: ServiceOptions) {
         })
       : undefined;
     if (temporal) started.push(temporal.stop);
-    const stripe = await processes.start({
-      ...nodeProcess('stripe', 'dev/stripe/main.ts', {
-        DEV_STRIPE_PORT: String(stripePort),
-        STRIPE_WEBHOOK_URL: `http://127.0.0.1:${port}/api/stripe-webhook/`,
-        DATA_DIR: dataDir,
-      }),
-      ready: (_pid, starting) => until(() => listens('127.0.0.1', stripePort), starting),
+    const stripe = await startStripeProcess({
+      ...{ processes, dataDir, port: stripePort, env: bareEnvironment() },
+      webhookUrl: `http://127.0.0.1:${port}/api/stripe-webhook/`,
     });
     started.push(stripe.stop);
     const temporalAddress = temporal?.settings.TEMPORAL_ADDRESS ?? `127.0.0.1:${await findFreePort()}`;
@@ -75,14 +72,14 @@ export async function startService(ground: Ground, options: ServiceOptions) {
       ...{ SECRET_KEY: secretKey, CLEANUP_TOKEN: randomUUID(), BOOKING_HORIZON_DAYS: '3650' },
       ...{ LIMIT_OPEN_HOLDS: '0', LIMIT_REQUESTS: '0', LIMIT_LOGIN_FAILURES: '0', LIMIT_REGISTRATIONS: '0' },
       ...{ TEMPORAL_ADDRESS: temporalAddress, TEMPORAL_TASK_QUEUE: taskQueue },
-      ...{ ...emulatorKeys, STRIPE_API_BASE: `http://127.0.0.1:${stripePort}` },
+      ...stripe.settings,
       WORKFLOW_BUNDLE: ground.workflowBundle,
       ...options.settings,
     };
     const watched = (name: string, script: string) => {
-      if (!options.watchHeaps) return nodeProcess(name, script, env);
+      if (!options.watchHeaps) return benchProcess(name, script, env);
       const notes = { BENCH_HEAP_NOTES: join(dataDir, `heap-${name}`) };
-      return nodeProcess(name, script, { ...env, ...notes }, [], ['./bench/heap-notes.mjs']);
+      return benchProcess(name, script, { ...env, ...notes }, [], ['./bench/heap-notes.mjs']);
     };
     let worker: RunningProcess | undefined;
     if (temporal) {
@@ -122,7 +119,7 @@ export async function startService(ground: Ground, options: ServiceOptions) {
         port: stripePort,
         key: emulatorKeys.STRIPE_SECRET_KEY,
         webhookSecret: emulatorKeys.STRIPE_WEBHOOK_SECRET,
-        control: connectStripeControl(`http://127.0.0.1:${stripePort}`, emulatorKeys.STRIPE_SECRET_KEY),
+        control: stripe.control,
       },
       tokenOf,
       /** A token of every user, fresh: they live for half an hour. */
@@ -192,7 +189,7 @@ export type Service = Awaited<ReturnType<typeof startService>>;
 export async function startFloorWorker(ground: Ground, temporalAddress: string) {
   const queue = `floor-${randomUUID()}`;
   const worker = await ground.processes.start({
-    ...nodeProcess('floor-worker', 'bench/floor/worker.ts', {}, [temporalAddress, queue]),
+    ...benchProcess('floor-worker', 'bench/floor/worker.ts', {}, [temporalAddress, queue]),
     ready: (_pid, starting) => until(() => isPolled(temporalAddress, queue), starting),
   });
   return { taskQueue: queue, pid: worker.pid(), stop: worker.stop };

@@ -16,8 +16,7 @@ export interface Login {
  * The user of a login, if nothing has changed since it was verified. Locked, so that a reset of the password either is
  * seen here or finds the session, which it then ends. Two parameters: user id, password hash.
  */
-export const unchangedLogin =
-  'select id from users where id = ? and password_hash = ? and is_active for share';
+const unchangedLogin = 'select id from users where id = ? and password_hash = ? and is_active for share';
 
 /**
  * Begins a session with its first token. Tokens are stored hashed only.
@@ -37,6 +36,28 @@ export async function insertSession(
      insert into refresh_tokens (token_hash, session_id, expires_at)
      select ?, id, now() + make_interval(days => ?) from made returning session_id`,
     [login.id, login.passwordHash, session.id, sessionDays, session.tokenHash, refreshTokenDays],
+  );
+  return made.length > 0;
+}
+
+/** A working day (OWASP Session Management Cheat Sheet: absolute timeout). */
+const panelSessionHours = 12;
+
+/**
+ * Begins a session of the panel; only the hash of its token is stored.
+ * @returns false when the password was reset or the account disabled since the login was verified
+ */
+export async function insertPanelSession(
+  db: Db,
+  login: Login,
+  session: { id: string; tokenHash: Buffer },
+): Promise<boolean> {
+  const made = await rows(
+    db,
+    `with login as (${unchangedLogin})
+     insert into sessions (id, user_id, kind, token_hash, expires_at)
+     select ?, id, 'panel', ?, now() + make_interval(hours => ?) from login returning id`,
+    [login.id, login.passwordHash, session.id, session.tokenHash, panelSessionHours],
   );
   return made.length > 0;
 }

@@ -1,6 +1,6 @@
 import { connect, createServer } from 'node:net';
+import { emulatorPort } from 'stripe-emulator';
 import { SetupProblem } from './setup-problem.ts';
-import { emulatorPort } from './stripe/keys.ts';
 
 /** Where `npm start` puts things unless a setting says otherwise. All of them on 127.0.0.1. */
 const DEFAULT_PORTS = {

@@ -1,11 +1,10 @@
 import { isIPv6 } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { listens } from './ports.ts';
 import { startPostgres } from './postgres.ts';
-import type { Processes, ProcessSpec } from './processes.ts';
-import { PROJECT_DIR } from './project-dir.ts';
+import { nodeProcess } from './processes/node-process.ts';
+import type { Processes } from './processes.ts';
 import { type Ports, readSecretKey, type StartSettings } from './settings.ts';
-import { emulatorKeys } from './stripe/keys.ts';
+import { startStripeProcess } from './stripe.ts';
 import { startTemporal } from './temporal.ts';
 
 const POLL_MS = 50;
@@ -44,7 +43,7 @@ export async function startSystem(options: {
     PORT: String(ports.api),
     DATA_DIR: dataDir,
   };
-  const runScript = (name: string, script: string) => processes.run(nodeProcess(name, script, env));
+  const runScript = (name: string, script: string) => processes.run(nodeProcess({ name, script, env }));
 
   async function postgres(): Promise<void> {
     if (!external.postgres) {
@@ -76,16 +75,11 @@ export async function startSystem(options: {
   async function stripe(): Promise<void> {
     if (external.stripe) return;
     const since = stopwatch();
-    const stripeEnv = {
-      ...env,
-      DEV_STRIPE_PORT: String(ports.stripe),
-      STRIPE_WEBHOOK_URL: `${apiUrl}/api/stripe-webhook/`,
-    };
-    await processes.start({
-      ...nodeProcess('stripe', 'dev/stripe/main.ts', stripeEnv),
-      ready: (_process, starting) => until(() => listens('127.0.0.1', ports.stripe), starting),
+    const emulator = await startStripeProcess({
+      ...{ processes, dataDir, env, port: ports.stripe },
+      webhookUrl: `${apiUrl}/api/stripe-webhook/`,
     });
-    Object.assign(env, { ...emulatorKeys, STRIPE_API_BASE: `http://127.0.0.1:${ports.stripe}` });
+    Object.assign(env, emulator.settings);
     log(`Stripe     emulator up in ${since()}`);
   }
 
@@ -93,11 +87,11 @@ export async function startSystem(options: {
   const since = stopwatch();
   await Promise.all([
     processes.start({
-      ...nodeProcess('api', 'api/main.ts', env),
+      ...nodeProcess({ name: 'api', script: 'api/main.ts', env }),
       ready: (_process, starting) => until(() => answers(`${apiUrl}/readyz`), starting),
     }),
     processes.start({
-      ...nodeProcess('worker', 'worker/main.ts', env),
+      ...nodeProcess({ name: 'worker', script: 'worker/main.ts', env }),
       ready: ({ logTail }, starting) =>
         until(() => !logsInfo(env) || logTail().includes('worker ready'), starting),
     }),
@@ -110,17 +104,6 @@ export async function startSystem(options: {
 export function urlOf(host: string, port: number): string {
   if (host === '0.0.0.0' || host === '::') return `http://127.0.0.1:${port}`;
   return `http://${isIPv6(host) ? `[${host}]` : host}:${port}`;
-}
-
-/** A script of the project as a process that ends when we do. */
-function nodeProcess(name: string, script: string, env: NodeJS.ProcessEnv): ProcessSpec {
-  return {
-    name,
-    command: process.execPath,
-    args: ['--import', './dev/die-with-parent.mjs', '--import', 'tsx', script],
-    cwd: PROJECT_DIR,
-    env,
-  };
 }
 
 async function until(done: () => boolean | Promise<boolean>, starting: AbortSignal): Promise<void> {

@@ -5,13 +5,13 @@ import { refreshSession } from '../../core/accounts/refresh-session.ts';
 import { register } from '../../core/accounts/register.ts';
 import { passwordBytesMax } from '../../domain/limits.ts';
 import { fieldProblem, invalidToken, Problem } from '../../domain/problems.ts';
-import { bearerToken, unauthenticated } from '../auth/authenticate.ts';
-import { visitorOf } from '../auth/visitor.ts';
+import { bearerToken, unauthenticated } from '../../http/auth/authenticate.ts';
+import { visitorOf } from '../../http/auth/visitor.ts';
+import { addressKey } from '../../http/rate-limit.ts';
+import { route, type Route } from '../../http/route.ts';
+import { refuseForeign } from '../../http/same-origin.ts';
+import { id, text } from '../../http/schemas.ts';
 import type { Deps } from '../deps.ts';
-import { addressKey } from '../http/rate-limit.ts';
-import { route, type Route } from '../http/route.ts';
-import { refuseForeign } from '../http/same-origin.ts';
-import { id, text } from '../http/schemas.ts';
 
 const email = text(254).meta({
   description: 'An e-mail address; case and surrounding spaces do not matter.',

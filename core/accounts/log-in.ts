@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { insertPanelSession } from '../../db/panel/sessions.ts';
-import { insertSession } from '../../db/sessions.ts';
+import { insertPanelSession, insertSession } from '../../db/sessions.ts';
 import type { LoginRow } from '../../db/users.ts';
 import { Problem } from '../../domain/problems.ts';
 import {

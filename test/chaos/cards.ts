@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { stripeKeys, type House } from './house.ts';
+import { emulatorKeys } from 'stripe-emulator';
+import type { House } from './house.ts';
 import type { Dice } from './random.ts';
 
 export interface PayingCustomer {
@@ -20,7 +21,8 @@ export async function pay(
   card: string,
 ): Promise<PayOutcome> {
   const url = `${house.stripeUrl}/v1/payment_intents/${intentId}/confirm`;
-  const form = { key: stripeKeys.publishable, client_secret: clientSecret, payment_method: card };
+  const { STRIPE_PUBLISHABLE_KEY: key } = emulatorKeys;
+  const form = { key, client_secret: clientSecret, payment_method: card };
   for (let tries = 1; tries <= triesMax; tries++) {
     try {
       const body = new URLSearchParams(form);

@@ -3,19 +3,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { createAccessTokens } from '../../api/auth/access-tokens.ts';
+import { emulatorKeys } from 'stripe-emulator';
+import { createAccessTokens } from '../../http/auth/access-tokens.ts';
 import { migrate } from '../../db/migrate.ts';
 import { findFreePort, listens } from '../../dev/ports.ts';
 import { startPostgres } from '../../dev/postgres.ts';
 import { createProcesses, type RunningProcess } from '../../dev/processes.ts';
-import { PROJECT_DIR } from '../../dev/project-dir.ts';
-import { connectStripeControl } from '../../dev/stripe.ts';
+import { bareEnvironment, nodeProcess } from '../../dev/processes/node-process.ts';
+import { startStripeProcess } from '../../dev/stripe.ts';
 import { startTemporal } from '../../dev/temporal.ts';
 import { bundleWorkflows } from '../../worker/bundle.ts';
 import { openLink } from './link.ts';
 
 const secretKey = 'chaos-only-secret-key-0123456789-abcdef';
-export const stripeKeys = { secret: 'sk_test_emulator', publishable: 'pk_test_emulator' };
 const pollMs = 50;
 
 export interface HouseOptions {
@@ -53,14 +53,11 @@ export async function openHouse({ holdMs, log, keep }: HouseOptions) {
   async function furnish() {
     const workflowBundle = join(dir, 'workflows.js');
     const stripePort = await findFreePort();
-    const [postgres, temporal] = await Promise.all([
+    const [postgres, temporal, emulator] = await Promise.all([
       startPostgres({ dataDir: dir, port: 0, log, processes, settings: { track_commit_timestamp: 'on' } }),
       startTemporal({ dataDir: dir, port: 0, uiPort: undefined, log, processes }),
+      startStripeProcess({ processes, port: stripePort, dataDir: dir, env: bareEnvironment() }),
       bundleWorkflows().then((code) => writeFileSync(workflowBundle, code)),
-      startPart('stripe', 'dev/stripe/main.ts', stripePort, {
-        DEV_STRIPE_PORT: String(stripePort),
-        DATA_DIR: dir,
-      }),
     ]);
     await migrate(postgres.settings.MIGRATE_DATABASE_URL, { appRole: 'booking_app' });
 
@@ -98,7 +95,7 @@ export async function openHouse({ holdMs, log, keep }: HouseOptions) {
       startPart('worker-1', 'worker/main.ts', undefined, envOf('worker')),
       startPart('worker-2', 'worker/main.ts', undefined, envOf('worker')),
     ]);
-    const stripe = connectStripeControl(`http://127.0.0.1:${stripePort}`, stripeKeys.secret);
+    const stripe = emulator.control;
     await stripe.setWebhookUrl(`http://127.0.0.1:${links['stripe-api'].port}/api/stripe-webhook/`);
     const databaseUrl = new URL(postgres.adminUrl);
     databaseUrl.pathname = '/booking';
@@ -118,7 +115,7 @@ export async function openHouse({ holdMs, log, keep }: HouseOptions) {
       links,
       parts,
       stripe,
-      stripeUrl: `http://127.0.0.1:${stripePort}`,
+      stripeUrl: emulator.url,
       temporal: { address: `127.0.0.1:${temporalPort}`, namespace: 'default', taskQueue: 'bookings' },
       commitTimes: true,
       apiUrls: [links['client-api-1'], links['client-api-2']].map((link) => `http://127.0.0.1:${link.port}`),
@@ -139,11 +136,7 @@ export async function openHouse({ holdMs, log, keep }: HouseOptions) {
     env: NodeJS.ProcessEnv,
   ): Promise<RunningProcess> {
     return processes.start({
-      name,
-      command: process.execPath,
-      args: ['--import', './dev/die-with-parent.mjs', '--import', 'tsx', script],
-      cwd: PROJECT_DIR,
-      env: { ...bareEnvironment(), ...env },
+      ...nodeProcess({ name, script, env: { ...bareEnvironment(), ...env } }),
       ready: async ({ logTail }, starting) => {
         const serves = () =>
           port === undefined ? logTail().includes('worker ready') : listens('127.0.0.1', port);
@@ -157,19 +150,11 @@ export type House = Awaited<ReturnType<typeof openHouse>>;
 export type PartName = keyof House['parts'];
 export type LinkName = keyof House['links'];
 
-/** What a caller's environment may hold of the service's settings stays outside. */
-function bareEnvironment(): NodeJS.ProcessEnv {
-  const { PATH, HOME, TMPDIR } = process.env;
-  return { PATH, HOME, ...(TMPDIR && { TMPDIR }) };
-}
-
 function settings(holdMs: number): NodeJS.ProcessEnv {
   return {
     DEBUG: 'true',
     SECRET_KEY: secretKey,
-    STRIPE_SECRET_KEY: stripeKeys.secret,
-    STRIPE_PUBLISHABLE_KEY: stripeKeys.publishable,
-    STRIPE_WEBHOOK_SECRET: 'whsec_emulator',
+    ...emulatorKeys,
     HOLD_MINUTES: String(holdMs / 60_000),
     RECONCILE_SECONDS: '15',
     LIMIT_OPEN_HOLDS: '0',

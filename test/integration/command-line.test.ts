@@ -300,7 +300,7 @@ describe('migrate:make', () => {
   let cwd: string;
   beforeAll(() => {
     cwd = mkdtempSync(join(tmpdir(), 'booking-migrate-make-'));
-    for (const part of ['commands', 'db', 'domain', 'package.json', 'tsconfig.json']) {
+    for (const part of ['commands', 'core', 'db', 'domain', 'package.json', 'tsconfig.json']) {
       cpSync(join(PROJECT_DIR, part), join(cwd, part), { recursive: true });
     }
     symlinkSync(join(PROJECT_DIR, 'node_modules'), join(cwd, 'node_modules'));

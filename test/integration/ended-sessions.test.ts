@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createSessionChecks } from '../../core/accounts/check-session.ts';
-import { changeUser, type UserChange } from '../../db/panel/users.ts';
+import { changeUser, type UserChange } from '../../web/staff/queries/users.ts';
 import { makeStaff } from '../../db/users.ts';
 import { bookingBody, cookieOf, expectProblem, newBooking, requestBooking } from '../factories.ts';
 import { givePassword, openBrowser } from '../setup/panel.ts';

@@ -109,8 +109,8 @@ describe('a build whose workflows do not replay', () => {
       },
       {
         file: 'booking.ts',
-        from: "import { openDesk } from './desk.ts';",
-        to: "import { openDesk } from './desk.ts'; import { sleep } from '@temporalio/workflow';",
+        from: "import { openDesk } from './inbox.ts';",
+        to: "import { openDesk } from './inbox.ts'; import { sleep } from '@temporalio/workflow';",
       },
     ]);
     const WORKFLOW_BUNDLE = join(dir, 'incompatible.js');

@@ -33,7 +33,8 @@ export function printBill(): { bomFormat: string; specVersion: string; version: 
   const { packages } = JSON.parse(text) as { packages: Record<string, Locked> };
   const components = new Map<string, Component>();
   for (const [path, locked] of Object.entries(packages)) {
-    if (path === '' || locked.dev || locked.link) continue;
+    // The project itself and its workspaces lie outside node_modules.
+    if (!path.includes('node_modules/') || locked.dev || locked.link) continue;
     const component = componentOf(path, locked);
     components.set(component.purl, component);
   }

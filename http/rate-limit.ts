@@ -1,0 +1,61 @@
+import { isIPv6 } from 'node:net';
+import type { Context, Middleware } from 'koa';
+import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
+import { tooMany } from '../core/accounts/attempts.ts';
+import type { Devices } from '../core/accounts/devices.ts';
+import type { AccessTokens } from './auth/access-tokens.ts';
+import { bearerToken } from './auth/authenticate.ts';
+import type { AccountCookies } from './auth/cookies.ts';
+
+const windowSeconds = 60;
+
+interface RequestLimitDeps {
+  config: { limits: { requests: number } };
+  accessTokens: AccessTokens;
+  devices: Devices;
+  cookies: AccountCookies;
+}
+
+/**
+ * What stands for an address in the limits: of IPv6 its first 64 bits, since whoever has one has the whole network
+ * (RFC 6177) and could send each request from another. An IPv4 address written as IPv6 is one address.
+ */
+export function addressKey(ip: string): string {
+  const bare = ip.split('%', 1)[0] ?? '';
+  if (!isIPv6(bare)) return ip;
+  // One spelling of each: lower case, no leading zeros, the longest run of zeros as `::`.
+  const canonical = new URL(`http://[${bare}]`).hostname.slice(1, -1);
+  if (canonical.startsWith('::ffff:')) return canonical;
+  const [head = [], tail = []] = canonical.split('::').map((part) => part.split(':').filter(Boolean));
+  const zeros = Array<string>(8 - head.length - tail.length).fill('0');
+  return `${[...head, ...zeros, ...tail].slice(0, 4).join(':')}::/64`;
+}
+
+/**
+ * The limit on requests, on all routes but Stripe's, the probes, and the files of the booking page: it is dozens of
+ * those, and an office of guests has one address. Counted in memory, so that it costs nothing; 0 is off. A client that
+ * shows a genuine access token or device cookie is counted by its account, and not by an address that strangers share.
+ * @throws Problem too_many_requests
+ */
+export function limitRequests(deps: RequestLimitDeps): Middleware {
+  const { requests } = deps.config.limits;
+  if (requests === 0) return (_ctx, next) => next();
+  const limiter = new RateLimiterMemory({ points: requests, duration: windowSeconds });
+  const exempt = new Set(['/api/stripe-webhook', '/livez', '/readyz', '/metrics']);
+  const isExempt = (path: string) => exempt.has(path.replace(/\/$/, '')) || path.startsWith('/site/');
+  return async (ctx, next) => {
+    if (!isExempt(ctx.path)) {
+      await limiter.consume(requestKey(ctx, deps)).catch((error: unknown) => {
+        throw error instanceof RateLimiterRes ? tooMany(error.msBeforeNext) : error;
+      });
+    }
+    await next();
+  };
+}
+
+function requestKey(ctx: Context, { accessTokens, devices, cookies }: RequestLimitDeps): string {
+  const token = bearerToken(ctx);
+  const userId =
+    (token && accessTokens.verify(token)?.userId) ?? devices.lastUserId(cookies.device.read(ctx));
+  return userId === undefined || userId === '' ? addressKey(ctx.ip) : `user:${userId}`;
+}

@@ -1,0 +1,30 @@
+import type { Logger } from 'pino';
+import type Stripe from 'stripe';
+import type { Config } from '../config.ts';
+import type { CredentialDeps } from '../core/accounts/check-credentials.ts';
+import type { DerivedKey } from '../core/derived-keys.ts';
+import type { BookingDetailRow } from '../db/bookings.ts';
+import type { RoomCache } from '../db/rooms.ts';
+import type { AccountCookies } from '../http/auth/cookies.ts';
+
+/** What the pages work with; the API process gives it to them. */
+export interface WebDeps extends CredentialDeps {
+  config: Config;
+  stripe: Stripe;
+  log: Logger;
+  rooms: RoomCache;
+  cookies: AccountCookies;
+  panelFormKey: DerivedKey;
+  workflows: {
+    /** Has a worker asked Temporal for work lately? */
+    hasWorker(): Promise<boolean>;
+  };
+  /**
+   * Cancels a booking through the workflow that owns it.
+   * @throws Problem not_cancellable, workflow_unavailable
+   */
+  cancelBooking(
+    booking: BookingDetailRow,
+    request: { callerId: number; byStaff: boolean; refund: boolean },
+  ): Promise<void>;
+}
