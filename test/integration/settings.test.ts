@@ -19,6 +19,8 @@ describe('the settings of production', () => {
       settings: {
         DEBUG: 'false',
         STRIPE_SECRET_KEY: 'sk_test_not_of_the_emulator',
+        STRIPE_PUBLISHABLE_KEY: 'pk_test_not_of_the_emulator',
+        STRIPE_WEBHOOK_SECRET: 'whsec_not_of_the_emulator',
         SECRET_KEY: `${newKey},${oldKey}`,
         CLEANUP_TOKEN: cleanupToken,
         LIMIT_REQUESTS: '60',
