@@ -1,12 +1,11 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { connectStripeControl, emulatorKeys } from 'stripe-emulator';
-import { listens } from './ports.ts';
+import { listens, loopback } from './ports.ts';
 import { nodeProcess } from './processes/node-process.ts';
 import type { Processes } from './processes.ts';
+import { until } from './until.ts';
 
+/** Also as the package itself exports it. */
 export * from 'stripe-emulator';
-
-const pollMs = 50;
 
 /**
  * Starts the Stripe emulator as a process and resolves once it serves.
@@ -23,7 +22,7 @@ export async function startStripeProcess(options: {
   webhookUrl?: string;
 }) {
   const { processes, port, dataDir, env, webhookUrl } = options;
-  const url = `http://127.0.0.1:${port}`;
+  const url = `http://${loopback}:${port}`;
   const running = await processes.start({
     ...nodeProcess({
       name: 'stripe',
@@ -35,9 +34,7 @@ export async function startStripeProcess(options: {
         ...(webhookUrl && { STRIPE_WEBHOOK_URL: webhookUrl }),
       },
     }),
-    ready: async (_process, starting) => {
-      while (!starting.aborted && !(await listens('127.0.0.1', port))) await sleep(pollMs);
-    },
+    ready: (_process, starting) => until('stripe', () => listens(loopback, port), starting),
   });
   return {
     ...running,

@@ -1,28 +1,28 @@
-import { PROJECT_DIR } from '../project-dir.ts';
 import type { ProcessSpec } from '../processes.ts';
+import { projectDir } from '../project-dir.ts';
 
-/**
- * A script of the project as a process that ends when its starter does.
- *
- * @param options.args     arguments of the script
- * @param options.preloads modules that Node imports before the script
- * @param options.nodeArgs further arguments of Node, e.g. `--cpu-prof`
- */
-export function nodeProcess(options: {
+/** A script of the project, to be run as a process. */
+export interface NodeProcess {
   name: string;
+  /** Its path in the project. */
   script: string;
   env: NodeJS.ProcessEnv;
   args?: readonly string[];
+  /** Modules that Node imports before the script. */
   preloads?: readonly string[];
+  /** Further arguments of Node, e.g. `--cpu-prof`. */
   nodeArgs?: readonly string[];
-}): ProcessSpec {
+}
+
+/** A script of the project as a process that ends when its starter does. */
+export function nodeProcess(options: NodeProcess): ProcessSpec {
   const { name, script, env, args = [], preloads = [], nodeArgs = [] } = options;
   const imports = ['./dev/die-with-parent.mjs', ...preloads, 'tsx'].flatMap((module) => ['--import', module]);
   return {
     name,
     command: process.execPath,
     args: [...nodeArgs, ...imports, script, ...args],
-    cwd: PROJECT_DIR,
+    cwd: projectDir,
     env,
   };
 }

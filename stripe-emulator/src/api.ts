@@ -5,7 +5,7 @@ import {
   unauthorized,
   unsupportedParameter,
 } from './errors.ts';
-import { API_VERSION, type World } from './events.ts';
+import { apiVersion, type World } from './events.ts';
 import { expandObject } from './expand.ts';
 import type { Faults } from './faults.ts';
 import { parseForm, type Form } from './form.ts';
@@ -14,7 +14,7 @@ import { newId } from './ids.ts';
 import { checkClientSecret, publicFailure, publicView } from './publishable.ts';
 import { findPaymentIntent } from './payment-intents.ts';
 import type { Route } from './route.ts';
-import { ROUTES } from './routes.ts';
+import { routes } from './routes.ts';
 import type { Cause, PaymentIntent } from './types.ts';
 
 export interface ApiRequest {
@@ -55,7 +55,7 @@ export function createApi(deps: ApiDeps) {
     const headers: Record<string, string> = { 'request-id': requestId };
     const key = request.method === 'POST' ? headerOf(request, 'idempotency-key') : undefined;
     if (key) headers['idempotency-key'] = key;
-    headers['stripe-version'] = headerOf(request, 'stripe-version') ?? API_VERSION;
+    headers['stripe-version'] = headerOf(request, 'stripe-version') ?? apiVersion;
     try {
       const { route, id, form, keyKind } = admit(request, deps.keys);
       const version = headers['stripe-version'];
@@ -176,7 +176,7 @@ function admit(request: ApiRequest, keys: ApiDeps['keys']) {
 }
 
 function findRoute(request: ApiRequest): { route: Route; id: string } | undefined {
-  for (const route of ROUTES) {
+  for (const route of routes) {
     const match = route.method === request.method ? route.pattern.exec(request.path) : null;
     if (match) return { route, id: match[1] ?? '' };
   }

@@ -36,7 +36,7 @@ function visa(number: string, names: string[], behaviour: CardBehaviour): TestCa
  * https://docs.stripe.com/testing. Of each name both spellings in public use are known. `pm_processing`
  * is the emulator's own: with cards, Stripe has no test number that stays in `processing`.
  */
-export const TEST_CARDS: readonly TestCard[] = [
+export const testCards: readonly TestCard[] = [
   visa('4242424242424242', ['pm_card_visa'], succeed),
   visa('4000056655665556', ['pm_card_visa_debit'], succeed),
   visa('4012888888881881', [], succeed),
@@ -95,7 +95,7 @@ export const TEST_CARDS: readonly TestCard[] = [
 ];
 
 /** A number that passes the Luhn check and is none of Stripe's: a real card, which test mode declines. */
-export const REAL_CARD = decline(
+export const realCard = decline(
   'card_declined',
   'Your card was declined. Your request was in test mode, but used a non test card. For a list of valid test cards, visit: https://stripe.com/docs/testing.',
   'test_mode_live_card',

@@ -4,7 +4,7 @@ import { parseForm } from './form.ts';
 import { finishChallenge } from './payment-attempts.ts';
 import { checkClientSecret } from './publishable.ts';
 import { findPaymentIntent } from './payment-intents.ts';
-import { NO_CAUSE, type PaymentIntent } from './types.ts';
+import { noCause, type PaymentIntent } from './types.ts';
 
 interface PageAnswer {
   status: number;
@@ -29,7 +29,7 @@ export async function answerChallenge(
     const choice = parseForm(body)['choice'];
     if (choice !== 'complete' && choice !== 'fail') return page(200, question(intent));
     const returnUrl = intent.next_action?.redirect_to_url.return_url ?? null;
-    finishChallenge(world, intent, choice === 'complete', NO_CAUSE);
+    finishChallenge(world, intent, choice === 'complete', noCause);
     await world.tables.commit();
     return returnUrl === null ? page(200, `<p>Done: ${intent.status}.</p>`) : goBack(returnUrl, intent);
   } catch (error) {

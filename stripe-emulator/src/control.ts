@@ -9,7 +9,7 @@ import { confirmPaymentIntent, findPaymentIntent, isUnpaid } from './payment-int
 import { findPaymentMethod } from './payment-methods.ts';
 import { failRefund, settleRefund } from './refunds.ts';
 import type { Note, PendingDelivery } from './tables.ts';
-import { NO_CAUSE, type Dispute, type PaymentIntent, type Refund, type StripeEvent } from './types.ts';
+import { noCause, type Dispute, type PaymentIntent, type Refund, type StripeEvent } from './types.ts';
 import type { Delivery, WebhookBehaviour, Webhooks } from './webhooks.ts';
 import type { WebhookReply } from './webhook-request.ts';
 
@@ -114,9 +114,9 @@ export function createControl({ world, webhooks, faults, setLatency }: ControlDe
     },
     async deliverEvent({ type, object, event, ...as }) {
       const about = typeof object === 'string' ? findObject(world, object) : object;
-      return webhooks.sendNow({ ...buildEvent(type, about, NO_CAUSE), ...event }, as);
+      return webhooks.sendNow({ ...buildEvent(type, about, noCause), ...event }, as);
     },
-    emitEvent: (type, objectId) => change(() => world.emit(type, findObject(world, objectId), NO_CAUSE)),
+    emitEvent: (type, objectId) => change(() => world.emit(type, findObject(world, objectId), noCause)),
     async deliveries({ eventId, type } = {}) {
       return webhooks
         .deliveries()
@@ -163,30 +163,30 @@ export function createControl({ world, webhooks, faults, setLatency }: ControlDe
         if (!isUnpaid(intent)) throw unexpectedState(`${id} is ${intent.status}.`, intent);
         intent.payment_method = findPaymentMethod(tables, 'pm_processing').id;
         noteOn(id, { cancelableWhileProcessing: options?.cancelable === true });
-        startProcessing(world, intent, NO_CAUSE);
+        startProcessing(world, intent, noCause);
         return intent;
       }),
     settleProcessing: (id, outcome) =>
       change(() => {
         const intent = findPaymentIntent(world, id);
-        settleProcessing(world, intent, outcome === 'succeeded', NO_CAUSE);
+        settleProcessing(world, intent, outcome === 'succeeded', noCause);
         return intent;
       }),
     completeChallenge: (id, outcome) =>
       change(() => {
         const intent = findPaymentIntent(world, id);
-        finishChallenge(world, intent, outcome === 'succeeded', NO_CAUSE);
+        finishChallenge(world, intent, outcome === 'succeeded', noCause);
         return intent;
       }),
     failRefund: (id, failureReason = 'lost_or_stolen_card') =>
-      change(() => failRefund(world, findRefund(world, id), failureReason, NO_CAUSE)),
-    settleRefund: (id) => change(() => settleRefund(world, findRefund(world, id), NO_CAUSE)),
+      change(() => failRefund(world, findRefund(world, id), failureReason, noCause)),
+    settleRefund: (id) => change(() => settleRefund(world, findRefund(world, id), noCause)),
     createDispute: (paymentIntentId, reason = 'fraudulent') =>
       change(() => {
         const { latest_charge: chargeId } = findPaymentIntent(world, paymentIntentId);
         const charge = chargeId === null ? undefined : tables.charges.get(chargeId);
         if (!charge?.captured) throw invalidRequest(`${paymentIntentId} has no paid charge to dispute.`);
-        return createDispute(world, charge, reason, NO_CAUSE);
+        return createDispute(world, charge, reason, noCause);
       }),
     async reset() {
       webhooks.reset();
@@ -204,9 +204,9 @@ function payNow(world: World, id: string, paymentMethod = 'pm_card_visa'): Payme
     world,
     findPaymentIntent(world, id),
     { payment_method: paymentMethod },
-    NO_CAUSE,
+    noCause,
   );
-  if (intent.status === 'requires_action') finishChallenge(world, intent, true, NO_CAUSE);
+  if (intent.status === 'requires_action') finishChallenge(world, intent, true, noCause);
   return intent;
 }
 
@@ -215,7 +215,7 @@ export async function payBeforeCancel(world: World, id: string): Promise<void> {
   const note = world.tables.notes.get(id);
   const intent = world.tables.paymentIntents.get(id);
   if (!note?.payOnCancel || !intent || !(isUnpaid(intent) || intent.status === 'processing')) return;
-  attemptPayment(world, intent, findPaymentMethod(world.tables, 'pm_card_visa'), NO_CAUSE);
+  attemptPayment(world, intent, findPaymentMethod(world.tables, 'pm_card_visa'), noCause);
   await world.tables.commit();
   await sleep(50);
 }

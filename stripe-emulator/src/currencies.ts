@@ -2,7 +2,7 @@ import { invalidRequest } from './errors.ts';
 import type { Reader } from './params.ts';
 
 /** https://docs.stripe.com/currencies, presentment currencies. */
-const SUPPORTED = new Set(
+const supportedCurrencies = new Set(
   (
     'usd aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bif bmd bnd bob brl bsd bwp byn bzd cad cdf chf ' +
     'clp cny cop crc cve czk djf dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gnf gtq gyd hkd hnl htg huf idr ' +
@@ -14,7 +14,7 @@ const SUPPORTED = new Set(
 );
 
 /** https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts, in minor units. */
-const AMOUNT_MIN: Record<string, number> = {
+const amountMin: Record<string, number> = {
   aed: 200,
   aud: 50,
   bgn: 100,
@@ -40,14 +40,14 @@ const AMOUNT_MIN: Record<string, number> = {
   thb: 1000,
   usd: 50,
 };
-const AMOUNT_MAX = 99_999_999;
+const amountMax = 99_999_999;
 
 /** Three letters in either case; answers are in lower case, as Stripe's are. */
 export const currency: Reader<string> = (value, name) => {
   const code = typeof value === 'string' ? value.toLowerCase() : '';
-  if (SUPPORTED.has(code)) return code;
+  if (supportedCurrencies.has(code)) return code;
   throw invalidRequest(
-    `Invalid currency: ${code}. Stripe currently supports these currencies: ${[...SUPPORTED].join(', ')}`,
+    `Invalid currency: ${code}. Stripe currently supports these currencies: ${[...supportedCurrencies].join(', ')}`,
     { param: name },
   );
 };
@@ -57,15 +57,15 @@ export const currency: Reader<string> = (value, name) => {
  * to Stripe's worth of 50 US cents, which needs a rate of exchange: here any amount is enough for them.
  */
 export function checkChargeAmount(amountMinor: number, code: string): void {
-  const min = AMOUNT_MIN[code] ?? 1;
+  const min = amountMin[code] ?? 1;
   if (amountMinor < min) {
     throw invalidRequest(`Amount must be at least ${min} in the smallest unit of ${code}`, {
       code: 'amount_too_small',
       param: 'amount',
     });
   }
-  if (amountMinor > AMOUNT_MAX) {
-    throw invalidRequest(`Amount must be no more than ${AMOUNT_MAX} in the smallest unit of ${code}`, {
+  if (amountMinor > amountMax) {
+    throw invalidRequest(`Amount must be no more than ${amountMax} in the smallest unit of ${code}`, {
       code: 'amount_too_large',
       param: 'amount',
     });

@@ -1,15 +1,15 @@
 import { resourceMissing } from './errors.ts';
-import { LIST_SHAPE, pageOf } from './lists.ts';
+import { listShape, pageOf } from './lists.ts';
 import { flag, listOf, readParams, text } from './params.ts';
 import type { Route } from './route.ts';
 
-export const EVENT_ROUTES: readonly Route[] = [
+export const eventRoutes: readonly Route[] = [
   {
     method: 'GET',
     pattern: /^\/v1\/events$/,
     prepare(form) {
       const params = readParams(form, {
-        ...LIST_SHAPE,
+        ...listShape,
         delivery_success: flag,
         type: text(),
         types: listOf(text()),

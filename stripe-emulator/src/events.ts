@@ -3,7 +3,7 @@ import type { Tables } from './tables.ts';
 import type { Cause, StripeEvent } from './types.ts';
 
 /** The API version of the emulated account, which its events are written in. */
-export const API_VERSION = '2026-10-28.endive';
+export const apiVersion = '2026-10-28.endive';
 
 /** Everything that acts needs: the state, a way to tell the world, and where this emulator is reached. */
 export interface World {
@@ -28,7 +28,7 @@ export function buildEvent(type: string, object: object, cause: Cause): StripeEv
   return {
     id: newId('evt'),
     object: 'event',
-    api_version: API_VERSION,
+    api_version: apiVersion,
     created: nowSeconds(),
     data: { object: structuredClone(object) },
     livemode: 'livemode' in object && object.livemode === true,

@@ -2,7 +2,7 @@ import { invalidRequest } from './errors.ts';
 import type { Tables } from './tables.ts';
 
 /** The fields whose id can be replaced by the object, and where the object is found. */
-const EXPANDABLE = {
+const expandable = {
   latest_charge: 'charges',
   charge: 'charges',
   payment_intent: 'paymentIntents',
@@ -32,11 +32,11 @@ function expandPath(
     for (const row of value) expandPath(tables, row as Record<string, unknown>, rest, path);
     return;
   }
-  if (!(name in here) || !Object.hasOwn(EXPANDABLE, name)) {
+  if (!(name in here) || !Object.hasOwn(expandable, name)) {
     throw invalidRequest(`This property cannot be expanded (${path}).`, { param: 'expand' });
   }
   if (typeof value === 'string') {
-    here[name] = structuredClone(tables[EXPANDABLE[name as keyof typeof EXPANDABLE]].get(value) ?? value);
+    here[name] = structuredClone(tables[expandable[name as keyof typeof expandable]].get(value) ?? value);
   }
   const next = here[name];
   if (rest.length > 0 && typeof next === 'object' && next !== null) {

@@ -6,7 +6,7 @@
  * drop_before, drop_after_effect: the connection breaks before, or after, the request was executed.
  * timeout, timeout_after_effect: no answer ever comes; the client has to give up.
  */
-const FAULT_KINDS = [
+const faultKinds = [
   '503',
   '429',
   '401',
@@ -18,7 +18,7 @@ const FAULT_KINDS = [
   'timeout',
   'timeout_after_effect',
 ] as const;
-export type FaultKind = (typeof FAULT_KINDS)[number];
+export type FaultKind = (typeof faultKinds)[number];
 
 export interface Fault {
   kind: FaultKind;
@@ -31,7 +31,7 @@ export interface Fault {
 }
 
 /** When in the life of a request a kind strikes. */
-const STAGE_OF = {
+const stageOf = {
   '503': 'arrival',
   '429': 'arrival',
   '401': 'arrival',
@@ -43,7 +43,7 @@ const STAGE_OF = {
   timeout: 'arrival',
   timeout_after_effect: 'answer',
 } as const;
-type FaultStage = (typeof STAGE_OF)[FaultKind];
+type FaultStage = (typeof stageOf)[FaultKind];
 
 /** The faults that are planned, struck in the order in which they were given. */
 export function createFaults() {
@@ -51,7 +51,7 @@ export function createFaults() {
 
   return {
     plan(fault: Fault): void {
-      if (!FAULT_KINDS.includes(fault.kind)) throw new Error(`Unknown kind of fault: ${fault.kind}`);
+      if (!faultKinds.includes(fault.kind)) throw new Error(`Unknown kind of fault: ${fault.kind}`);
       planned.push({ fault, left: fault.count ?? 1, path: new RegExp(fault.match?.path ?? '') });
     },
     clear(): void {
@@ -62,7 +62,7 @@ export function createFaults() {
       if (planned.length === 0) return undefined;
       const hit = planned.find(
         (each) =>
-          STAGE_OF[each.fault.kind] === stage &&
+          stageOf[each.fault.kind] === stage &&
           (each.fault.match?.method ?? method) === method &&
           each.path.test(path) &&
           Math.random() < (each.fault.probability ?? 1),

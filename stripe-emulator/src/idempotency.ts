@@ -3,7 +3,7 @@ import { invalidRequest, StripeFailure } from './errors.ts';
 import { canonicalForm, type Form } from './form.ts';
 import type { SavedAnswer, Table } from './tables.ts';
 
-const KEEP_MS = 24 * 3600 * 1000;
+const keepMs = 24 * 3600 * 1000;
 
 /**
  * https://docs.stripe.com/api/idempotent_requests: the first answer to a key is kept for a day, whatever it
@@ -28,7 +28,7 @@ export function createIdempotency(answers: Table<SavedAnswer>) {
       );
     }
     const saved = answers.get(key);
-    if (saved && Date.now() - saved.savedAtMs < KEEP_MS) {
+    if (saved && Date.now() - saved.savedAtMs < keepMs) {
       checkSameRequest(saved, path, form);
       return saved;
     }

@@ -1,11 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 
-const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+const alphabet = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
 /** Letters and digits, not guessable. */
 function randomText(length: number): string {
   let text = '';
-  for (const byte of randomBytes(length)) text += ALPHABET[byte % ALPHABET.length];
+  for (const byte of randomBytes(length)) text += alphabet[byte % alphabet.length];
   return text;
 }
 
@@ -23,7 +23,7 @@ export function newClientSecret(paymentIntentId: string): string {
 export function fingerprintOf(text: string): string {
   let fingerprint = '';
   for (const byte of createHash('sha256').update(text).digest().subarray(0, 16)) {
-    fingerprint += ALPHABET[byte % ALPHABET.length];
+    fingerprint += alphabet[byte % alphabet.length];
   }
   return fingerprint;
 }

@@ -2,7 +2,7 @@ import { resourceMissing } from './errors.ts';
 import { integer, listOf, range, text } from './params.ts';
 
 /** The parameters of every list (https://docs.stripe.com/api/pagination). */
-export const LIST_SHAPE = {
+export const listShape = {
   limit: integer(1, 100),
   starting_after: text(),
   ending_before: text(),

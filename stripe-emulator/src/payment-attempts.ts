@@ -29,7 +29,7 @@ export function attemptPayment(
   intent.next_action = null;
   const behaviour = behaviourOf(method);
   if (behaviour.kind === 'challenge') {
-    if (options.challengeFails) throw refuse(world, intent, method, AUTHENTICATION_REQUIRED, cause);
+    if (options.challengeFails) throw refuse(world, intent, method, authenticationRequired, cause);
     askForChallenge(world, intent, options.returnUrl ?? null, cause);
     return;
   }
@@ -50,7 +50,7 @@ export function finishChallenge(world: World, intent: PaymentIntent, passed: boo
     );
   }
   const behaviour = behaviourOf(method);
-  const outcome = passed && behaviour.kind === 'challenge' ? behaviour.then : AUTHENTICATION_FAILED;
+  const outcome = passed && behaviour.kind === 'challenge' ? behaviour.then : authenticationFailed;
   settleQuietly(world, intent, method, outcome, cause);
 }
 
@@ -68,22 +68,22 @@ export function settleProcessing(world: World, intent: PaymentIntent, paid: bool
   if (intent.status !== 'processing' || !method) {
     throw unexpectedState(`This PaymentIntent is not processing: its status is ${intent.status}.`, intent);
   }
-  settleQuietly(world, intent, method, paid ? { kind: 'succeed' } : PROCESSING_FAILED, cause);
+  settleQuietly(world, intent, method, paid ? { kind: 'succeed' } : processingFailed, cause);
 }
 
-const AUTHENTICATION_REQUIRED: Decline = {
+const authenticationRequired: Decline = {
   kind: 'decline',
   code: 'authentication_required',
   declineCode: 'authentication_required',
   message: 'Your card was declined. This transaction requires authentication.',
 };
-const AUTHENTICATION_FAILED: Decline = {
+const authenticationFailed: Decline = {
   kind: 'decline',
   code: 'payment_intent_authentication_failure',
   message:
     'We are unable to authenticate your payment method. Please choose a different payment method and try again.',
 };
-const PROCESSING_FAILED: Decline = {
+const processingFailed: Decline = {
   kind: 'decline',
   code: 'card_declined',
   declineCode: 'generic_decline',
@@ -163,9 +163,9 @@ function refuse(
   cause: Cause,
 ): StripeFailure {
   // An authentication that fails never reaches the bank, so there is no charge.
-  const charge = decline === AUTHENTICATION_FAILED ? undefined : newCharge(intent, method, decline);
+  const charge = decline === authenticationFailed ? undefined : newCharge(intent, method, decline);
   const error: ErrorBody = {
-    type: decline === AUTHENTICATION_FAILED ? 'invalid_request_error' : 'card_error',
+    type: decline === authenticationFailed ? 'invalid_request_error' : 'card_error',
     code: decline.code,
     message: decline.message,
     ...(decline.declineCode ? { decline_code: decline.declineCode } : {}),

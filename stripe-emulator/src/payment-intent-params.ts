@@ -1,7 +1,7 @@
 import { currency } from './currencies.ts';
 import { invalidRequest } from './errors.ts';
 import type { Form } from './form.ts';
-import { LIST_SHAPE } from './lists.ts';
+import { listShape } from './lists.ts';
 import {
   email,
   flag,
@@ -24,7 +24,7 @@ const captureMethod = oneOf(['automatic', 'automatic_async', 'manual']);
 const setupFutureUsage = oneOf(['off_session', 'on_session']);
 
 /** Known to Stripe, without a meaning in a room booking, and therefore refused. */
-const UNSUPPORTED = {
+const refusedAlways = {
   amount_details: unsupported,
   confirmation_token: unsupported,
   customer_account: unsupported,
@@ -34,7 +34,7 @@ const UNSUPPORTED = {
   payment_method_options: unsupported,
   shipping: unsupported,
 };
-const UNSUPPORTED_OUTSIDE_CONFIRM = {
+const refusedOutsideConfirm = {
   application_fee_amount: unsupported,
   payment_method_configuration: unsupported,
   statement_descriptor: unsupported,
@@ -42,9 +42,9 @@ const UNSUPPORTED_OUTSIDE_CONFIRM = {
   transfer_group: unsupported,
 };
 
-const CREATE = {
-  ...UNSUPPORTED,
-  ...UNSUPPORTED_OUTSIDE_CONFIRM,
+const createShape = {
+  ...refusedAlways,
+  ...refusedOutsideConfirm,
   mandate: unsupported,
   mandate_data: unsupported,
   on_behalf_of: unsupported,
@@ -71,9 +71,9 @@ const CREATE = {
   setup_future_usage: setupFutureUsage,
   statement_descriptor_suffix: text(22),
 };
-const UPDATE = {
-  ...UNSUPPORTED,
-  ...UNSUPPORTED_OUTSIDE_CONFIRM,
+const updateShape = {
+  ...refusedAlways,
+  ...refusedOutsideConfirm,
   allowed_payment_method_types: unsupported,
   amount: integer(1),
   capture_method: captureMethod,
@@ -88,8 +88,8 @@ const UPDATE = {
   setup_future_usage: setupFutureUsage,
   statement_descriptor_suffix: text(22),
 };
-const CONFIRM = {
-  ...UNSUPPORTED,
+const confirmShape = {
+  ...refusedAlways,
   allowed_payment_method_types: unsupported,
   mandate: unsupported,
   mandate_data: unsupported,
@@ -107,28 +107,28 @@ const CONFIRM = {
   return_url: text(),
   setup_future_usage: setupFutureUsage,
 };
-const CANCEL = {
+const cancelShape = {
   cancellation_reason: oneOf(['duplicate', 'fraudulent', 'requested_by_customer', 'abandoned']),
   expand,
 };
-const CAPTURE = { amount_to_capture: integer(1), expand, final_capture: flag, metadata };
+const captureShape = { amount_to_capture: integer(1), expand, final_capture: flag, metadata };
 
-export type CreateParams = Params<typeof CREATE>;
-export type UpdateParams = Params<typeof UPDATE>;
-export type ConfirmParams = Params<typeof CONFIRM>;
-export type CancelParams = Params<typeof CANCEL>;
-export type CaptureParams = Params<typeof CAPTURE>;
+export type CreateParams = Params<typeof createShape>;
+export type UpdateParams = Params<typeof updateShape>;
+export type ConfirmParams = Params<typeof confirmShape>;
+export type CancelParams = Params<typeof cancelShape>;
+export type CaptureParams = Params<typeof captureShape>;
 
-export const readCancel = (form: Form) => readParams(form, CANCEL);
-export const readCapture = (form: Form) => readParams(form, CAPTURE);
+export const readCancel = (form: Form) => readParams(form, cancelShape);
+export const readCapture = (form: Form) => readParams(form, captureShape);
 export const readRetrieve = (form: Form) => readParams(form, { client_secret: text(), expand });
 export const readList = (form: Form) =>
-  readParams(form, { ...LIST_SHAPE, customer: text(), customer_account: unsupported });
+  readParams(form, { ...listShape, customer: text(), customer_account: unsupported });
 
 /** `version` is the request's Stripe-Version. */
 export function readCreate(form: Form, version: string): CreateParams {
   refuseOldTypes(form, version);
-  const params = readParams(form, CREATE);
+  const params = readParams(form, createShape);
   const ways = ['allowed_payment_method_types', 'automatic_payment_methods', 'payment_method_types'] as const;
   const chosen = ways.filter((way) => params[way] !== undefined);
   if (chosen.length > 1) {
@@ -142,12 +142,12 @@ export function readCreate(form: Form, version: string): CreateParams {
 
 export function readUpdate(form: Form, version: string): UpdateParams {
   refuseOldTypes(form, version);
-  return readParams(form, UPDATE);
+  return readParams(form, updateShape);
 }
 
 export function readConfirm(form: Form, version: string): ConfirmParams {
   refuseOldTypes(form, version);
-  return readParams(form, CONFIRM);
+  return readParams(form, confirmShape);
 }
 
 /** https://docs.stripe.com/changelog/endive/2026-09-30/removes-the-payment-method-types-parameter-from-payment-intents-and-setup-intents */

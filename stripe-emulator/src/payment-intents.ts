@@ -8,7 +8,7 @@ import type { ConfirmParams, CreateParams, UpdateParams } from './payment-intent
 import { resolvePaymentMethod } from './payment-methods.ts';
 import type { Cause, PaymentIntent, PaymentIntentStatus } from './types.ts';
 
-const UNPAID: readonly PaymentIntentStatus[] = [
+const unpaidStatuses: readonly PaymentIntentStatus[] = [
   'requires_payment_method',
   'requires_confirmation',
   'requires_action',
@@ -16,7 +16,7 @@ const UNPAID: readonly PaymentIntentStatus[] = [
 
 /** Can it still be confirmed, changed and cancelled? */
 export function isUnpaid(intent: PaymentIntent): boolean {
-  return UNPAID.includes(intent.status);
+  return unpaidStatuses.includes(intent.status);
 }
 
 /** 404 `resource_missing` when there is none. */
@@ -122,7 +122,7 @@ export function updatePaymentIntent(
     if (params[param] === undefined || isUnpaid(intent)) continue;
     throw unexpectedState(
       `This PaymentIntent's ${param} could not be updated because it has a status of ${intent.status}. ` +
-        `You may only update the ${param} of a PaymentIntent with one of the following statuses: ${UNPAID.join(', ')}.`,
+        `You may only update the ${param} of a PaymentIntent with one of the following statuses: ${unpaidStatuses.join(', ')}.`,
       intent,
     );
   }

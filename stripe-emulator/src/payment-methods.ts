@@ -1,4 +1,4 @@
-import { passesLuhn, REAL_CARD, TEST_CARDS, type CardBehaviour, type TestCard } from './cards.ts';
+import { passesLuhn, realCard, testCards, type CardBehaviour, type TestCard } from './cards.ts';
 import { cardFailure, invalidRequest, missingParameter, resourceMissing } from './errors.ts';
 import { fingerprintOf, newId, nowSeconds } from './ids.ts';
 import { ignored, metadata, oneOf, record, required, text, unsupported } from './params.ts';
@@ -24,13 +24,13 @@ export const paymentMethodData = record({
 type PaymentMethodData = ReturnType<typeof paymentMethodData>;
 type CardData = NonNullable<PaymentMethodData['card']>;
 
-const cardByName = new Map(TEST_CARDS.flatMap((card) => card.names.map((name) => [name, card] as const)));
-const cardByNumber = new Map(TEST_CARDS.map((card) => [card.number, card] as const));
-const cardByFingerprint = new Map(TEST_CARDS.map((card) => [fingerprintOf(card.number), card] as const));
+const cardByName = new Map(testCards.flatMap((card) => card.names.map((name) => [name, card] as const)));
+const cardByNumber = new Map(testCards.map((card) => [card.number, card] as const));
+const cardByFingerprint = new Map(testCards.map((card) => [fingerprintOf(card.number), card] as const));
 
 /** How the card of a PaymentMethod behaves. */
 export function behaviourOf(method: PaymentMethod): CardBehaviour {
-  return cardByFingerprint.get(method.card.fingerprint)?.behaviour ?? REAL_CARD;
+  return cardByFingerprint.get(method.card.fingerprint)?.behaviour ?? realCard;
 }
 
 /** An existing PaymentMethod, or a new one for a name such as `pm_card_visa`. */

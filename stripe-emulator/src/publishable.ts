@@ -3,7 +3,7 @@ import type { Form } from './form.ts';
 import type { ErrorBody, PaymentIntent } from './types.ts';
 
 /** The fields that https://docs.stripe.com/api/payment_intents/object marks "retrievable with publishable key". */
-const VISIBLE = [
+const visibleFields = [
   'id',
   'object',
   'amount',
@@ -43,7 +43,7 @@ export function checkClientSecret(intent: PaymentIntent, form: Form): void {
 
 /** What a browser may see of a PaymentIntent: no metadata, no customer, no charge. */
 export function publicView(intent: PaymentIntent): Partial<PaymentIntent> {
-  return Object.fromEntries(VISIBLE.map((field) => [field, intent[field]]));
+  return Object.fromEntries(visibleFields.map((field) => [field, intent[field]]));
 }
 
 /** The same for an error, which may carry a PaymentIntent. */

@@ -1,8 +1,8 @@
 import { checkChargeAmount } from './currencies.ts';
 import { missingParameter, resourceMissing } from './errors.ts';
-import { EVENT_ROUTES } from './event-routes.ts';
+import { eventRoutes } from './event-routes.ts';
 import type { World } from './events.ts';
-import { LIST_SHAPE, pageOf } from './lists.ts';
+import { listShape, pageOf } from './lists.ts';
 import { integer, listOf, metadata, oneOf, readParams, required, text } from './params.ts';
 import {
   readCancel,
@@ -118,7 +118,7 @@ const refundRoutes: Route[] = [
     method: 'GET',
     pattern: /^\/v1\/refunds$/,
     prepare(form) {
-      const params = readParams(form, { ...LIST_SHAPE, charge: text(), payment_intent: text() });
+      const params = readParams(form, { ...listShape, charge: text(), payment_intent: text() });
       return (world) =>
         pageOf(
           world.tables.refunds.list(),
@@ -146,7 +146,7 @@ const refundRoutes: Route[] = [
   },
 ];
 
-const ACCOUNT = {
+const account = {
   id: 'acct_1EmulatorAccount',
   object: 'account',
   business_profile: { name: 'Stripe emulator' },
@@ -160,14 +160,14 @@ const ACCOUNT = {
   type: 'standard',
 };
 
-export const ROUTES: readonly Route[] = [
+export const routes: readonly Route[] = [
   ...paymentIntentRoutes,
   ...refundRoutes,
-  ...EVENT_ROUTES,
+  ...eventRoutes,
   retrieve('charges', 'charge', (world) => world.tables.charges),
   retrieve('payment_methods', 'PaymentMethod', (world) => world.tables.paymentMethods),
   retrieve('disputes', 'dispute', (world) => world.tables.disputes),
-  { method: 'GET', pattern: /^\/v1\/accounts?$/, prepare: () => () => ACCOUNT },
+  { method: 'GET', pattern: /^\/v1\/accounts?$/, prepare: () => () => account },
 ];
 
 function retrieve(

@@ -7,7 +7,7 @@ import { invalidRequest, serverFailure } from './errors.ts';
 import type { World } from './events.ts';
 import type { Faults } from './faults.ts';
 
-const BODY_BYTES_MAX = 1_000_000;
+const bodyBytesMax = 1_000_000;
 
 interface ServerDeps {
   api: Api;
@@ -108,14 +108,14 @@ async function readBody(incoming: IncomingMessage): Promise<string | undefined> 
   let bytes = 0;
   for await (const chunk of incoming as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > BODY_BYTES_MAX) return undefined;
+    if (bytes > bodyBytesMax) return undefined;
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString();
 }
 
 // Browsers pay with the publishable key from any origin, as with api.stripe.com.
-const CORS = {
+const corsHeaders = {
   'access-control-allow-origin': '*',
   'access-control-expose-headers': 'Request-Id, Stripe-Manage-Version, X-Stripe-External-Auth-Required',
 };
@@ -138,7 +138,7 @@ function write(
   outgoing.writeHead(status, {
     'content-type': 'application/json',
     'cache-control': 'no-cache, no-store',
-    ...CORS,
+    ...corsHeaders,
     ...headers,
     'content-length': Buffer.byteLength(body),
   });

@@ -205,4 +205,4 @@ export interface Cause {
   idempotency_key: string | null;
 }
 
-export const NO_CAUSE: Cause = { id: null, idempotency_key: null };
+export const noCause: Cause = { id: null, idempotency_key: null };

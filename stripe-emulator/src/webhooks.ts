@@ -26,7 +26,7 @@ export interface WebhookBehaviour {
   giveUpAfterMs: number;
 }
 
-const DEFAULT_BEHAVIOUR: Readonly<WebhookBehaviour> = {
+const defaultBehaviour: Readonly<WebhookBehaviour> = {
   duplicate: 0,
   delayMs: [0, 0],
   reorder: false,
@@ -50,7 +50,7 @@ export interface Delivery {
   status: number | null;
   error: string | null;
 }
-const DELIVERIES_KEPT = 10_000;
+const deliveriesKept = 10_000;
 
 interface WebhookDeps {
   tables: Tables;
@@ -62,7 +62,7 @@ interface WebhookDeps {
 export function createWebhooks({ tables, secret, log }: WebhookDeps) {
   const agent = new Agent({ keepAlive: true });
   let url: string | undefined;
-  let behaviour: WebhookBehaviour = { ...DEFAULT_BEHAVIOUR };
+  let behaviour: WebhookBehaviour = { ...defaultBehaviour };
   let ready: PendingDelivery[] = [];
   const sleeping = new Map<string, NodeJS.Timeout>();
   let deliveries: Delivery[] = [];
@@ -165,7 +165,7 @@ export function createWebhooks({ tables, secret, log }: WebhookDeps) {
       status: 'status' in reply ? reply.status : null,
       error: 'error' in reply ? reply.error : null,
     });
-    if (deliveries.length > DELIVERIES_KEPT * 2) deliveries = deliveries.slice(-DELIVERIES_KEPT);
+    if (deliveries.length > deliveriesKept * 2) deliveries = deliveries.slice(-deliveriesKept);
     return reply;
   }
 
@@ -197,7 +197,7 @@ export function createWebhooks({ tables, secret, log }: WebhookDeps) {
       pump();
       return { ...behaviour };
     },
-    deliveries: () => deliveries.slice(-DELIVERIES_KEPT),
+    deliveries: () => deliveries.slice(-deliveriesKept),
     /** Sends one event now, past the queue, pauses and losses. */
     async sendNow(
       event: StripeEvent,
@@ -213,7 +213,7 @@ export function createWebhooks({ tables, secret, log }: WebhookDeps) {
       sleeping.clear();
       ready = [];
       deliveries = [];
-      behaviour = { ...DEFAULT_BEHAVIOUR };
+      behaviour = { ...defaultBehaviour };
     },
     stop(): void {
       isStopped = true;

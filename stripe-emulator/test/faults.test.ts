@@ -9,15 +9,15 @@ beforeAll(async () => {
 beforeEach(() => kit.control.reset());
 afterAll(() => kit.stop());
 
-const PARAMS = { amount: 5000, currency: 'eur', metadata: { booking_ref: 'b-1' } };
-const create = (idempotencyKey: string, params: object = PARAMS) =>
+const plainParams = { amount: 5000, currency: 'eur', metadata: { booking_ref: 'b-1' } };
+const create = (idempotencyKey: string, params: object = plainParams) =>
   kit.stripe.paymentIntents.create(params as Stripe.PaymentIntentCreateParams, { idempotencyKey });
 const intentCount = async () => (await kit.control.ledger()).totals.paymentIntents;
 
 describe('Idempotency-Key', () => {
   test('ST-15 the same key and parameters give the same PaymentIntent, marked as replayed', async () => {
     const first = await create('key-1');
-    const second = await create('key-1', { metadata: PARAMS.metadata, currency: 'eur', amount: 5000 });
+    const second = await create('key-1', { metadata: plainParams.metadata, currency: 'eur', amount: 5000 });
     expect(second).toEqual(first);
     expect(first.lastResponse.headers['idempotent-replayed']).toBeUndefined();
     expect(second.lastResponse.headers).toMatchObject({
@@ -38,7 +38,7 @@ describe('Idempotency-Key', () => {
 
   test('other parameters or another endpoint under the same key are an idempotency_error', async () => {
     const { id } = await create('key-1');
-    const other = await failureOf(create('key-1', { ...PARAMS, amount: 5001 }));
+    const other = await failureOf(create('key-1', { ...plainParams, amount: 5001 }));
     expect(other).toBeInstanceOf(Stripe.errors.StripeIdempotencyError);
     expect(other.statusCode).toBe(400);
     const elsewhere = await failureOf(kit.stripe.paymentIntents.cancel(id, {}, { idempotencyKey: 'key-1' }));
@@ -73,7 +73,7 @@ describe('Idempotency-Key', () => {
   });
 
   test('a validation error and a wrong key are not saved: the key stays free', async () => {
-    expect((await failureOf(create('key-1', { ...PARAMS, amount: 1 }))).code).toBe('amount_too_small');
+    expect((await failureOf(create('key-1', { ...plainParams, amount: 1 }))).code).toBe('amount_too_small');
     const { hostname, port } = new URL(kit.emulator.url);
     const stranger = new Stripe('sk_test_wrong', {
       host: hostname,
@@ -81,7 +81,7 @@ describe('Idempotency-Key', () => {
       protocol: 'http',
       maxNetworkRetries: 0,
     });
-    await failureOf(stranger.paymentIntents.create(PARAMS, { idempotencyKey: 'key-1' }));
+    await failureOf(stranger.paymentIntents.create(plainParams, { idempotencyKey: 'key-1' }));
     expect((await create('key-1')).amount).toBe(5000);
   });
 
@@ -95,7 +95,7 @@ describe('Idempotency-Key', () => {
       code: 'idempotency_key_in_use',
     });
     const patient = clientOf(kit.emulator, { maxNetworkRetries: 2 });
-    const retried = await patient.paymentIntents.create(PARAMS, { idempotencyKey: 'key-1' });
+    const retried = await patient.paymentIntents.create(plainParams, { idempotencyKey: 'key-1' });
     expect(retried.id).toBe((await first).id);
     expect(await intentCount()).toBe(1);
   });
@@ -179,7 +179,7 @@ describe('failNext', () => {
   ] as const)('%s never answers, with %i effect', async (kind, effects) => {
     await kit.control.failNext({ kind });
     const hasty = clientOf(kit.emulator, { timeout: 100 });
-    expect(await failureOf(hasty.paymentIntents.create(PARAMS))).toBeInstanceOf(
+    expect(await failureOf(hasty.paymentIntents.create(plainParams))).toBeInstanceOf(
       Stripe.errors.StripeConnectionError,
     );
     expect(await intentCount()).toBe(effects);

@@ -31,15 +31,15 @@ async function restart(emulator: StripeEmulator): Promise<StripeEmulator> {
   return start();
 }
 
-const PARAMS = { amount: 5000, currency: 'eur', metadata: { booking_ref: 'b-1' } };
+const plainParams = { amount: 5000, currency: 'eur', metadata: { booking_ref: 'b-1' } };
 
 test('a restart keeps objects, keys, events, undelivered webhooks and the wishes of the control', async () => {
   const first = await start();
   const stripe = clientOf(first);
-  const paid = await stripe.paymentIntents.create(PARAMS, { idempotencyKey: 'key-1' });
+  const paid = await stripe.paymentIntents.create(plainParams, { idempotencyKey: 'key-1' });
   await first.control.pay(paid.id);
   const refund = await stripe.refunds.create({ payment_intent: paid.id, amount: 100 });
-  const racing = await stripe.paymentIntents.create(PARAMS);
+  const racing = await stripe.paymentIntents.create(plainParams);
   await first.control.payOnCancel(racing.id);
   const ledger = await first.control.ledger();
   const events = (await stripe.events.list({ limit: 100 })).data;
@@ -49,7 +49,7 @@ test('a restart keeps objects, keys, events, undelivered webhooks and the wishes
   expect(await second.control.ledger()).toEqual(ledger);
   expect((await again.events.list({ limit: 100 })).data).toEqual(events);
   expect(await again.refunds.retrieve(refund.id)).toEqual(refund);
-  const replay = await again.paymentIntents.create(PARAMS, { idempotencyKey: 'key-1' });
+  const replay = await again.paymentIntents.create(plainParams, { idempotencyKey: 'key-1' });
   expect(replay).toEqual(paid);
   expect(replay.lastResponse.headers['idempotent-replayed']).toBe('true');
   expect((await failureOf(again.paymentIntents.cancel(racing.id))).payment_intent?.status).toBe('succeeded');
@@ -67,7 +67,7 @@ test('what was delivered is not delivered again after a restart', async () => {
   const receiver = await startReceiver();
   running.push(receiver);
   const first = await start({ webhookUrl: receiver.url });
-  await clientOf(first).paymentIntents.create(PARAMS);
+  await clientOf(first).paymentIntents.create(plainParams);
   await first.control.whenDelivered();
   const second = await restart(first);
   expect(await second.control.undelivered()).toEqual([]);
@@ -76,7 +76,7 @@ test('what was delivered is not delivered again after a restart', async () => {
 test('the file is rewritten at the start, and a line cut short by a kill is dropped', async () => {
   const first = await start();
   const stripe = clientOf(first);
-  const { id } = await stripe.paymentIntents.create(PARAMS);
+  const { id } = await stripe.paymentIntents.create(plainParams);
   for (let change = 0; change < 50; change++)
     await stripe.paymentIntents.update(id, { description: `change ${change}` });
   await first.stop();
@@ -94,7 +94,7 @@ test('the file is rewritten at the start, and a line cut short by a kill is drop
 
 test('a file that is damaged in the middle is refused, not shortened in silence', async () => {
   const first = await start();
-  await clientOf(first).paymentIntents.create(PARAMS);
+  await clientOf(first).paymentIntents.create(plainParams);
   await first.stop();
   running.length = 0;
   const text = readFileSync(stateFile, 'utf8');
@@ -104,7 +104,7 @@ test('a file that is damaged in the middle is refused, not shortened in silence'
 
 test('what was answered is in the file by then, also a change without an event', async () => {
   const stripe = clientOf(await start());
-  const { id } = await stripe.paymentIntents.create(PARAMS);
+  const { id } = await stripe.paymentIntents.create(plainParams);
   for (let change = 0; change < 20; change++) {
     await stripe.paymentIntents.update(id, { description: `change number ${change}.` });
     expect(readFileSync(stateFile, 'utf8')).toContain(`change number ${change}.`);
@@ -113,7 +113,7 @@ test('what was answered is in the file by then, also a change without an event',
 
 test('a reset is kept too', async () => {
   const first = await start();
-  await clientOf(first).paymentIntents.create(PARAMS);
+  await clientOf(first).paymentIntents.create(plainParams);
   await first.control.reset();
   const second = await restart(first);
   expect((await second.control.ledger()).totals).toMatchObject({
@@ -139,7 +139,7 @@ test('as a process: SIGKILL in the middle of requests loses nothing that was ans
   const load = Array.from({ length: 4 }, async (_, lane) => {
     for (let made = 0; !isDead; made++) {
       const intent = await stripe.paymentIntents
-        .create(PARAMS, { idempotencyKey: `${lane}-${made}` })
+        .create(plainParams, { idempotencyKey: `${lane}-${made}` })
         .catch(() => undefined);
       if (intent) answered.push(intent.id);
     }
@@ -156,7 +156,7 @@ test('as a process: SIGKILL in the middle of requests loses nothing that was ans
   expect(answered.filter((id) => !keptIds.has(id))).toEqual([]);
   // At most one request of each lane was under way.
   expect(keptIds.size - answered.length).toBeLessThanOrEqual(4);
-  const firstKey = await clientOf(heir).paymentIntents.create(PARAMS, { idempotencyKey: '0-0' });
+  const firstKey = await clientOf(heir).paymentIntents.create(plainParams, { idempotencyKey: '0-0' });
   expect(keptIds.has(firstKey.id)).toBe(true);
 
   // The events that never got a 2xx are still on their way.
@@ -180,7 +180,7 @@ test('a process in a container leads the customer to the address that a browser 
   });
   running.push({ stop: async () => emulator.process.kill('SIGKILL') });
   const intent = await clientOf(emulator).paymentIntents.create({
-    ...PARAMS,
+    ...plainParams,
     confirm: true,
     payment_method: 'pm_card_threeDSecure2Required',
     return_url: 'http://localhost:8000/payment/success',

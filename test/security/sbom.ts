@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { PROJECT_DIR } from '../../dev/project-dir.ts';
+import { projectDir } from '../../dev/project-dir.ts';
 
 /** An entry of `packages` in package-lock.json (https://docs.npmjs.com/cli/v11/configuring-npm/package-lock-json). */
 interface Locked {
@@ -29,7 +29,7 @@ export interface Component {
  * (npm 11.19).
  */
 export function printBill(): { bomFormat: string; specVersion: string; version: 1; components: Component[] } {
-  const text = readFileSync(join(PROJECT_DIR, 'package-lock.json'), 'utf8');
+  const text = readFileSync(join(projectDir, 'package-lock.json'), 'utf8');
   const { packages } = JSON.parse(text) as { packages: Record<string, Locked> };
   const components = new Map<string, Component>();
   for (const [path, locked] of Object.entries(packages)) {

@@ -1,6 +1,6 @@
 import type { Slot } from './browser.ts';
-import type { House } from './house.ts';
-import type { Dice } from './random.ts';
+import type { ChaosStack } from './chaos-stack.ts';
+import type { Random } from './random.ts';
 
 const guests = 40;
 const rooms = 12;
@@ -13,9 +13,9 @@ const hotSlots = 24;
 const hotForMs = 15_000;
 
 /** The guests and the rooms of a run, and which slots they want: half of the visits collide over a few. */
-export async function buildTown(house: House) {
+export async function createScenario(stack: ChaosStack) {
   const hash = '$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5$bm9ib2R5';
-  const users = await house.query<{ userId: number; sessionId: string }>(
+  const users = await stack.query<{ userId: number; sessionId: string }>(
     `with made as (
        insert into users (email, password_hash) select 'guest' || n || '@example.com', $1
          from generate_series(1, $2::integer) n returning id
@@ -24,7 +24,7 @@ export async function buildTown(house: House) {
      returning user_id as "userId", id as "sessionId"`,
     [hash, guests],
   );
-  const made = await house.query<{ id: number }>(
+  const made = await stack.query<{ id: number }>(
     `insert into rooms (name, price_minor, currency, capacity, opening_time, closing_time, time_zone)
      select 'Room ' || n, 1000 + n, 'usd', 10, '00:00', '24:00', 'UTC' from generate_series(1, $1::integer) n
      returning id`,
@@ -48,24 +48,24 @@ export async function buildTown(house: House) {
 
   return {
     /** A signed token of some guest; signed anew now and then, since it lives for half an hour. */
-    tokenOf(dice: Dice): string {
-      const guest = dice.pick(tokens);
+    tokenOf(random: Random): string {
+      const guest = random.pick(tokens);
       if (Date.now() - guest.signedAt > 600_000) {
-        guest.token = house.tokens.sign(guest.subject);
+        guest.token = stack.tokens.sign(guest.subject);
         guest.signedAt = Date.now();
       }
       return guest.token;
     },
-    slotFor(dice: Dice): Slot {
-      const slots = dice.pick([1, 1, 2, 3]);
-      if (dice.chance(0.5)) {
+    slotFor(random: Random): Slot {
+      const slots = random.pick([1, 1, 2, 3]);
+      if (random.chance(0.5)) {
         const wave = Math.floor((Date.now() - begunAt) / hotForMs);
-        const hot = dice.between(0, hotSlots - 1);
+        const hot = random.between(0, hotSlots - 1);
         // Over all rooms: one room's lock is not what is tested here.
         const perRoom = (days * 1_440) / slotMinutes;
         return slotAt((hot % rooms) * perRoom + wave * 4 + Math.floor(hot / rooms), slots);
       }
-      return slotAt(dice.between(0, (rooms * days * 1_440) / slotMinutes - 1), slots);
+      return slotAt(random.between(0, (rooms * days * 1_440) / slotMinutes - 1), slots);
     },
     bodyOf(slot: Slot, key: string) {
       return {
@@ -80,7 +80,7 @@ export async function buildTown(house: House) {
   };
 }
 
-export type Town = Awaited<ReturnType<typeof buildTown>>;
+export type Scenario = Awaited<ReturnType<typeof createScenario>>;
 
 function timeOf(minute: number): string {
   return `${String(Math.floor(minute / 60)).padStart(2, '0')}:${String(minute % 60).padStart(2, '0')}`;
