@@ -146,24 +146,29 @@ function createAttemptCounter() {
   /** Adds one to each count. @throws Problem too_many_requests; then nothing is added */
   async function take(counts: readonly Count[]): Promise<void> {
     note(counts, 1);
-    const taken = await Promise.allSettled(counts.map(({ limiter, key }) => limiter.consume(key)));
-    const refused = taken.find((one) => one.status === 'rejected');
-    if (!refused) return;
-    const isLimited = refused.reason instanceof RateLimiterRes;
-    // A limiter has added to its count when it refuses.
-    if (isLimited) await takeBack(counts);
-    note(counts, -1);
-    // The limit was not reached a moment ago: attempts under way have reached it.
-    throw isLimited ? tooMany(undecidedMs) : refused.reason;
+    const taken: Count[] = [];
+    try {
+      // One after the other: a flood of logins shall not take the pool's connections from everything else.
+      for (const one of counts) {
+        taken.push(one);
+        await one.limiter.consume(one.key);
+      }
+    } catch (error) {
+      note(counts, -1);
+      if (!(error instanceof RateLimiterRes)) throw error;
+      // A limiter has added to its count when it refuses.
+      await takeBack(taken);
+      // The limit was not reached a moment ago: attempts under way have reached it.
+      throw tooMany(undecidedMs);
+    }
   }
 
   return async function begin(given: readonly (Count | undefined)[]): Promise<Attempt> {
     const counts = given.filter((one) => one !== undefined);
     const undecidedBefore = counts.map(undecidedOf);
     // Read first: a flood of refused attempts writes nothing.
-    const states = await Promise.all(counts.map(({ limiter, key }) => limiter.get(key)));
     for (const [at, one] of counts.entries()) {
-      const state = states[at];
+      const state = await one.limiter.get(one.key);
       if (!state || state.consumedPoints < one.limiter.points) continue;
       const isUndecided = Math.max(undecidedBefore[at] ?? 0, undecidedOf(one)) > 0;
       throw tooMany(isUndecided ? undecidedMs : state.msBeforeNext);
