@@ -1,4 +1,3 @@
-import { isIPv6 } from 'node:net';
 import type { Context, Middleware } from 'koa';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { tooMany } from '../core/accounts/attempts.ts';
@@ -6,6 +5,7 @@ import type { Devices } from '../core/accounts/devices.ts';
 import type { AccessTokens } from './auth/access-tokens.ts';
 import { bearerToken } from './auth/authenticate.ts';
 import type { AccountCookies } from './auth/cookies.ts';
+import { addressKey } from './client-address.ts';
 
 const windowSeconds = 60;
 
@@ -14,21 +14,6 @@ interface RequestLimitDeps {
   accessTokens: AccessTokens;
   devices: Devices;
   cookies: AccountCookies;
-}
-
-/**
- * What stands for an address in the limits: of IPv6 its first 64 bits, since whoever has one has the whole network
- * (RFC 6177) and could send each request from another. An IPv4 address written as IPv6 is one address.
- */
-export function addressKey(ip: string): string {
-  const bare = ip.split('%', 1)[0] ?? '';
-  if (!isIPv6(bare)) return ip;
-  // One spelling of each: lower case, no leading zeros, the longest run of zeros as `::`.
-  const canonical = new URL(`http://[${bare}]`).hostname.slice(1, -1);
-  if (canonical.startsWith('::ffff:')) return canonical;
-  const [head = [], tail = []] = canonical.split('::').map((part) => part.split(':').filter(Boolean));
-  const zeros = Array<string>(8 - head.length - tail.length).fill('0');
-  return `${[...head, ...zeros, ...tail].slice(0, 4).join(':')}::/64`;
 }
 
 /**

@@ -7,7 +7,7 @@ import { passwordBytesMax } from '../../domain/limits.ts';
 import { fieldProblem, invalidToken, Problem } from '../../domain/problems.ts';
 import { bearerToken, unauthenticated } from '../../http/auth/authenticate.ts';
 import { visitorOf } from '../../http/auth/visitor.ts';
-import { addressKey } from '../../http/rate-limit.ts';
+import { addressKey } from '../../http/client-address.ts';
 import { route, type Route } from '../../http/route.ts';
 import { refuseForeign } from '../../http/same-origin.ts';
 import { id, text } from '../../http/schemas.ts';

@@ -1,6 +1,6 @@
 import type { Context } from 'koa';
 import type { Visitor } from '../../core/accounts/check-credentials.ts';
-import { addressKey } from '../rate-limit.ts';
+import { addressKey } from '../client-address.ts';
 import type { AccountCookies } from './cookies.ts';
 
 /** Where a login comes from. */
