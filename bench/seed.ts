@@ -20,7 +20,16 @@ export async function seedTemplate(client: pg.Client): Promise<void> {
      select 'user' || n || '@example.com', 'none', n = $1, n = $1 from generate_series(1, $1::int) n`,
     [usersCount],
   );
+  const ids = Array.from({ length: usersCount }, (_, n) => n + 1);
+  await client.query(
+    `insert into sessions (id, user_id, expires_at)
+     select s.id, s.user_id, now() + interval '30 days' from unnest($1::uuid[], $2::int[]) as s (id, user_id)`,
+    [ids.map(sessionIdOf), ids],
+  );
 }
+
+/** The one session of a user, which access tokens for measuring name. */
+export const sessionIdOf = (userId: number) => `00000000-0000-4000-8000-${String(userId).padStart(12, '0')}`;
 
 /**
  * Bookings of the past, of 50 rooms and 64 users: ids `fromId` … `toId`, 45 % completed with their payment, 45 %

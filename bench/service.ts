@@ -11,7 +11,7 @@ import type { RunningProcess } from '../dev/processes.ts';
 import { bareEnvironment } from '../dev/processes/node-process.ts';
 import { until } from '../dev/until.ts';
 import { benchProcess, type Environment, nodeArgs } from './environment.ts';
-import { usersCount } from './seed.ts';
+import { sessionIdOf, usersCount } from './seed.ts';
 import { cpuMs } from './usage.ts';
 
 export interface ServiceOptions {
@@ -89,7 +89,7 @@ export async function startService(environment: Environment, options: ServiceOpt
       stripe: stripe.pid(),
     };
     const accessTokens = createAccessTokens([secretKey]);
-    const tokenOf = (userId: number) => accessTokens.sign({ userId, sessionId: randomUUID() });
+    const tokenOf = (userId: number) => accessTokens.sign({ userId, sessionId: sessionIdOf(userId) });
     let slots = 0;
 
     return {

@@ -66,8 +66,12 @@ export const accessTokenSeconds = 30 * 60;
 export const clockToleranceSeconds = 30;
 export const refreshTokenDays = 7;
 export const sessionDays = 30;
-/** A refresh token presented again this soon after its rotation is a second tab, not a thief. */
-export const refreshGraceMs = 10_000;
+/** A refresh token presented again this soon after its rotation is a second tab or a lost answer, not a thief. */
+export const refreshGraceMs = 30_000;
+/** A guest's reads go by an answer of this age at most to whether the session is still open. */
+export const sessionAnswerMs = 5_000;
+/** A device is known to an account for this long after its last login there. */
+export const deviceDays = 180;
 
 export const passwordCharsMin = 8;
 export const passwordBytesMax = 1_024;

@@ -70,7 +70,6 @@ export const problems = {
   not_cancellable: { status: 409, title: 'This booking can no longer be cancelled.' },
   not_refundable: { status: 409, title: 'This payment is not paid, or its refund is decided already.' },
   not_overdue: { status: 409, title: 'Only a hold whose deadline has passed can be settled.' },
-  refresh_in_progress: { status: 409, title: 'The token was refreshed a moment ago.' },
   request_in_progress: {
     status: 409,
     title: 'A request with this Idempotency-Key is still running.',

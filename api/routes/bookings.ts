@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { isStaff } from '../../db/users.ts';
 import { bookingStatuses } from '../../domain/booking.ts';
 import { guestCountMax, specialRequestsCharsMax } from '../../domain/limits.ts';
 import { Problem } from '../../domain/problems.ts';
@@ -87,7 +86,7 @@ export function bookingRoutes(deps: Deps): Route[] {
   })(async ({ body, caller, ctx }) => {
     const userId = body.user_id ?? caller.userId;
     const forAnother = userId !== caller.userId;
-    if (forAnother && !(await isStaff(db, caller))) throw new Problem('not_your_user');
+    if (forAnother && !caller.isStaff) throw new Problem('not_your_user');
     return answerOnce(db, {
       ctx,
       caller,
@@ -169,7 +168,7 @@ export function bookingRoutes(deps: Deps): Route[] {
     problems: ['booking_not_found', 'not_cancellable', 'workflow_unavailable'],
   })(async ({ params, body, caller }) => {
     const booking = await loadBookingFor(deps, caller, params.id);
-    const byStaff = booking.user_id !== caller.userId || (await isStaff(db, caller));
+    const byStaff = booking.user_id !== caller.userId || caller.isStaff;
     await cancelBooking(deps, booking, { callerId: caller.userId, byStaff, refund: byStaff && body.refund });
     return viewBooking(await loadBookingFor(deps, caller, params.id));
   });

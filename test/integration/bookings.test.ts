@@ -288,7 +288,9 @@ describe('making a booking', () => {
   test('a disabled user’s token makes no booking', async () => {
     const guest = await system.newUser();
     await rows(system.db, 'update users set is_active = false where id = ?', [guest.id]);
-    expectProblem(await requestBooking(system, guest), 'invalid_request', 'user_id');
+    expectProblem(await requestBooking(system, guest), 'invalid_token');
+    const staff = await system.newUser({ isStaff: true });
+    expectProblem(await requestBooking(system, staff, { user_id: guest.id }), 'invalid_request', 'user_id');
   });
 
   test('AZ-06 of ten holds asked for at once a user gets the three that are allowed', async () => {

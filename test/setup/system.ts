@@ -179,7 +179,12 @@ async function insertUser(
     [email, unusableHash, isStaff, isStaff],
   );
   const id = user?.id ?? 0;
-  return { id, email, token: sign({ userId: id, sessionId: randomUUID() }) };
+  const sessionId = randomUUID();
+  await rows(db, `insert into sessions (id, user_id, expires_at) values (?, ?, now() + interval '30 days')`, [
+    sessionId,
+    id,
+  ]);
+  return { id, email, token: sign({ userId: id, sessionId }) };
 }
 
 interface RoomColumns {
