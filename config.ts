@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { DatabaseUrlError, readDatabaseUrl } from './db/database-url.ts';
 
 /** The only reader of what API and worker are set to: every module of theirs is handed what it needs. */
 
@@ -23,6 +24,14 @@ const file = z.string().transform((path, ctx) => {
     return z.NEVER;
   }
 });
+const databaseUrl = z.string().superRefine((url, ctx) => {
+  try {
+    readDatabaseUrl(url);
+  } catch (error) {
+    if (!(error instanceof DatabaseUrlError)) throw error;
+    ctx.addIssue({ code: 'custom', message: error.message });
+  }
+});
 const data = z.string().transform((text) => Buffer.from(text));
 const plaintext = z.union([flag, z.string().regex(/^\S+:\d+$/)], 'must be true, false or host:port');
 const limit = (fallback: number) => z.coerce.number().int().min(0).max(1_000_000).default(fallback);
@@ -30,7 +39,8 @@ const limit = (fallback: number) => z.coerce.number().int().min(0).max(1_000_000
 const shape = z.object({
   PORT: z.coerce.number().int().min(0).max(65_535).default(8000),
   HOST: z.string().default('127.0.0.1'),
-  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }),
+  DATABASE_URL: databaseUrl,
+  DATABASE_PREPARED: flag.optional(),
   DATABASE_POOL: z.coerce.number().int().min(1).max(200).default(12),
   TEMPORAL_ADDRESS: z.string(),
   TEMPORAL_NAMESPACE: z.string().default('default'),
@@ -191,7 +201,7 @@ function buildConfig(env: Settings) {
       // Time for a load balancer to see that this process is going, while it still answers.
       shutdownDelayMs: (env.SHUTDOWN_DELAY_SECONDS ?? (env.DEBUG ? 0 : 5)) * 1_000,
     },
-    database: { url: env.DATABASE_URL, poolMax: env.DATABASE_POOL },
+    database: { url: env.DATABASE_URL, poolMax: env.DATABASE_POOL, prepared: env.DATABASE_PREPARED },
     temporal: {
       address: env.TEMPORAL_ADDRESS,
       namespace: env.TEMPORAL_NAMESPACE,

@@ -32,7 +32,7 @@ export async function startGround(log: (line: string) => void) {
     ]);
     const ownerUrlOf = (name: string) => inDatabase(postgres.settings.MIGRATE_DATABASE_URL, name);
     await query(postgres.adminUrl, `CREATE DATABASE ${template} OWNER booking_owner`);
-    await migrate(ownerUrlOf(template), { appRole: 'booking_app' });
+    await migrate(ownerUrlOf(template), { appUrl: inDatabase(postgres.settings.DATABASE_URL, template) });
     const owner = await connect(ownerUrlOf(template));
     await seedTemplate(owner);
     await owner.end();

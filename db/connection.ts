@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import pg from 'pg';
 import { DatabaseUnavailable } from './errors.ts';
+import type { SessionSetting } from './session-settings.ts';
 import { type ServerError, meaningOf } from './sqlstates.ts';
 
 /** What the connections of one pool share. */
@@ -12,6 +13,8 @@ export interface PoolState {
   renewedAtMs: number;
   /** Prepared statements by name: false once a pooler was seen to lose them, undefined until a setting or a look decides. */
   keepsStatements: boolean | undefined;
+  /** What each session or transaction must be like. */
+  settings: readonly SessionSetting[];
   /** Tells the operator, each sentence once. */
   say: (sentence: string) => void;
 }

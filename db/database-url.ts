@@ -40,8 +40,7 @@ export function readDatabaseUrl(url: string): DatabaseAddress {
     );
   }
   if (query.get('sslrootcert') === 'system') {
-    if (mode !== 'verify-full')
-      throw new DatabaseUrlError('sslrootcert=system needs sslmode=verify-full');
+    if (mode !== 'verify-full') throw new DatabaseUrlError('sslrootcert=system needs sslmode=verify-full');
     query.delete('sslrootcert');
   }
   const pooler = query.get('pgbouncer');

@@ -2,6 +2,7 @@ import knex, { type Knex } from 'knex';
 import type { Connection } from './connection.ts';
 import { readDatabaseUrl } from './database-url.ts';
 import { type PoolConfig, ServicePool } from './pool.ts';
+import { serviceSettings, type SessionSetting } from './session-settings.ts';
 
 export type Db = Knex;
 
@@ -14,6 +15,8 @@ export interface DatabaseOptions {
   applicationName: string;
   /** Are prepared statements used? Unset: yes, unless a pooler stands between. */
   prepared?: boolean | undefined;
+  /** What sessions must be like; unset: as the service needs them. */
+  settings?: readonly SessionSetting[];
   /** Takes what the operator should know of the database, in whole sentences, each once. */
   say?: (sentence: string) => void;
 }
@@ -43,6 +46,7 @@ export function connectDatabase(url: string, options: DatabaseOptions): Db {
     },
     state: {
       queryMs,
+      settings: options.settings ?? serviceSettings,
       generation: 0,
       renewedAtMs: -Infinity,
       keepsStatements: options.prepared ?? address.keepsStatements,

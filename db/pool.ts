@@ -91,7 +91,8 @@ async function connect({ config, plainAllowed }: DatabaseAddress, state: PoolSta
     return connection;
   } catch (error) {
     // pg's own sentence for the server's "N" (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SSL).
-    const hasNoTls = error instanceof Error && error.message === 'The server does not support SSL connections';
+    const hasNoTls =
+      error instanceof Error && error.message === 'The server does not support SSL connections';
     if (!hasNoTls || !plainAllowed) throw error;
     const plain = new Connection({ ...config, ssl: false }, state);
     await plain.connect();
@@ -108,14 +109,21 @@ async function fit(connection: Connection, state: PoolState): Promise<void> {
   const [first] = found;
   const isDirect = first?.pid === connection.processID;
   const isStandby = first?.standby === true;
-  const settings = unfit(found).filter(({ name }) => !isStandby || name !== 'default_transaction_read_only');
+  const settings = unfit(state.settings, found).filter(
+    ({ name }) => !isStandby || name !== 'default_transaction_read_only',
+  );
   connection.keepsStatements = state.keepsStatements ?? isDirect;
-  if (isStandby) state.say('DATABASE_URL leads to a standby: nothing can be written until it leads to the primary.');
+  if (isStandby)
+    state.say('DATABASE_URL leads to a standby: nothing can be written until it leads to the primary.');
   if (isDirect) {
     if (settings.length > 0) await connection.send({ text: setForSession(settings) });
   } else {
     connection.beginWith = beginWith(settings);
-    await tellAboutPooler(connection, state, settings.map(({ name }) => name));
+    await tellAboutPooler(
+      connection,
+      state,
+      settings.map(({ name }) => name),
+    );
   }
   const readOnly = found.find(({ name }) => name === 'default_transaction_read_only');
   if (readOnly?.setting === 'on' && !readOnly.source.endsWith('user')) {
@@ -124,7 +132,9 @@ async function fit(connection: Connection, state: PoolState): Promise<void> {
 }
 
 async function tellAboutPooler(connection: Connection, state: PoolState, unset: string[]): Promise<void> {
-  const statements = connection.keepsStatements ? 'prepared statements are used' : 'prepared statements are not used';
+  const statements = connection.keepsStatements
+    ? 'prepared statements are used'
+    : 'prepared statements are not used';
   const settings =
     unset.length > 0
       ? `each transaction sets ${unset.join(', ')}; \`npm run migrate\` can set them for a role of the services' own, which is faster`

@@ -3,7 +3,7 @@
  * role, a database or a server may have any of it otherwise, and behind a pooler that works by transaction nothing that is
  * set for a session lasts. So it is looked at, and set where it differs (`fit`).
  */
-interface SessionSetting {
+export interface SessionSetting {
   name: string;
   value: string;
   /** Other values that do as well. */
@@ -19,10 +19,20 @@ const timeout = (name: string, ms: number): SessionSetting => ({
   alsoFine: (value) => Number(value) > 0 && Number(value) <= ms,
 });
 
-export const sessionSettings: readonly SessionSetting[] = [
+const serviceTimeouts = [
   timeout('statement_timeout', 2_000),
   timeout('lock_timeout', 1_500),
   timeout('idle_in_transaction_session_timeout', 10_000),
+];
+
+/** A migration may take long once it has its locks, but must not queue for one: whoever comes after would queue behind it. */
+const migrationTimeouts: SessionSetting[] = [
+  { name: 'statement_timeout', value: '0' },
+  timeout('lock_timeout', 250),
+  { name: 'idle_in_transaction_session_timeout', value: '0' },
+];
+
+const forms: SessionSetting[] = [
   // How instants, intervals, bytes and numbers are written to us: `pg` reads the ISO forms only.
   { name: 'DateStyle', value: 'ISO, MDY', alsoFine: (value) => value.startsWith('ISO,') },
   { name: 'TimeZone', value: 'UTC', alsoFine: (value) => /^(Etc\/)?(UTC|UCT|Zulu)$/.test(value) },
@@ -39,20 +49,27 @@ export const sessionSettings: readonly SessionSetting[] = [
   { name: 'default_transaction_read_only', value: 'off', onlyOfRole: true },
 ];
 
+/** What API, worker and commands rely on. */
+export const serviceSettings: readonly SessionSetting[] = [...serviceTimeouts, ...forms];
+/** What migrations rely on. */
+export const migrationSettings: readonly SessionSetting[] = [...migrationTimeouts, ...forms];
+
 export interface SettingRow {
   name: string;
   setting: string;
+  /** What a new session of this role begins with. */
+  roleSetting: string;
   source: string;
 }
 
 /** Reads them, with the server process that answers: a pooler's clients are told another one when they connect. */
 export const sessionQuery = `
-  select name, setting, source, pg_backend_pid() as pid, pg_is_in_recovery() as standby, current_user as role
-    from pg_settings where name in (${sessionSettings.map(({ name }) => `'${name}'`).join(', ')})`;
+  select name, setting, reset_val as "roleSetting", source, pg_backend_pid() as pid, pg_is_in_recovery() as standby, current_user as role
+    from pg_settings where name in (${serviceSettings.map(({ name }) => `'${name}'`).join(', ')})`;
 
 /** Those that are to be set. */
-export function unfit(found: readonly SettingRow[]): SessionSetting[] {
-  return sessionSettings.filter(({ name, value, alsoFine, onlyOfRole }) => {
+export function unfit(wanted: readonly SessionSetting[], found: readonly SettingRow[]): SessionSetting[] {
+  return wanted.filter(({ name, value, alsoFine, onlyOfRole }) => {
     const row = found.find((one) => one.name === name);
     if (!row || row.setting === value || alsoFine?.(row.setting)) return false;
     // "user", "database user": `alter role … set`, in all databases or in one.

@@ -43,7 +43,8 @@ function valuesOf(name: string, parameters: string[], given: Readonly<Record<str
   });
 }
 
-const camelCase = (column: string) => column.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+const camelCase = (column: string) =>
+  column.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 
 /**
  * Runs a statement of the service's own: prepared once a connection (where the connection keeps statements), one round trip.

@@ -112,7 +112,8 @@ export interface ServerError {
 export function meaningOf(error: unknown): Meaning | undefined {
   const { code, routine, file, message = '' } = (error ?? {}) as ServerError;
   if (typeof code !== 'string' || !/^[0-9A-Z]{5}$/.test(code)) return undefined;
-  if (code === '0A000' && (routine === 'RevalidateCachedQuery' || /cached plan/.test(message))) return stalePlan;
+  if (code === '0A000' && (routine === 'RevalidateCachedQuery' || /cached plan/.test(message)))
+    return stalePlan;
   // PL/pgSQL remembers types as well: "type of parameter 3 does not match that when preparing the plan".
   if (code === '42804' && typeof file === 'string' && /^pl_exec|^plancache/.test(file))
     return { ...stalePlan, retry: 'later' };

@@ -54,7 +54,7 @@ export async function startSystem(options: {
       log(`Postgres   up in ${since()}   ${server.description}`);
     }
     const since = stopwatch();
-    await runScript('migrate', 'db/migrate.ts');
+    await runScript('migrate', 'commands/migrate.ts');
     await runScript('seed', 'commands/seed.ts');
     log(`Database   migrated and seeded in ${since()}`);
   }

@@ -23,7 +23,9 @@ async function main(): Promise<void> {
   const { temporal } = config;
   const db = connectDatabase(config.database.url, {
     poolMax: config.database.poolMax,
+    prepared: config.database.prepared,
     applicationName: 'booking-worker',
+    say: (sentence) => log.warn(sentence),
     // Nobody waits for an answer here: better slow than repeated.
     acquireMs: 5_000,
   });

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { completeStays } from '../../db/bookings.ts';
 import { findOverdueHolds } from '../../db/overdue-holds.ts';
 import { outboxDepth } from '../../db/outbox.ts';
+import { createWriteProbe } from '../../db/readiness.ts';
 import { settleHolds } from '../../activities/settle-hold.ts';
 import { cleanupBatchMax, outboxLaggingMs } from '../../domain/limits.ts';
 import { Problem } from '../../domain/problems.ts';
@@ -20,6 +21,7 @@ const cleanupToken = {
 };
 
 export function operationRoutes(deps: Deps): Route[] {
+  const isWritable = createWriteProbe(deps.db);
   const livez = route({
     method: 'GET',
     path: '/livez',
@@ -36,7 +38,7 @@ export function operationRoutes(deps: Deps): Route[] {
     path: '/readyz',
     access: 'anyone',
     tag: 'Operations',
-    summary: 'Can it serve? Postgres must answer; without Temporal or a worker it is degraded',
+    summary: 'Can it serve? Postgres must answer and take writes; without Temporal or a worker it is degraded',
     status: 200,
     response: z.strictObject({
       status: health,
@@ -48,7 +50,7 @@ export function operationRoutes(deps: Deps): Route[] {
     problems: ['database_unavailable'],
   })(async () => {
     if (deps.traffic.stopping) throw new Problem('overloaded', { detail: 'This process is stopping.' });
-    const [outbox, engine] = await Promise.all([outboxDepth(deps.db), askEngine(deps)]);
+    const [outbox, engine] = await Promise.all([askDatabase(deps, isWritable), askEngine(deps)]);
     const lagging = outbox.oldestMs > outboxLaggingMs;
     return {
       status: engine.worker === 'ok' && !lagging ? ('ok' as const) : ('degraded' as const),
@@ -90,6 +92,17 @@ export function operationRoutes(deps: Deps): Route[] {
   });
 
   return [livez, readyz, cleanup];
+}
+
+/** Postgres must answer and take writes; whatever keeps it from that, this process cannot serve. */
+async function askDatabase({ db, log }: Deps, isWritable: () => Promise<void>) {
+  try {
+    const [depth] = await Promise.all([outboxDepth(db), isWritable()]);
+    return depth;
+  } catch (error) {
+    log.warn({ err: error }, 'not ready: Postgres takes no writes, or does not answer');
+    throw new Problem('database_unavailable', { headers: { 'Retry-After': '1' } });
+  }
 }
 
 /** Temporal and its worker: without them bookings are taken all the same, and carried out later. */

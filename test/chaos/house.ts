@@ -62,7 +62,7 @@ export async function openHouse({ holdMs, log, keep }: HouseOptions) {
         DATA_DIR: dir,
       }),
     ]);
-    await migrate(postgres.settings.MIGRATE_DATABASE_URL, { appRole: 'booking_app' });
+    await migrate(postgres.settings.MIGRATE_DATABASE_URL, { appUrl: postgres.settings.DATABASE_URL });
 
     const databasePort = Number(new URL(postgres.adminUrl).port);
     const temporalPort = Number(temporal.settings.TEMPORAL_ADDRESS.split(':')[1]);

@@ -5,6 +5,7 @@ import pg from 'pg';
 import type { TestProject } from 'vitest/node';
 import { migrate } from '../../db/migrate.ts';
 import { type PostgresServer, startPostgres } from '../../dev/postgres.ts';
+import { type PoolMode, poolModes, startPgBouncer } from '../../dev/pgbouncer.ts';
 import { createProcesses } from '../../dev/processes.ts';
 import { startTemporal } from '../../dev/temporal.ts';
 import { bundleWorkflows } from '../../worker/bundle.ts';
@@ -45,11 +46,19 @@ export default async function setup(project: TestProject): Promise<() => Promise
       bundleWorkflows().then((code) => writeFileSync(workflowBundle, code)),
     ]);
     project.provide('workflowBundle', workflowBundle);
+    const appUrl = new URL(postgres.settings.DATABASE_URL);
+    const mode = poolerOfRun();
+    if (mode) {
+      const passwords = { [appUrl.username]: appUrl.password };
+      const pooler = { name: 'pgbouncer', dir, mode, server: appUrl.host, passwords, processes, log };
+      appUrl.host = (await startPgBouncer(pooler)).address;
+    }
     project.provide('postgres', {
       adminUrl: postgres.adminUrl,
       ownerUrl: postgres.settings.MIGRATE_DATABASE_URL,
-      appUrl: postgres.settings.DATABASE_URL,
+      appUrl: appUrl.href,
       template: TEMPLATE,
+      log: join(dir, 'logs', 'postgres.log'),
     });
     project.provide('temporal', {
       address: temporal.settings.TEMPORAL_ADDRESS,
@@ -62,14 +71,22 @@ export default async function setup(project: TestProject): Promise<() => Promise
   return teardown;
 }
 
+/** `TEST_POOLER`: the whole run reaches Postgres through a PgBouncer of that mode, as the service's role. */
+function poolerOfRun(): PoolMode | undefined {
+  const mode = process.env['TEST_POOLER'];
+  if (!mode) return undefined;
+  const known = poolModes.find((one) => one === mode);
+  if (!known) throw new Error(`TEST_POOLER is "${mode}": it must be one of ${poolModes.join(', ')}.`);
+  return known;
+}
+
 async function makeTemplate({ adminUrl, settings }: PostgresServer): Promise<void> {
   const admin = new pg.Client({ connectionString: adminUrl });
   await admin.connect();
   try {
     await admin.query(`CREATE DATABASE ${TEMPLATE} OWNER booking_owner`);
-    const url = new URL(settings.MIGRATE_DATABASE_URL);
-    url.pathname = TEMPLATE;
-    await migrate(url.href, { appRole: 'booking_app' });
+    const inTemplate = (url: string) => Object.assign(new URL(url), { pathname: TEMPLATE }).href;
+    await migrate(inTemplate(settings.MIGRATE_DATABASE_URL), { appUrl: inTemplate(settings.DATABASE_URL) });
     // A database that somebody is connected to cannot be copied.
     await admin.query(`ALTER DATABASE ${TEMPLATE} WITH IS_TEMPLATE true ALLOW_CONNECTIONS false`);
   } finally {
@@ -80,7 +97,7 @@ async function makeTemplate({ adminUrl, settings }: PostgresServer): Promise<voi
 declare module 'vitest' {
   export interface ProvidedContext {
     /** Addresses of the run's Postgres: the superuser's, the schema owner's and the service's role. */
-    postgres: { adminUrl: string; ownerUrl: string; appUrl: string; template: string };
+    postgres: { adminUrl: string; ownerUrl: string; appUrl: string; template: string; log: string };
     /** The run's Temporal dev server, shared by all test files: take a task queue of your own. */
     temporal: { address: string; namespace: string };
     /** The workflows, bundled once for all test files. */
