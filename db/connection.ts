@@ -27,6 +27,8 @@ export interface Statement {
 }
 
 const renewEveryMs = 1_000;
+/** Behind a pooler what was seen of the server may have changed: so often it is looked at again, by a new connection. */
+const pooledMsMax = 30_000;
 const dateOid = 1082;
 
 /** A date has no instant: `pg` would make it midnight of this process' zone. */
@@ -41,11 +43,14 @@ const types = {
 export class Connection extends pg.Client {
   readonly #pool: PoolState;
   readonly #generation: number;
+  readonly #madeAtMs = performance.now();
   #spent = false;
   /** `pg_backend_pid()` as the connection was told it when it began: behind a pooler it is nobody's. */
   declare readonly processID: number;
   /** Does the server at the other end stay the same, and remember what was prepared? */
   keepsStatements = false;
+  /** Does a pooler stand between? */
+  isPooled = false;
   /** How a transaction must begin here; undefined: as everywhere. */
   beginWith: string | undefined;
 
@@ -58,6 +63,7 @@ export class Connection extends pg.Client {
   }
 
   get isUsable(): boolean {
+    if (this.isPooled && performance.now() - this.#madeAtMs > pooledMsMax) return false;
     return !this.#spent && this.#generation === this.#pool.generation;
   }
 

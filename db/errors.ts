@@ -53,8 +53,6 @@ export function problemOf(error: unknown): Problem | undefined {
     return new Problem('invalid_request', { detail: 'A value cannot be stored.' });
   }
   switch (violatedConstraint(error)) {
-    case 'users_email_taken':
-      return new Problem('email_taken');
     case 'bookings_slot_taken':
       return new Problem('slot_taken');
     // The token is of an account that this database does not have: it was restored or made anew.

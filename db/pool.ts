@@ -112,6 +112,7 @@ async function fit(connection: Connection, state: PoolState): Promise<void> {
   const settings = unfit(state.settings, found).filter(
     ({ name }) => !isStandby || name !== 'default_transaction_read_only',
   );
+  connection.isPooled = !isDirect;
   connection.keepsStatements = state.keepsStatements ?? isDirect;
   if (isStandby)
     state.say('DATABASE_URL leads to a standby: nothing can be written until it leads to the primary.');

@@ -93,6 +93,9 @@ export const conditionMeanings: Readonly<Record<string, Meaning>> = {
   '25P04': away, // … or one that took too long
   '40002': { ...bug, answer: 'constraint' }, // a constraint that is checked at the end
   '40003': away, // whether it was committed is not known
+  // Wrong SQL, or a search_path that has changed behind a pooler: a new connection looks at it again.
+  '42P01': { ...bug, connection: 'replaceAll' }, // undefined table
+  '42883': { ...bug, connection: 'replaceAll' }, // undefined function
   '42P05': lostStatement, // a prepared statement of that name exists
   '55006': busy, // object in use: the database is being copied
   '55P03': busy, // lock not available in time

@@ -1,22 +1,28 @@
+import { Problem } from '../domain/problems.ts';
 import type { Db } from './knex.ts';
 import { prepared, rows } from './knex.ts';
-import { User } from './models.ts';
 import { noteStaffEvent } from './staff-events.ts';
 import { revokeUserSessions } from './sessions.ts';
+import { sql } from './sql.ts';
 
 /**
- * Makes an account.
+ * Makes an account. An address that is taken is no error to Postgres, which would write it to its log.
  * @param email in canonical form (domain/email.ts)
- * @throws the violation of `users_email_taken`
+ * @throws Problem email_taken
  */
 export async function insertUser(
   db: Db,
   user: { email: string; passwordHash: string; isStaff?: boolean },
 ): Promise<number> {
-  const staff = user.isStaff ?? false;
-  const made = await User.query(db)
-    .insert({ email: user.email, password_hash: user.passwordHash, is_staff: staff, is_superuser: staff })
-    .returning('id');
+  const [made] = await sql<{ id: number }>(
+    db,
+    'insert_user',
+    `insert into users (email, password_hash, is_staff, is_superuser)
+     values (:email, :passwordHash, :isStaff, :isStaff)
+     on conflict (email) do nothing returning id`,
+    { email: user.email, passwordHash: user.passwordHash, isStaff: user.isStaff ?? false },
+  );
+  if (!made) throw new Problem('email_taken');
   return made.id;
 }
 

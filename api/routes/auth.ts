@@ -51,7 +51,7 @@ export function authRoutes(deps: Deps): Route[] {
     if (weak) throw fieldProblem('password_too_weak', 'password', weak);
     await countAgainst(limiters.registrations, addressKey(ctx.ip));
     const passwordHash = await passwords.hash(body.password);
-    // An address that is taken is refused by the database (db/errors.ts).
+    // Whether the address is taken is decided by the database, not by a look before.
     const userId = await insertUser(db, { email: address, passwordHash });
     return { message: 'Registration successful', user_id: userId };
   });

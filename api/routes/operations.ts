@@ -95,7 +95,7 @@ export function operationRoutes(deps: Deps): Route[] {
 }
 
 /** Postgres must answer and take writes; whatever keeps it from that, this process cannot serve. */
-async function askDatabase({ db, log }: Deps, isWritable: () => Promise<void>) {
+async function askDatabase({ db, log }: Deps, isWritable: () => Promise<unknown>) {
   try {
     const [depth] = await Promise.all([outboxDepth(db), isWritable()]);
     return depth;
