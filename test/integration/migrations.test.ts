@@ -6,8 +6,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { connectDatabase } from '../../db/knex.ts';
 import { migrationNames } from '../../db/migrations/index.ts';
+import { dumpSchema } from '../../db/schema-dump.ts';
 import { PROJECT_DIR } from '../../dev/project-dir.ts';
+import { createTestDatabase } from '../setup/database.ts';
 import { until } from '../setup/system.ts';
 
 /** A copy of what the command needs, with one migration more: the real folder must stay as it is. */
@@ -193,6 +196,16 @@ describe('migrations', () => {
     expect([code, output]).toEqual([1, expect.stringMatching(/another version of the schema.*Delete it/s)]);
     expect(await applied(database.ownerUrl)).toHaveLength(migrationNames.length);
   }, 60_000);
+
+  test('the schema is the one that db/schema.sql shows', async () => {
+    const database = await createTestDatabase();
+    const db = connectDatabase(database.ownerUrl, { poolMax: 1, applicationName: 'test-schema' });
+    const dump = await dumpSchema(db);
+    await db.destroy();
+    await database.drop();
+    // After a change: npm run schema:dump.
+    expect(dump).toBe(readFileSync(join(PROJECT_DIR, 'db/schema.sql'), 'utf8'));
+  });
 
   test('OP-05 the role of the services may work with rows, and nothing else', async () => {
     const database = await emptyDatabase();
