@@ -43,6 +43,8 @@ export async function startGround(log: (line: string) => void) {
       processes,
       workflowBundle,
       postgresPid: postgres.pid,
+      /** As the service connects, to no database of its own. */
+      appUrl: postgres.settings.DATABASE_URL,
       postgresName: postgres.description.replace(/ \(.*/, ''),
       /** A database of one's own, with the rooms and users in it. */
       async newDatabase() {

@@ -66,7 +66,7 @@ const grants = `
           select nspacl, nspowner, 'schema public' from pg_namespace where nspname = 'public') o,
          aclexplode(o.acl) a left join pg_roles r on r.oid = a.grantee
    where a.grantee <> o.owner and (a.grantee <> 0 or o.name <> 'schema public')
-   group by o.name, r.rolname order by o.name, r.rolname`;
+   group by o.name, r.rolname order by o.name collate "C", r.rolname`;
 
 const columns = `
   select c.relname as table,
