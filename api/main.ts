@@ -1,9 +1,22 @@
 import { pino } from 'pino';
 import { ConfigError, loadConfig } from '../config.ts';
 import { startServer } from './server.ts';
+import { answerToArguments } from '../domain/arguments.ts';
+
+const help = `
+npm run api
+
+Runs the API until SIGINT or SIGTERM: HTTP, relay and sweeper. It takes no
+arguments, but the settings of .env.example (environment or .env).
+`;
 
 /** The API process. SIGINT and SIGTERM drain it; what nobody has foreseen ends it, and the supervisor starts it anew. */
 async function main(): Promise<void> {
+  const answer = answerToArguments(help, process.argv.slice(2));
+  if (answer) {
+    (answer.exitCode === 0 ? console.log : console.error)(answer.text);
+    process.exit(answer.exitCode);
+  }
   const config = loadConfig(process.env);
   const log = pino({ level: config.logLevel, base: { service: 'api' } });
   const server = await startServer(config, log);

@@ -7,9 +7,22 @@ import { type Config, ConfigError, loadConfig } from '../config.ts';
 import { connectDatabase } from '../db/knex.ts';
 import { ensureReconcileSchedule } from './schedule.ts';
 import { createWorker } from './worker.ts';
+import { answerToArguments } from '../domain/arguments.ts';
+
+const help = `
+npm run worker
+
+Runs workflows and their activities until SIGINT or SIGTERM. It takes no
+arguments, but the settings of .env.example (environment or .env).
+`;
 
 /** The worker process: real dependencies, and an orderly stop on SIGINT or SIGTERM (the SDK's runtime sees to it). */
 async function main(): Promise<void> {
+  const answer = answerToArguments(help, process.argv.slice(2));
+  if (answer) {
+    (answer.exitCode === 0 ? console.log : console.error)(answer.text);
+    process.exit(answer.exitCode);
+  }
   const config = loadConfig(process.env);
   const log = pino({ level: config.logLevel, base: { service: 'worker' } });
   Runtime.install({

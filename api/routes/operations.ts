@@ -38,7 +38,8 @@ export function operationRoutes(deps: Deps): Route[] {
     path: '/readyz',
     access: 'anyone',
     tag: 'Operations',
-    summary: 'Can it serve? Postgres must answer and take writes; without Temporal or a worker it is degraded',
+    summary:
+      'Can it serve? Postgres must answer and take writes; without Temporal or a worker it is degraded',
     status: 200,
     response: z.strictObject({
       status: health,

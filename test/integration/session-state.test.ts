@@ -95,7 +95,7 @@ describe.each(['direct', 'session', 'transaction'] as const)('a role with settin
     };
   }
 
-  test('a database that only reads is not ready, answers writes with 503, and heals by itself', async () => {
+  test('PG-09 a database that only reads is not ready, answers writes with 503, and heals by itself', async () => {
     const database = databaseOf(system);
     await asAdmin(`alter database ${database} set default_transaction_read_only = on`);
     await reconnect(system);
@@ -156,7 +156,7 @@ describe.each(['direct', 'session', 'transaction'] as const)('a role with settin
     expect((await system.call('GET', '/readyz')).status).toBe(200);
   });
 
-  test('limits statements, locks and idle transactions all the same', async () => {
+  test('PG-07 limits statements, locks and idle transactions all the same', async () => {
     const shown = await system.db.transaction(async (trx) => {
       const found: Record<string, string> = {};
       for (const name of [
@@ -182,7 +182,7 @@ describe.each(['direct', 'session', 'transaction'] as const)('a role with settin
     });
   });
 
-  test('goes on after the type of a column has changed', async () => {
+  test('PG-09 goes on after the type of a column has changed', async () => {
     await Promise.all(Array.from({ length: 12 }, () => newBooking(system, guest)));
     await asOwner(system, (owner) => owner.query('alter table rooms alter column name type varchar(200)'));
     await asOwner(system, (owner) =>
