@@ -82,8 +82,11 @@ max_client_conn = 1000
     name,
     command,
     args: [...asUser, config],
-    // SIGTERM ends it at once; SIGINT would wait for clients.
-    stopSteps: [{ signal: 'SIGTERM', waitMs: 5_000 }],
+    // SIGTERM ends it at once until 1.22, and waits for its clients since.
+    stopSteps: [
+      { signal: 'SIGTERM', waitMs: 2_000 },
+      { signal: 'SIGKILL', waitMs: 5_000 },
+    ],
     ready: async (_process, starting) => {
       while (!starting.aborted && !(await listens('127.0.0.1', listenPort))) await sleep(pollMs);
     },
