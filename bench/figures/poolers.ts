@@ -1,5 +1,5 @@
 import { type PoolMode, startPgBouncer } from '../../dev/pgbouncer.ts';
-import { alternate, type Bench, book, closed, type Figure, ms, ratio, whole } from '../figure.ts';
+import { alternate, type Bench, book, closed, type Figure, ms, ratio, format0 } from '../figure.ts';
 import { type Service, startService } from '../service.ts';
 import { expectOnly, summarise } from '../stats.ts';
 
@@ -11,8 +11,8 @@ export const poolers: Figure = {
   title: 'Through a connection pooler',
   async measure(bench) {
     const rows: string[][] = [];
-    const musts: Awaited<ReturnType<Figure['measure']>>['musts'] = [];
-    const direct = await startService(bench.ground, { temporal: false });
+    const thresholds: Awaited<ReturnType<Figure['measure']>>['thresholds'] = [];
+    const direct = await startService(bench.environment, { temporal: false });
     try {
       for (const mode of modes) {
         const through = await startThrough(bench, mode);
@@ -21,13 +21,19 @@ export const poolers: Figure = {
             const { straight, pooled } = await measureAt(bench, direct, through.service, clients);
             const share = pooled.perSecond / straight.perSecond;
             rows.push([
-              ...[mode, String(clients), whole(straight.perSecond), whole(pooled.perSecond), ratio(share)],
+              ...[
+                mode,
+                String(clients),
+                format0(straight.perSecond),
+                format0(pooled.perSecond),
+                ratio(share),
+              ],
               ...[ms(straight.p50), ms(pooled.p50), ms(straight.p99), ms(pooled.p99)],
             ]);
             bench.log(`  pool_mode=${mode}, ${clients} clients: ${ratio(share)} of direct`);
             if (clients !== Math.max(...bench.sizes.clients)) continue;
             const what = `bookings at ${clients} clients through pool_mode=${mode}, of direct`;
-            musts.push({ what, value: share, atLeast: 0.7 });
+            thresholds.push({ what, value: share, atLeast: 0.7 });
           }
         } finally {
           await through.stop();
@@ -54,7 +60,7 @@ export const poolers: Figure = {
           rows,
         },
       ],
-      musts,
+      thresholds,
       method:
         'PgBouncer with stock settings on the same machine; statements go unnamed, and the role of the services brings ' +
         'the timeouts (`alter role … set`, by the migration). Slices of direct and pooled alternate.',
@@ -62,14 +68,14 @@ export const poolers: Figure = {
   },
 };
 
-async function startThrough({ ground, log }: Bench, mode: PoolMode) {
-  const { host: server, username, password } = new URL(ground.appUrl);
-  const { dir, processes } = ground;
+async function startThrough({ environment, log }: Bench, mode: PoolMode) {
+  const { host: server, username, password } = new URL(environment.appUrl);
+  const { dataDir: dir, processes } = environment.stack;
   const pooler = await startPgBouncer({
     ...{ name: `pgbouncer-${mode}`, dir, mode, server, processes, log },
     passwords: { [username]: password },
   });
-  const service = await startService(ground, { temporal: false, databaseAddress: pooler.address });
+  const service = await startService(environment, { temporal: false, databaseAddress: pooler.address });
   return {
     service,
     async stop(): Promise<void> {

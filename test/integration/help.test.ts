@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { PROJECT_DIR } from '../../dev/project-dir.ts';
+import { projectDir } from '../../dev/project-dir.ts';
 
 /** Far longer than a program takes to say so, on a busy machine too. */
 const timeout = 100_000;
@@ -11,7 +11,7 @@ async function run(
   argument: string,
 ): Promise<{ code: unknown; stdout: string; stderr: string }> {
   const { PATH = '', HOME = '' } = process.env;
-  const options = { cwd: PROJECT_DIR, env: { PATH, HOME }, timeout };
+  const options = { cwd: projectDir, env: { PATH, HOME }, timeout };
   try {
     return {
       code: 0,

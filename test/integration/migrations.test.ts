@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { connectDatabase } from '../../db/knex.ts';
 import { migrationNames } from '../../db/migrations/index.ts';
 import { dumpSchema } from '../../db/schema-dump.ts';
-import { PROJECT_DIR } from '../../dev/project-dir.ts';
+import { projectDir } from '../../dev/project-dir.ts';
 import { createTestDatabase } from '../setup/database.ts';
 import { until } from '../setup/system.ts';
 
@@ -17,9 +17,9 @@ import { until } from '../setup/system.ts';
 function projectWithMigration(sql: string): string {
   const cwd = mkdtempSync(join(tmpdir(), 'booking-migrations-'));
   for (const part of ['commands', 'db', 'domain', 'package.json', 'tsconfig.json']) {
-    cpSync(join(PROJECT_DIR, part), join(cwd, part), { recursive: true });
+    cpSync(join(projectDir, part), join(cwd, part), { recursive: true });
   }
-  symlinkSync(join(PROJECT_DIR, 'node_modules'), join(cwd, 'node_modules'));
+  symlinkSync(join(projectDir, 'node_modules'), join(cwd, 'node_modules'));
   const list = join(cwd, 'db/migrations/index.ts');
   writeFileSync(list, readFileSync(list, 'utf8').replace(/\n\];/, "\n  '9999-test',\n];"));
   writeFileSync(join(cwd, 'db/migrations/9999-test.sql'), sql);
@@ -49,7 +49,7 @@ describe('migrations', () => {
 
   /** `npm run migrate`, as a process of its own. */
   function startMigrator(
-    { ownerUrl, appUrl, cwd = PROJECT_DIR }: { ownerUrl: string; appUrl: string; cwd?: string },
+    { ownerUrl, appUrl, cwd = projectDir }: { ownerUrl: string; appUrl: string; cwd?: string },
     ...args: string[]
   ) {
     const child = spawn(process.execPath, ['--import', 'tsx', 'commands/migrate.ts', ...args], {
@@ -204,7 +204,7 @@ describe('migrations', () => {
     await db.destroy();
     await database.drop();
     // After a change: npm run schema:dump.
-    expect(dump).toBe(readFileSync(join(PROJECT_DIR, 'db/schema.sql'), 'utf8'));
+    expect(dump).toBe(readFileSync(join(projectDir, 'db/schema.sql'), 'utf8'));
   });
 
   test('OP-05 the role of the services may work with rows, and nothing else', async () => {

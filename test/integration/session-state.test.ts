@@ -2,7 +2,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { rows } from '../../db/knex.ts';
 import { asOwner, expectProblem, newBooking, requestBooking, requestIntent } from '../factories.ts';
-import type { openBrowser} from '../setup/panel.ts';
+import type { openBrowser } from '../setup/panel.ts';
 import { signInStaff } from '../setup/panel.ts';
 import { startPooler } from '../setup/pooler.ts';
 import { type Answer, dayAhead, startSystem, type System, type TestUser, until } from '../setup/system.ts';

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { runCommand } from '../../commands/command.ts';
-import { PROJECT_DIR } from '../../dev/project-dir.ts';
+import { projectDir } from '../../dev/project-dir.ts';
 
 const help = `
 npm run poolers -- [TEST …]
@@ -16,7 +16,7 @@ const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--project', 'integrati
 /** Runs one part, its output ours. @returns whether it succeeded */
 function run(args: string[], env: NodeJS.ProcessEnv = {}): Promise<boolean> {
   const child = spawn(process.execPath, args, {
-    cwd: PROJECT_DIR,
+    cwd: projectDir,
     stdio: 'inherit',
     env: { ...process.env, ...env },
   });
