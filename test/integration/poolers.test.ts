@@ -105,9 +105,9 @@ describe('connections through a pooler', () => {
   const poolerOf = (mode: PoolMode) => poolers.get(mode) as Pooler;
 
   /** A pool, and what it tells the operator. */
-  function open(mode: PoolMode, options: { prepared?: boolean } = {}) {
+  function open(mode: PoolMode, options: { prepared?: boolean; url?: string } = {}) {
     const said: string[] = [];
-    const url = through(database.url, poolerOf(mode));
+    const url = through(options.url ?? database.url, poolerOf(mode));
     const say = (sentence: string) => void said.push(sentence);
     return {
       said,
@@ -128,10 +128,12 @@ describe('connections through a pooler', () => {
   });
 
   test('leave nothing behind in a session that another client gets', async () => {
-    const { db } = open('transaction');
+    // Its own: a server's session stays with the pooler for the next test.
+    const own = await createTestDatabase();
+    const { db } = open('transaction', { url: own.url });
     await Promise.all(Array.from({ length: 6 }, () => rows(db, 'select pg_sleep(0.05)')));
     await db.destroy();
-    const other = new pg.Client({ connectionString: through(database.url, poolerOf('transaction')) });
+    const other = new pg.Client({ connectionString: through(own.url, poolerOf('transaction')) });
     await other.connect();
     const left = await other.query('select name from pg_prepared_statements');
     const changed = await other.query(
@@ -139,6 +141,7 @@ describe('connections through a pooler', () => {
          ('client_encoding', 'DateStyle', 'TimeZone', 'standard_conforming_strings', 'application_name')`,
     );
     await other.end();
+    await own.drop();
     expect([left.rows, changed.rows]).toEqual([[], []]);
   });
 
