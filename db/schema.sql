@@ -54,6 +54,13 @@ create table bookings (
   constraint bookings_times_ordered CHECK ((start_time < end_time))
 ) with (fillfactor=80);
 
+create table deployment_settings (
+  name text not null,
+  value text not null,
+  since timestamp with time zone default clock_timestamp() not null,
+  constraint deployment_settings_pkey PRIMARY KEY (name)
+);
+
 create table flags (
   id integer generated always as identity not null,
   kind text not null,
@@ -242,6 +249,13 @@ create table stripe_events (
   constraint stripe_events_pkey PRIMARY KEY (id)
 );
 
+create table task_queues (
+  namespace text not null,
+  name text not null,
+  first_used_at timestamp with time zone default clock_timestamp() not null,
+  constraint task_queues_pkey PRIMARY KEY (namespace, name)
+);
+
 create table users (
   id integer generated always as identity not null,
   email text not null,
@@ -295,6 +309,7 @@ grant insert, select on booking_events to booking_app;
 grant usage on booking_events_id_seq to booking_app;
 grant delete, insert, select, update on bookings to booking_app;
 grant usage on bookings_id_seq to booking_app;
+grant delete, insert, select, update on deployment_settings to booking_app;
 grant delete, insert, select, update on flags to booking_app;
 grant usage on flags_id_seq to booking_app;
 grant delete, insert, select, update on idempotency_keys to booking_app;
@@ -319,5 +334,6 @@ grant delete, insert, select, update on sessions to booking_app;
 grant insert, select on staff_events to booking_app;
 grant usage on staff_events_id_seq to booking_app;
 grant delete, insert, select, update on stripe_events to booking_app;
+grant delete, insert, select, update on task_queues to booking_app;
 grant delete, insert, select, update on users to booking_app;
 grant usage on users_id_seq to booking_app;

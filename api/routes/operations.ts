@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { completeStays } from '../../db/bookings.ts';
 import { findOverdueHolds } from '../../db/overdue-holds.ts';
+import { isStripeChangeOpen } from '../../db/deployment.ts';
 import { outboxDepth } from '../../db/outbox.ts';
 import { createWriteProbe } from '../../db/readiness.ts';
 import { settleHolds } from '../../core/bookings/settle-hold.ts';
@@ -9,6 +10,7 @@ import { Problem } from '../../domain/problems.ts';
 import type { Deps } from '../deps.ts';
 import { requireToken } from '../../http/bearer-token.ts';
 import { route, type Route } from '../../http/route.ts';
+import { shareWhileUnderWay } from '../../http/share.ts';
 
 const health = z.enum(['ok', 'degraded']);
 
@@ -22,6 +24,9 @@ const cleanupToken = {
 
 export function operationRoutes(deps: Deps): Route[] {
   const isWritable = createWriteProbe(deps.db);
+  const readHealth = shareWhileUnderWay(() =>
+    Promise.all([askDatabase(deps, isWritable), askEngine(deps), isStripeChangeOpen(deps.db)]),
+  );
   const livez = route({
     method: 'GET',
     path: '/livez',
@@ -46,17 +51,22 @@ export function operationRoutes(deps: Deps): Route[] {
       postgres: z.literal('ok'),
       temporal: health,
       worker: health,
+      settings: health.meta({
+        description: 'Degraded while the Stripe key is of another account or mode than the open bookings.',
+      }),
       outbox: z.strictObject({ waiting: z.number(), dead: z.number(), oldest_seconds: z.number() }),
     }),
     problems: ['database_unavailable'],
   })(async () => {
     if (deps.traffic.stopping) throw new Problem('overloaded', { detail: 'This process is stopping.' });
-    const [outbox, engine] = await Promise.all([askDatabase(deps, isWritable), askEngine(deps)]);
+    const [outbox, engine, isStripeChanged] = await readHealth();
     const lagging = outbox.oldestMs > outboxLaggingMs;
     return {
-      status: engine.worker === 'ok' && !lagging ? ('ok' as const) : ('degraded' as const),
+      status:
+        engine.worker === 'ok' && !lagging && !isStripeChanged ? ('ok' as const) : ('degraded' as const),
       postgres: 'ok' as const,
       ...engine,
+      settings: isStripeChanged ? ('degraded' as const) : ('ok' as const),
       outbox: {
         waiting: outbox.waiting,
         dead: outbox.dead,
