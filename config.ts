@@ -1,5 +1,6 @@
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { DatabaseUrlError, readDatabaseUrl } from './db/database-url.ts';
 
 /** The only reader of what API and worker are set to: every module of theirs is handed what it needs. */
 
@@ -22,6 +23,14 @@ const file = z.string().transform((path, ctx) => {
   } catch {
     ctx.addIssue({ code: 'custom', message: 'a file that can be read' });
     return z.NEVER;
+  }
+});
+const databaseUrl = z.string().superRefine((url, ctx) => {
+  try {
+    readDatabaseUrl(url);
+  } catch (error) {
+    if (!(error instanceof DatabaseUrlError)) throw error;
+    ctx.addIssue({ code: 'custom', message: error.message.replace(/^must be /, '') });
   }
 });
 const data = z.string().transform((text) => Buffer.from(text));
@@ -55,10 +64,8 @@ const shape = z.object({
   // 0 is any free port, for tests.
   PORT: whole(0, 65_535, 'a number from 1 to 65535').default(8000),
   HOST: z.string().default('127.0.0.1'),
-  DATABASE_URL: z.url({
-    protocol: /^postgres(ql)?$/,
-    error: 'an address like postgres://user:password@host:5432/database',
-  }),
+  DATABASE_URL: databaseUrl,
+  DATABASE_PREPARED: flag.optional(),
   DATABASE_POOL: whole(1, 200).default(12),
   TEMPORAL_ADDRESS: serverAddress,
   TEMPORAL_NAMESPACE: z.string().default('default'),
@@ -258,7 +265,7 @@ function buildConfig(env: Settings) {
       // Time for a load balancer to see that this process is going, while it still answers.
       shutdownDelayMs: (env.SHUTDOWN_DELAY_SECONDS ?? (env.DEBUG ? 0 : 5)) * 1_000,
     },
-    database: { url: env.DATABASE_URL, poolMax: env.DATABASE_POOL },
+    database: { url: env.DATABASE_URL, poolMax: env.DATABASE_POOL, prepared: env.DATABASE_PREPARED },
     temporal: {
       address: env.TEMPORAL_ADDRESS,
       namespace: env.TEMPORAL_NAMESPACE,

@@ -29,7 +29,9 @@ import { createWorkflowClient } from './relay/workflow-client.ts';
 function createDeps(config: Config, log: Logger, logLines: LogLines): Deps {
   const db = connectDatabase(config.database.url, {
     poolMax: config.database.poolMax,
+    prepared: config.database.prepared,
     applicationName: 'booking-api',
+    say: (sentence) => log.warn(sentence),
   });
   const stripe = createStripe(config.stripe);
   const traffic = { inFlight: 0, begun: 0, stopping: false };

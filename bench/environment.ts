@@ -27,6 +27,8 @@ async function prepare(stack: Stack) {
     stack,
     workflowBundle,
     postgresPid: postgres.pid,
+    /** As the service connects, to no database of its own. */
+    appUrl: server.appUrl,
     postgresName: postgres.description.replace(/ \(.*/, ''),
     /** A database of one's own, with the rooms and users in it. */
     newDatabase: (): Promise<DatabaseCopy> => copyTemplate(server, template, `bench_${++databases}`),

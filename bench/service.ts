@@ -20,6 +20,8 @@ export interface ServiceOptions {
   /** Note what the heaps of API and worker keep (heap-notes.mjs). */
   watchHeaps?: boolean;
   settings?: Record<string, string>;
+  /** Reach Postgres by this `host:port`, a pooler's, instead of its own. */
+  databaseAddress?: string;
 }
 
 const secretKey = randomUUID() + randomUUID();
@@ -55,7 +57,10 @@ export async function startService(environment: Environment, options: ServiceOpt
         DEBUG: 'true',
         HOST: '127.0.0.1',
         LOG_LEVEL: 'warn',
-        DATABASE_URL: database.url,
+        DATABASE_URL: Object.assign(
+          new URL(database.url),
+          options.databaseAddress && { host: options.databaseAddress },
+        ).href,
       },
       ...{ SECRET_KEY: secretKey, CLEANUP_TOKEN: randomUUID(), BOOKING_HORIZON_DAYS: '3650' },
       ...{ LIMIT_OPEN_HOLDS: '0', LIMIT_REPEATED_HOLDS: '0', LIMIT_REQUESTS: '0' },

@@ -1,10 +1,12 @@
+import { Problem } from '../domain/problems.ts';
 import type { Db } from './knex.ts';
 import { prepared, rows } from './knex.ts';
 import { noteStaffEvent } from './staff-events.ts';
 import { revokeUserSessions } from './sessions.ts';
+import { sql } from './sql.ts';
 
 /**
- * Creates a guest's account.
+ * Creates a guest's account. An address that is taken is no error to Postgres, which would write it to its log.
  * @param email in canonical form (domain/email.ts)
  * @returns its id; undefined when the e-mail is taken
  */
@@ -12,11 +14,12 @@ export async function insertUser(
   db: Db,
   user: { email: string; passwordHash: string },
 ): Promise<number | undefined> {
-  // Not refused by the constraint: Postgres' own log would then keep the e-mail.
-  const [made] = await rows<{ id: number }>(
+  const [made] = await sql<{ id: number }>(
     db,
-    'insert into users (email, password_hash) values (?, ?) on conflict (email) do nothing returning id',
-    [user.email, user.passwordHash],
+    'insert_user',
+    `insert into users (email, password_hash) values (:email, :passwordHash)
+     on conflict (email) do nothing returning id`,
+    user,
   );
   return made?.id;
 }

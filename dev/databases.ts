@@ -57,7 +57,7 @@ export async function createTemplate(
 ): Promise<void> {
   const ownerUrl = inDatabase(server.ownerUrl, name);
   await withClient(server.adminUrl, (admin) => admin.query(`CREATE DATABASE ${name} OWNER booking_owner`));
-  await migrate(ownerUrl, { appRole: 'booking_app' });
+  await migrate(ownerUrl, { appUrl: inDatabase(server.appUrl, name) });
   if (fill) await withClient(ownerUrl, fill);
   // A database that somebody is connected to cannot be copied.
   await withClient(server.adminUrl, (admin) =>

@@ -42,7 +42,7 @@ export async function startServices(options: {
       log(`Postgres   up in ${since()}   ${server.description}`);
     }
     const since = stopwatch();
-    await stack.run('migrate', 'db/migrate.ts', env);
+    await stack.run('migrate', 'commands/migrate.ts', env);
     await stack.run('seed', 'commands/seed.ts', env);
     log(`Database   migrated and seeded in ${since()}`);
   }

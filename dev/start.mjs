@@ -15,7 +15,7 @@ if (process.platform === 'win32') {
 if (!install()) process.exit(1);
 
 const projectDir = fileURLToPath(new URL('..', import.meta.url));
-const main = spawn(process.execPath, ['--import', 'tsx', 'dev/main.ts'], {
+const main = spawn(process.execPath, ['--import', 'tsx', 'dev/main.ts', ...process.argv.slice(2)], {
   cwd: projectDir,
   stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
 });

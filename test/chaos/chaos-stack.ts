@@ -39,7 +39,7 @@ async function startParts(stack: Stack, holdMs: number) {
     stack.startStripe(),
     writeWorkflowBundle(stack.dataDir),
   ]);
-  await migrate(postgres.settings.MIGRATE_DATABASE_URL, { appRole: 'booking_app' });
+  await migrate(postgres.settings.MIGRATE_DATABASE_URL, { appUrl: postgres.settings.DATABASE_URL });
 
   const portOf = (url: string) => Number(new URL(url).port);
   const temporalPort = portOf(`http://${temporal.settings.TEMPORAL_ADDRESS}`);
