@@ -9,7 +9,7 @@ import { createActivities } from '../../activities/index.ts';
 import { createStripe } from '../../core/stripe/client.ts';
 import { bookingWorkflowId, holdQuery, paymentNewsSignal } from '../../workflows/messages.ts';
 import { dayAhead, startSystem, type System, type TestUser, until } from '../setup/system.ts';
-import { bundleOtherVersion } from '../workflow/other-version.ts';
+import { bundleOtherRelease } from '../workflow/other-release.ts';
 
 let system: System;
 let guest: TestUser;
@@ -154,34 +154,12 @@ async function taskFailures(held: Held[]): Promise<string[]> {
   );
 }
 
-/** The next release: reads the row once more at the start and before a hold is settled. */
-const nextRelease = () =>
-  bundleOtherVersion([
-    {
-      file: 'booking.ts',
-      from: 'const desk = openDesk(bookingRef);',
-      to: `const desk = openDesk(bookingRef);
-           if (patched('read-twice')) await databaseSteps.loadBooking({ bookingRef });`,
-    },
-    {
-      file: 'booking.ts',
-      from: "import { openDesk } from './inbox.ts';",
-      to: "import { openDesk } from './inbox.ts'; import { patched } from '@temporalio/workflow';",
-    },
-    {
-      file: 'booking-lifecycle.ts',
-      from: 'booking = mail',
-      to: `if (!mail && patched('look-first')) await databaseSteps.loadBooking({ bookingRef: booking.bookingRef });
-           booking = mail`,
-    },
-  ]);
-
 /** Long enough for a few deploys in between; where the machine is slower they just expire earlier. */
 const someSecondsMs = 6_000;
 
 describe('TM-11 a deploy of changed workflow code with open holds', () => {
   test('goes on, and back to the release before while its patches are off: all holds settle', async () => {
-    const code = await nextRelease();
+    const code = await bundleOtherRelease('later');
     const onFirst = await book(4);
     const unpaid = await book(2, someSecondsMs);
     let stop = await deploy();
@@ -206,7 +184,7 @@ describe('TM-11 a deploy of changed workflow code with open holds', () => {
   }, 90_000);
 
   test('with its patches on is rolled back by switching them off, not to code that does not know them', async () => {
-    const code = await nextRelease();
+    const code = await bundleOtherRelease('later');
     const onFirst = await book(2);
     const unpaid = await book(1, someSecondsMs);
     let stop = await deploy();
