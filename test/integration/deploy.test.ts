@@ -1,32 +1,28 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { Client, Connection } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 import { createActivities } from '../../activities/index.ts';
 import { createStripe } from '../../core/stripe/client.ts';
 import { bookingWorkflowId, holdQuery, paymentNewsSignal } from '../../workflows/messages.ts';
-import { dayAhead, startSystem, type System, type TestUser, until } from '../setup/system.ts';
+import { newBooking, requestIntent } from '../factories.ts';
+import { startSystem, type System, type TestUser, until } from '../setup/system.ts';
+import { useTemporal } from '../setup/temporal.ts';
 import { bundleOtherRelease } from '../workflow/other-release.ts';
 
 let system: System;
 let guest: TestUser;
-let connection: Connection;
-let temporal: Client;
+const temporal = useTemporal();
 let nativeConnection: NativeConnection;
 
 beforeAll(async () => {
   system = await startSystem({ worker: false });
   guest = await system.newUser();
-  const { address, namespace } = system.config.temporal;
-  connection = await Connection.connect({ address });
-  nativeConnection = await NativeConnection.connect({ address });
-  temporal = new Client({ connection, namespace });
+  nativeConnection = await NativeConnection.connect({ address: system.config.temporal.address });
 });
 afterAll(async () => {
-  await connection.close();
   await nativeConnection.close();
   await system.stop();
 });
@@ -46,14 +42,7 @@ interface Held {
 async function book(count: number, expireMs?: number): Promise<Held[]> {
   const held: Held[] = [];
   for (let n = 0; n < count; n++) {
-    const body = {
-      room_id: await system.newRoom(),
-      booking_date: dayAhead(7),
-      start_time: '09:00',
-      end_time: '10:00',
-      guest_count: 2,
-    };
-    const { body: booking } = await system.call('POST', '/api/bookings/', { token: guest.token, body });
+    const booking = await newBooking(system, guest);
     const row = system.db('bookings').where({ id: booking.id });
     if (expireMs !== undefined) {
       const soon = system.db.raw("clock_timestamp() + ? * interval '1 millisecond'", [expireMs]);
@@ -66,11 +55,7 @@ async function book(count: number, expireMs?: number): Promise<Held[]> {
 }
 
 async function openIntent({ id }: Held): Promise<string> {
-  const { body } = await system.call('POST', '/api/payment-intent/', {
-    token: guest.token,
-    body: { booking_id: id },
-  });
-  return body.payment_intent_id;
+  return (await requestIntent(system, guest, id)).body.payment_intent_id;
 }
 
 const pay = async (held: Held) => system.stripe.control.pay(await openIntent(held));
