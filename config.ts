@@ -90,6 +90,7 @@ const shape = z.object({
   FREE_CANCEL_HOURS: number(0, 8_760).default(24),
   BOOKING_HORIZON_DAYS: whole(1, 3_650).default(365),
   LIMIT_OPEN_HOLDS: limit(5),
+  LIMIT_REPEATED_HOLDS: limit(2),
   LIMIT_LOGIN_FAILURES: limit(10),
   LIMIT_REGISTRATIONS: limit(20),
   LIMIT_REQUESTS: limit(600),
@@ -286,6 +287,7 @@ function buildConfig(env: Settings) {
     horizonDays: env.BOOKING_HORIZON_DAYS,
     limits: {
       openHolds: env.LIMIT_OPEN_HOLDS,
+      repeatedHolds: env.LIMIT_REPEATED_HOLDS,
       loginFailures: env.LIMIT_LOGIN_FAILURES,
       registrations: env.LIMIT_REGISTRATIONS,
       requests: env.LIMIT_REQUESTS,

@@ -3,7 +3,7 @@ import { statusesBefore } from '../domain/booking.ts';
 import { type Db, prepared, rows } from './knex.ts';
 import type { IntentStatus, RefundStatus } from './models.ts';
 
-/** A booking with the names that people know it by. */
+/** A booking with the names that people know it by: the view `booking_rows` (db/schema/bookings.sql). */
 export interface BookingRow {
   id: number;
   ref: string;
@@ -31,17 +31,10 @@ export interface BookingRow {
   created_at: Date;
 }
 
-export const bookingColumns = `
-  b.id, b.ref, b.user_id, u.email as user_email, b.room_id, r.name as room_name, b.booking_date, b.start_time,
-  b.end_time, lower(b.during) as starts_at, upper(b.during) as ends_at, r.time_zone, b.number_of_slots,
-  b.guest_count, b.special_requests, b.amount_minor, b.currency, b.status, b.payment_status, b.hold_expires_at,
-  extract(epoch from b.hold_expires_at - clock_timestamp())::float8 as hold_seconds_left, b.workflow_id,
-  b.created_at`;
-
-export const bookingTables = 'bookings b join users u on u.id = b.user_id join rooms r on r.id = b.room_id';
-
 /** A booking with the payment that counts: the one that confirmed it, else the newest. */
-export interface BookingDetailRow extends BookingRow {
+export interface BookingDetailRow extends BookingRow, PaymentOfBooking {}
+
+interface PaymentOfBooking {
   payment_intent_id: string | null;
   payment_intent_status: IntentStatus | null;
   payment_ref: string | null;
@@ -52,15 +45,26 @@ export interface BookingDetailRow extends BookingRow {
   refund_created_at: Date | null;
 }
 
+/** What a booking that nobody began to pay for has instead. */
+export const noPayment: PaymentOfBooking = {
+  payment_intent_id: null,
+  payment_intent_status: null,
+  payment_ref: null,
+  refund_status: null,
+  refund_amount_minor: null,
+  refund_currency: null,
+  refund_created_at: null,
+};
+
 /** One booking, by its public id. */
 export async function findBooking(db: Db, id: number): Promise<BookingDetailRow | undefined> {
   const found = await prepared<BookingDetailRow>(
     db,
     'find_booking',
-    `select ${bookingColumns}, p.stripe_payment_intent_id as payment_intent_id, p.status as payment_intent_status,
+    `select b.*, p.stripe_payment_intent_id as payment_intent_id, p.status as payment_intent_status,
             p.ref as payment_ref, f.status as refund_status, f.amount_minor as refund_amount_minor,
             f.currency as refund_currency, f.created_at as refund_created_at
-       from ${bookingTables}
+       from booking_rows b
        left join lateral (
          select * from payments p where p.booking_id = b.id
           order by (p.id = b.confirmed_payment_id) desc nulls last, p.id desc limit 1
@@ -130,6 +134,7 @@ export async function lockBooking(trx: Db, bookingRef: string): Promise<LockedBo
   const [booking] = await rows<LockedBooking>(
     trx,
     `select b.id, b.status, b.amount_minor as "amountMinor", b.currency, lower(b.during) as "startsAt",
+            coalesce(b.latest_start, lower(b.during)) as "latestStart",
             b.confirmed_payment_id as "confirmedPaymentId",
             r.is_available as "roomAvailable", clock_timestamp() as now
        from bookings b join rooms r on r.id = b.room_id
@@ -145,6 +150,8 @@ export interface LockedBooking {
   amountMinor: number;
   currency: string;
   startsAt: Date;
+  /** The latest that it has had. */
+  latestStart: Date;
   confirmedPaymentId: number | null;
   roomAvailable: boolean;
   /** The database's clock. */

@@ -63,7 +63,7 @@ export function problemOf(error: unknown): Problem | undefined {
   switch (violatedConstraint(error)) {
     case 'users_email_taken':
       return new Problem('email_taken');
-    case 'bookings_slot_taken':
+    case 'claims_slot_taken':
       return new Problem('slot_taken');
     // The token is of an account that this database does not have: it was restored or made anew.
     case 'idempotency_keys_user_id_fkey':

@@ -12,6 +12,8 @@ export const flagKinds = [
   'confirmed_unpaid',
   'workflow_ended',
   'setting_changed',
+  'clocks_differ',
+  'clock_rules_changed',
 ] as const;
 export type FlagKind = (typeof flagKinds)[number];
 

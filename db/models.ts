@@ -58,6 +58,7 @@ export class Booking extends Model {
   declare booking_date: string;
   declare start_time: string;
   declare end_time: string;
+  declare time_zone: string;
   declare number_of_slots: number;
   declare guest_count: number;
   declare special_requests: string | null;
@@ -95,6 +96,11 @@ export class Booking extends Model {
       },
     };
   }
+}
+
+/** A booking as lists show it, with the names that people know it by. */
+export class BookingListItem extends Model {
+  static override tableName = 'booking_rows';
 }
 
 export const intentStatuses = [

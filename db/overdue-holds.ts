@@ -6,6 +6,8 @@ export interface SettleLease {
   overdueMs: number;
   /** For how long Stripe has been asked since, without a final answer. */
   silentMs: number;
+  /** How long until the stay begins: no payment under way is waited for beyond that. */
+  startsInMs: number;
 }
 
 /**
@@ -26,7 +28,8 @@ export async function leaseOverdueHold(
         and coalesce(b.settle_lease_until, '-infinity') < clock_timestamp()
       returning b.id as "bookingId",
         extract(epoch from clock_timestamp() - b.hold_expires_at)::float8 * 1000 as "overdueMs",
-        b.stripe_silent_ms as "silentMs"`,
+        b.stripe_silent_ms as "silentMs",
+        extract(epoch from lower(b.during) - clock_timestamp())::float8 * 1000 as "startsInMs"`,
     [leaseMs, bookingRef],
   );
   return lease;

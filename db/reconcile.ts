@@ -73,7 +73,7 @@ export async function enqueueUndecidedMoney(db: Db, limit: number): Promise<numb
                                              'intentId', p.stripe_payment_intent_id, 'verify', false)
        from payments p join bookings b on b.id = p.booking_id
       where p.status = 'succeeded' and p.updated_at < clock_timestamp() - interval '15 seconds'
-        and p.updated_at > clock_timestamp() - interval '30 days'
+        and p.updated_at > clock_timestamp() - interval '720 hours'
         and p.id is distinct from b.confirmed_payment_id
         and not exists (select 1 from refunds f where f.payment_id = p.id)
         and not exists (select 1 from outbox o where o.dead_at is null and o.payload ->> 'paymentRef' = p.ref::text)

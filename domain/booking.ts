@@ -29,6 +29,8 @@ export type RefundPurpose = 'late' | 'cancelled' | 'duplicate' | 'mismatch' | 's
 export interface CancelRules {
   status: BookingStatus;
   startsAt: Date;
+  /** The latest start that the booking has had: in a new time zone its cancellation is not dearer. */
+  latestStart?: Date;
   now: Date;
   /** The whole price comes back until this many hours before the start. */
   freeCancelHours: number;
@@ -52,7 +54,7 @@ export function judgeCancel(rules: CancelRules): CancelVerdict {
   if (rules.status === 'pending') return { allowed: true, refund: true };
   if (rules.status !== 'confirmed') return { allowed: false, reason: 'not_cancellable' };
   if (rules.startsAt <= rules.now && !rules.byStaff) return { allowed: false, reason: 'already_started' };
-  const hoursAhead = (rules.startsAt.getTime() - rules.now.getTime()) / 3_600_000;
+  const hoursAhead = ((rules.latestStart ?? rules.startsAt).getTime() - rules.now.getTime()) / 3_600_000;
   const refund =
     rules.seenAsHold || hoursAhead >= rules.freeCancelHours || (rules.byStaff && rules.refundAsked);
   return { allowed: true, refund };

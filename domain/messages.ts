@@ -6,6 +6,12 @@ export interface PaymentNews {
   verify: boolean;
 }
 
+/** A booking that has got other instants, and the workflow that owned it then. */
+export interface BookingChange {
+  bookingRef: string;
+  workflowId: string;
+}
+
 export interface RefundInput {
   bookingRef: string;
   paymentRef: string;

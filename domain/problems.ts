@@ -57,10 +57,19 @@ export const problems = {
   email_taken: { status: 409, title: 'This e-mail is already registered.' },
   slot_taken: { status: 409, title: 'The room is already booked for this time.' },
   hold_expired: { status: 409, title: 'The hold on this slot has ended.' },
+  bookings_ahead: {
+    status: 409,
+    title: 'Bookings lie ahead in this room.',
+    remedy: 'Say that they keep their wall-clock time in the new time zone, or leave the zone as it is.',
+  },
+  bookings_cannot_move: {
+    status: 409,
+    title: 'Some bookings cannot keep their time in the new time zone.',
+    remedy: 'Wait until they are over, or cancel them first.',
+  },
   not_cancellable: { status: 409, title: 'This booking can no longer be cancelled.' },
   not_refundable: { status: 409, title: 'This payment is not paid, or its refund is decided already.' },
   not_overdue: { status: 409, title: 'Only a hold whose deadline has passed can be settled.' },
-  refresh_in_progress: { status: 409, title: 'The token was refreshed a moment ago.' },
   request_in_progress: {
     status: 409,
     title: 'A request with this Idempotency-Key is still running.',

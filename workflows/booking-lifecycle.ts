@@ -76,6 +76,8 @@ async function readRemainingMail(desk: Desk, from: BookingState): Promise<Bookin
  * must be asked about comes last.
  */
 async function readMail(desk: Desk, booking: BookingState): Promise<BookingState> {
+  if (desk.takeChange())
+    return desk.show(await databaseSteps.loadBooking({ bookingRef: booking.bookingRef }));
   const plainFirst = desk.hasDoubts() && desk.hasPlainMail() && patched('mail-before-stripe');
   const news = plainFirst ? desk.nextFact() : desk.nextNews();
   if (news) return readNews(desk, booking, news);

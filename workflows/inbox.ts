@@ -1,7 +1,13 @@
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { condition, setHandler, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import type { BookingState } from '../activities/index.ts';
-import { bookingStatusAttribute, cancelUpdate, holdQuery, paymentNewsSignal } from './messages.ts';
+import {
+  bookingChangedSignal,
+  bookingStatusAttribute,
+  cancelUpdate,
+  holdQuery,
+  paymentNewsSignal,
+} from './messages.ts';
 import type { CancelRequest, CancelResult, PaymentNews } from './messages.ts';
 
 interface CancelCase {
@@ -17,6 +23,7 @@ export function openDesk(bookingRef: string) {
   const news: PaymentNews[] = [];
   const cancels: CancelCase[] = [];
   let booking: BookingState | undefined;
+  let changed = false;
 
   function addNews(item: PaymentNews): void {
     // The same news, not yet read, is one piece of news.
@@ -24,6 +31,9 @@ export function openDesk(bookingRef: string) {
   }
 
   setHandler(paymentNewsSignal, addNews);
+  setHandler(bookingChangedSignal, () => {
+    changed = true;
+  });
   setHandler(cancelUpdate, async (request) => {
     const entry: CancelCase = { request };
     cancels.push(entry);
@@ -44,7 +54,7 @@ export function openDesk(bookingRef: string) {
       booking = state;
       return state;
     },
-    hasMail: () => news.length > 0 || cancels.length > 0,
+    hasMail: () => changed || news.length > 0 || cancels.length > 0,
     /** Mail that can be read without asking Stripe. */
     hasPlainMail: () => cancels.length > 0 || news.some(({ verify }) => !verify),
     hasDoubts: () => news.some(({ verify }) => verify),
@@ -52,6 +62,12 @@ export function openDesk(bookingRef: string) {
     /** News that is taken as it is. */
     nextFact: () => takeFirst(news, ({ verify }) => !verify),
     nextCancel: () => cancels.shift(),
+    /** Has the booking's row been changed since it was read? Asked once: the caller reads it again. */
+    takeChange(): boolean {
+      const wasChanged = changed;
+      changed = false;
+      return wasChanged;
+    },
     /** For later. */
     putBack: addNews,
   };

@@ -1,6 +1,6 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { BookingStatus } from '../domain/booking.ts';
-import type { PaymentNews, RefundInput } from '../domain/messages.ts';
+import type { BookingChange, PaymentNews, RefundInput } from '../domain/messages.ts';
 
 /**
  * Everything that is said to a workflow, and how it is called: the API's only door. These names and shapes are in
@@ -27,7 +27,7 @@ export interface BookingInput {
   bookingRef: string;
 }
 
-export type { PaymentNews, RefundInput };
+export type { BookingChange, PaymentNews, RefundInput };
 
 export interface CancelRequest {
   /** Who asks, as the audit names them: `user:7`, `staff:1`. */
@@ -52,6 +52,8 @@ export interface HoldView {
 }
 
 export const paymentNewsSignal = defineSignal<[PaymentNews]>('paymentNews');
+/** The booking's row has got other instants: read it again. */
+export const bookingChangedSignal = defineSignal('bookingChanged');
 export const cancelUpdate = defineUpdate<CancelResult, [CancelRequest]>('cancel');
 export const holdQuery = defineQuery<HoldView>('hold');
 

@@ -29,6 +29,8 @@ export function createDelivery(db: Db, workflows: WorkflowClient) {
         // A start with a higher id was written later, as a repair, and is sent.
         if ((startedBy.get(bookingRef) ?? 0) > Number(message.id)) return;
         return workflows.startBooking(bookingRef, message.payload.summary);
+      case 'booking_changed':
+        return workflows.tellChange(message.payload);
       case 'payment':
         markStarted(bookingRef, message.id);
         return workflows.tellPayment(message.payload, message.id);

@@ -11,12 +11,14 @@ import {
   defineSearchAttributeKey,
   TypedSearchAttributes,
   WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
 } from '@temporalio/common';
 import type { Config } from '../../config.ts';
 import type { BookingStatus } from '../../domain/booking.ts';
 import { temporalCallMs } from '../../domain/limits.ts';
 import type { bookingWorkflow, latePaymentWorkflow, refundWorkflow } from '../../workflows/index.ts';
 import {
+  bookingChangedSignal,
   bookingStatusAttribute,
   bookingWorkflowId,
   cancelUpdate,
@@ -25,6 +27,7 @@ import {
   paymentNewsSignal,
   refundWorkflowId,
   type CancelRequest,
+  type BookingChange,
   type CancelResult,
   type PaymentNews,
   type RefundInput,
@@ -152,6 +155,28 @@ export function createWorkflowClient(settings: Config['temporal']) {
             staticSummary: 'Money for a booking that was over',
           }),
         );
+      });
+    },
+
+    /** Lets the workflow that owns a booking read its row again, starting it if need be; one that has ended need not. */
+    async tellChange({ bookingRef, workflowId }: BookingChange): Promise<void> {
+      await soon(async () => {
+        if (workflowId === bookingWorkflowId(bookingRef)) {
+          const options = {
+            ...(await bookingStart(bookingRef)),
+            signal: bookingChangedSignal,
+            signalArgs: [] as [],
+          };
+          return startOnce(() =>
+            workflow.signalWithStart<typeof bookingWorkflow, []>('bookingWorkflow', options),
+          );
+        }
+        return workflow
+          .getHandle(workflowId)
+          .signal(bookingChangedSignal)
+          .catch((error: unknown) => {
+            if (!(error instanceof WorkflowNotFoundError)) throw error;
+          });
       });
     },
 

@@ -4,6 +4,7 @@ import { findOverdueHolds } from '../../db/overdue-holds.ts';
 import { isStripeChangeOpen } from '../../db/deployment.ts';
 import { outboxDepth } from '../../db/outbox.ts';
 import { settleHolds } from '../../core/bookings/settle-hold.ts';
+import { clocksAgree } from '../../db/clocks.ts';
 import { cleanupBatchMax, outboxLaggingMs } from '../../domain/limits.ts';
 import { Problem } from '../../domain/problems.ts';
 import type { Deps } from '../deps.ts';
@@ -92,6 +93,7 @@ export function operationRoutes(deps: Deps): Route[] {
     ownChecks: deps.config.cleanupToken === undefined ? {} : { security: cleanupToken },
   })(async ({ ctx }) => {
     requireToken(ctx, deps.config.cleanupToken, 'CLEANUP_TOKEN');
+    if (!(await clocksAgree(deps.db))) return { expired: 0, confirmed: 0, completed: 0, left: 0 };
     const overdue = await findOverdueHolds(deps.db, 0, cleanupBatchMax);
     const settled = await settleHolds(deps, overdue, { actor: 'cleanup', totalMs: cleanupMs });
     const completed = await completeStays(deps.db, { actor: 'cleanup', limit: cleanupBatchMax });

@@ -5,6 +5,7 @@ import { raiseFlag } from '../../db/flags.ts';
 import { type Db, prepared, rows } from '../../db/knex.ts';
 import { findPayment } from '../../db/payments.ts';
 import { insertRefund } from '../../db/refunds.ts';
+import { followRoomZone } from '../../db/stay-instants.ts';
 
 /** `undecided`: no such payment, Stripe does not say `succeeded`, or a workflow must decide. */
 export type MoneyDecision = 'confirmed' | 'refunded' | 'undecided';
@@ -120,7 +121,8 @@ async function confirmOrName(
       return undefined;
     case 'expired': {
       // Money that has gone back by hand keeps a booking, but takes no slot.
-      const possible = booking.roomAvailable && booking.startsAt > booking.now && !paid.refundedAtStripe;
+      const startsAt = await followRoomZone(trx, booking.id);
+      const possible = booking.roomAvailable && startsAt > booking.now && !paid.refundedAtStripe;
       const late = { ...confirmation, cause: 'paid_late' };
       return possible && (await takeSlotAgain(trx, late)) ? undefined : 'late';
     }
@@ -132,12 +134,12 @@ async function confirmOrName(
   }
 }
 
-/** Moves an expired booking back into its slot; the constraint says whether it is still free. */
+/** Moves an expired booking back into its slot; the constraint of its claim says whether that is still free. */
 async function takeSlotAgain(trx: Db, move: Parameters<typeof moveBooking>[1]): Promise<boolean> {
   try {
     return await trx.transaction((savepoint) => moveBooking(savepoint, move));
   } catch (error) {
-    if (violatedConstraint(error) === 'bookings_slot_taken') return false;
+    if (violatedConstraint(error) === 'claims_slot_taken') return false;
     throw error;
   }
 }

@@ -8,6 +8,7 @@ const schemaFiles = [
   'sessions',
   'rooms',
   'bookings',
+  'claims',
   'payments',
   'refunds',
   'staff',

@@ -107,6 +107,7 @@ function settings(holdMs: number): NodeJS.ProcessEnv {
     HOLD_MINUTES: String(holdMs / 60_000),
     RECONCILE_SECONDS: '15',
     LIMIT_OPEN_HOLDS: '0',
+    LIMIT_REPEATED_HOLDS: '0',
     LIMIT_REQUESTS: '0',
     LIMIT_LOGIN_FAILURES: '0',
     LIMIT_REGISTRATIONS: '0',

@@ -44,7 +44,7 @@ describe('the defaults', () => {
       holdMs: 30 * 60_000,
       freeCancelHours: 24,
       horizonDays: 365,
-      limits: { openHolds: 5 },
+      limits: { openHolds: 5, repeatedHolds: 2 },
       stripe: { livemode: false, successUrl: '/payment/success', cancelUrl: '/payment/cancel' },
     });
   });
@@ -168,6 +168,7 @@ describe('faults', () => {
     ['FREE_CANCEL_HOURS', '-1'],
     ['BOOKING_HORIZON_DAYS', '0.5'],
     ['LIMIT_OPEN_HOLDS', '-1'],
+    ['LIMIT_REPEATED_HOLDS', '0.5'],
     ['DATABASE_URL', 'http://localhost'],
     ['STRIPE_API_BASE', 'ftp://localhost'],
     ['STRIPE_WEBHOOK_SECRET', ','],

@@ -209,6 +209,10 @@ export function createFakeActivities(clock: () => Promise<number>) {
       const until = new Date(await clock()).toISOString();
       return { missed: since ? 0 : 1, until, lookedBackAt: lookedBackAt ?? until };
     },
+    async correctInstants() {
+      return { corrected: 0, nextAfterId: 0 };
+    },
+
     async repairBookings() {
       await enter('repairBookings', 'all');
       return nothingToRepair;

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import type { Room } from '../../db/models.ts';
-import type { RoomFields } from './queries/rooms.ts';
+import type { RoomFields } from '../../core/rooms/edit-room.ts';
 import { guestCountMax, integerMax, slotsPerBookingMax } from '../../domain/limits.ts';
 import { chargeStepMinor, toMajor, toMinor } from '../../domain/money.ts';
-import { isTimeZone, parseTimeOfDay } from '../../domain/slots.ts';
+import { formatTimeOfDay, isTimeZone, parseEndOfRange, parseTimeOfDay } from '../../domain/slots.ts';
 import { text, timeOfDay } from '../../http/schemas.ts';
 import type { Form } from './form.ts';
 
@@ -67,7 +67,7 @@ export function readRoomForm(form: Form): ReadRoom {
   const priceError = faultOfPrice(priceMinor, given.currency);
   if (priceError) errors['price'] = priceError;
   const opens = parseTimeOfDay(given.opening_time);
-  const closes = parseTimeOfDay(given.closing_time);
+  const closes = parseEndOfRange(given.closing_time);
   if (closes <= opens) errors['closing_time'] = 'The room must close after it opens.';
   else if ((closes - opens) % given.slot_minutes !== 0) {
     errors['slot_minutes'] = `The ${closes - opens} minutes from opening to closing must be whole slots.`;
@@ -87,7 +87,7 @@ export function readRoomForm(form: Form): ReadRoom {
       is_available: given.available === 'yes',
       slot_duration_minutes: given.slot_minutes,
       opening_time: given.opening_time,
-      closing_time: given.closing_time,
+      closing_time: formatTimeOfDay(closes),
       time_zone: given.time_zone,
     },
   };

@@ -35,7 +35,7 @@ export const bookingList: ListSource<BookingListRow> = {
     page
       .join('users as u', 'u.id', 'page.user_id')
       .join('rooms as r', 'r.id', 'page.room_id')
-      .select('r.name as room_name', 'r.time_zone', 'u.email as user_email'),
+      .select('r.name as room_name', 'u.email as user_email'),
 };
 
 export interface PaymentListRow {
