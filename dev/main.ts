@@ -1,4 +1,4 @@
-// What `npm start` runs (through start.mjs): the whole system, until Ctrl-C.
+// `npm start` runs this through start.mjs: it brings up the whole system and keeps it running until Ctrl-C.
 import { join } from 'node:path';
 import { lockDataDir } from './lock.ts';
 import { endAllLeftovers } from './processes/record.ts';

@@ -101,8 +101,8 @@ export function createControl({ world, webhooks, faults, setLatency }: ControlDe
     async setWebhookUrl(url) {
       webhooks.setUrl(url ?? undefined);
     },
-    async setWebhookBehaviour(wish) {
-      return webhooks.behave(wish);
+    async setWebhookBehaviour(behaviour) {
+      return webhooks.behave(behaviour);
     },
     async retryNow() {
       webhooks.hurry();

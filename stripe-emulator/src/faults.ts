@@ -20,6 +20,9 @@ const faultKinds = [
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
+/** The kinds that pass by themselves: all but a refused key, which a person must mend. */
+export const passingFaultKinds = faultKinds.filter((kind) => kind !== '401' && kind !== '403');
+
 export interface Fault {
   kind: FaultKind;
   /** How many matching requests it strikes; 1 unless given. Retries of the client count. */

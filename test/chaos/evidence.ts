@@ -3,7 +3,7 @@ import { handledEventTypes } from '../../core/payments/record-event.ts';
 import type { LedgerEntry, StripeControl } from 'stripe-emulator';
 import type { Answer } from './browser.ts';
 
-/** What the checks look at. Instants in µs are Unix microseconds by the database's clock, which is also ours here. */
+/** The facts that the checks look at. Instants in µs are Unix microseconds by the database's clock, which is also ours here. */
 export interface Evidence {
   bookings: BookingFact[];
   /** Every line of booking_events, in the order of their commits within a booking. */
@@ -130,7 +130,7 @@ export async function gatherEvidence(
   };
 }
 
-/** Workflows that run now; the reconciler is nobody's. */
+/** Workflows that run now, without the reconciler, which belongs to no booking. */
 async function listRunning({
   address,
   namespace,

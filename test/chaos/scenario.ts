@@ -8,7 +8,7 @@ const rooms = 12;
 const firstDay = 3;
 const days = 300;
 const slotMinutes = 30;
-/** At any time so many slots are wanted by everybody; the wish moves on, since paid ones stay taken. */
+/** Half of the visits want one of these few slots; they move on over time, since paid ones stay taken. */
 const hotSlots = 24;
 const hotForMs = 15_000;
 
