@@ -82,7 +82,7 @@ const debugSecret = 'debug-only-secret-key-that-signs-nothing-real';
 
 /** Rules between settings; each fault names the setting, never its value. */
 function crossFaults(env: Settings): string[] {
-  return [...(env.DEBUG ? [] : productionFaults(env)), ...tlsFaults(env)];
+  return [...(env.DEBUG ? [] : productionFaults(env)), ...stripeFaults(env), ...tlsFaults(env)];
 }
 
 function productionFaults(env: Settings): string[] {
@@ -101,6 +101,28 @@ function productionFaults(env: Settings): string[] {
   if (!isLoopback(env.TEMPORAL_ADDRESS) && !temporalTls(env) && !mayBePlain(env)) {
     const cure = 'set TEMPORAL_TLS, TEMPORAL_API_KEY or, on a private network, TEMPORAL_ALLOW_PLAINTEXT=true';
     faults.push(`TEMPORAL_ADDRESS: a remote server without TLS; ${cure}`);
+  }
+  return faults;
+}
+
+/** Test or live, as a key of Stripe's says (https://docs.stripe.com/keys#obtain-api-keys); the emulator's are its own. */
+function modeOfKey(key: string): 'test' | 'live' | 'emulator' | undefined {
+  if (key.endsWith('_test_emulator')) return 'emulator';
+  return /^(?:sk|rk|pk)_(test|live)_/.exec(key)?.[1] as 'test' | 'live' | undefined;
+}
+
+/** Keys that belong to different modes: the browser would pay where the service does not look. */
+function stripeFaults(env: Settings): string[] {
+  const faults: string[] = [];
+  const mode = modeOfKey(env.STRIPE_SECRET_KEY);
+  const browserMode = env.STRIPE_PUBLISHABLE_KEY && modeOfKey(env.STRIPE_PUBLISHABLE_KEY);
+  if (browserMode && mode && mode !== browserMode) {
+    faults.push(
+      `STRIPE_PUBLISHABLE_KEY: a ${browserMode} key, but STRIPE_SECRET_KEY is a ${mode} key; take both from the same mode`,
+    );
+  }
+  if (mode === 'live' && env.STRIPE_API_BASE?.startsWith('http:')) {
+    faults.push('STRIPE_API_BASE: not https, but STRIPE_SECRET_KEY is a live key');
   }
   return faults;
 }

@@ -12,7 +12,9 @@ import {
   enqueueUndecidedMoney,
   findDeadWithOpenIntent,
   flagSlowRefunds,
+  flagUndecidedMoney,
   flagUnpaidConfirmed,
+  restoreLostRefunds,
   sampleOpenBookings,
 } from '../db/reconcile.ts';
 import {
@@ -101,9 +103,12 @@ export function createReconcileActivities(deps: ActivityDeps) {
         openIntentsOfDeadBookings: dead.length,
         completedStays: await completeStays(db, { actor: 'reconciler', limit: reconcileBatchMax }),
         undecidedPayments: await enqueueUndecidedMoney(db, reconcileBatchMax),
-        refundsStartedAgain: await enqueuePendingRefunds(db, reconcileBatchMax),
+        refundsStartedAgain:
+          (await restoreLostRefunds(db, reconcileBatchMax)) +
+          (await enqueuePendingRefunds(db, reconcileBatchMax)),
         workflowsStartedAgain: await startLostWorkflows(deps),
-        flagged: (await flagUnpaidConfirmed(db)) + (await flagSlowRefunds(db)),
+        flagged:
+          (await flagUnpaidConfirmed(db)) + (await flagSlowRefunds(db)) + (await flagUndecidedMoney(db)),
         outboxWaiting: waiting,
         outboxDead,
         rowsDeleted: await deleteOutdated(db),

@@ -123,7 +123,7 @@ export function createRelay({ db, log, workflows, traffic }: RelayDeps) {
         noteBegun(message);
         return workflows.tellPayment(message.payload, message.id);
       case 'refund':
-        return workflows.startRefund(message.payload);
+        return workflows.startRefund(message.payload, message.id);
       case 'orphan_payment': {
         const { bookingRef } = message.payload;
         if (!(await readBookingState(db, bookingRef))) throw new OrphanError(`no booking ${bookingRef}`);

@@ -8,5 +8,5 @@ export interface PaymentNews {
 
 export interface RefundInput {
   bookingRef: string;
-  paymentRef: string;
+  refundRef: string;
 }

@@ -9,6 +9,7 @@ const schemaFiles = [
   'rooms',
   'bookings',
   'payments',
+  'disputes',
   'refunds',
   'staff',
   'outbox',
@@ -17,6 +18,7 @@ const schemaFiles = [
   'settle-hold',
   'confirm-hold',
   'payment-events',
+  'money-facts',
 ];
 
 /** The schema of today as one SQL text: the baseline that a new database begins with. */

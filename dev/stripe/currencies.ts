@@ -41,6 +41,8 @@ const AMOUNT_MIN: Record<string, number> = {
   usd: 50,
 };
 const AMOUNT_MAX = 99_999_999;
+/** Twelve digits (the same page). */
+const IDR_AMOUNT_MAX = 999_999_999_999;
 
 /** Three letters in either case; answers are in lower case, as Stripe's are. */
 export const currency: Reader<string> = (value, name) => {
@@ -64,8 +66,9 @@ export function checkChargeAmount(amountMinor: number, code: string): void {
       param: 'amount',
     });
   }
-  if (amountMinor > AMOUNT_MAX) {
-    throw invalidRequest(`Amount must be no more than ${AMOUNT_MAX} in the smallest unit of ${code}`, {
+  const max = code === 'idr' ? IDR_AMOUNT_MAX : AMOUNT_MAX;
+  if (amountMinor > max) {
+    throw invalidRequest(`Amount must be no more than ${max} in the smallest unit of ${code}`, {
       code: 'amount_too_large',
       param: 'amount',
     });

@@ -171,9 +171,16 @@ export async function startPayments(options: SystemOptions = {}) {
     },
     /** The refunds that were decided for a booking. */
     refundsOf: (bookingId: number) =>
-      rows<{ purpose: string; status: string; amount_minor: number; last_error: string | null }>(
+      rows<{
+        id: number;
+        ref: string;
+        reason: string;
+        status: string;
+        amount_minor: number;
+        last_error: string | null;
+      }>(
         db,
-        `select f.purpose, f.status, f.amount_minor, f.last_error
+        `select f.id, f.ref, f.reason, f.status, f.amount_minor, f.last_error
            from refunds f join payments p on p.id = f.payment_id where p.booking_id = ? order by f.id`,
         [bookingId],
       ),

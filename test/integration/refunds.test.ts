@@ -54,21 +54,21 @@ describe('refunds', () => {
     await Promise.all(Array.from({ length: 5 }, () => cancelInTime(paid)));
     await untilRefund(paid, 'succeeded');
     await expectOneFullRefund(paid);
-    const [payment] = await payments.paymentsOf(paid.id);
+    const [refund] = await payments.refundsOf(paid.id);
     const made = (await payments.eventsOf([paid.intentId])).filter(
       (event) => event.type === 'refund.created',
     );
-    expect(made.map((event) => event.request?.idempotency_key)).toEqual([`refund:${payment?.ref}`]);
+    expect(made.map((event) => event.request?.idempotency_key)).toEqual([`refund:${refund?.ref}:1`]);
   });
 
   test('ST-23 the same refund sent five times at once, as if no answer had come, is one refund', async () => {
     const paid = await payments.holdAndPay();
     await strike('drop_after_effect', 4);
     await cancelInTime(paid);
-    const [payment] = await payments.paymentsOf(paid.id);
+    const [refund] = await payments.refundsOf(paid.id);
     const activities = createActivities({ ...payments.system.server.deps, freeCancelHours: 24 });
     await Promise.allSettled(
-      Array.from({ length: 5 }, () => activities.sendRefund({ paymentRef: payment?.ref ?? '' })),
+      Array.from({ length: 5 }, () => activities.sendRefund({ refundRef: refund?.ref ?? '' })),
     );
     await untilRefund(paid, 'succeeded');
     await expectOneFullRefund(paid);

@@ -45,13 +45,13 @@ describe('TM-10 a change of the workflows that open bookings would not survive i
     const code = await bundleOtherVersion([
       {
         file: 'booking.ts',
-        from: 'const desk = openDesk(bookingRef);',
-        to: `const desk = openDesk(bookingRef); await databaseSteps.loadBooking({ bookingRef: 'x' });`,
+        from: 'const desk = openDesk(bookingRef, news);',
+        to: `const desk = openDesk(bookingRef, news); await databaseSteps.loadBooking({ bookingRef: 'x' });`,
       },
       {
         file: 'refund.ts',
         from: 'try {',
-        to: 'try { await refundSteps.flagRefundStuck({ paymentRef });',
+        to: 'try { await databaseSteps.giveUpRefund({ refundRef });',
       },
     ]);
     const faults = await replay(code, [...ofBookings, ...ofRefunds]);
@@ -79,7 +79,7 @@ describe('TM-10 a change of the workflows that open bookings would not survive i
     const code = await bundleOtherVersion([
       {
         file: 'booking.ts',
-        from: 'const desk = openDesk(bookingRef);',
+        from: 'const desk = openDesk(bookingRef, news);',
         to: `const desk = openDesk(bookingRef);
              if (patched('read-twice')) await databaseSteps.loadBooking({ bookingRef });`,
       },

@@ -146,10 +146,10 @@ export async function openStage(options: { testServerPath: string; cache?: boole
         ...startOptions(latePaymentWorkflowId(news.paymentRef ?? news.intentId)),
         args: [news],
       }),
-    startRefund: (booking: FakeBooking, { ref: paymentRef }: FakePayment) =>
+    startRefund: (booking: FakeBooking, { ref: refundRef }: FakePayment) =>
       workflow.start<typeof refundWorkflow>('refundWorkflow', {
-        ...startOptions(refundWorkflowId(paymentRef), false),
-        args: [{ bookingRef: booking.ref, paymentRef }],
+        ...startOptions(refundWorkflowId(refundRef), false),
+        args: [{ bookingRef: booking.ref, refundRef }],
       }),
     startReconciler: () =>
       workflow.start<typeof reconcileWorkflow>('reconcileWorkflow', {
