@@ -169,7 +169,7 @@ export async function startPayments(options: SystemOptions = {}) {
       );
       return found.map((flag) => flag.kind);
     },
-    /** The refunds that were decided for a booking. */
+    /** The refunds of a booking, whoever made them, without those that turned out not to be needed. */
     refundsOf: (bookingId: number) =>
       rows<{
         id: number;
@@ -181,7 +181,8 @@ export async function startPayments(options: SystemOptions = {}) {
       }>(
         db,
         `select f.id, f.ref, f.reason, f.status, f.amount_minor, f.last_error
-           from refunds f join payments p on p.id = f.payment_id where p.booking_id = ? order by f.id`,
+           from refunds f join payments p on p.id = f.payment_id
+          where p.booking_id = ? and f.status <> 'dropped' order by f.id`,
         [bookingId],
       ),
     paymentsOf: (bookingId: number) =>
