@@ -1,4 +1,7 @@
+import { Client, Connection } from '@temporalio/client';
+import type pg from 'pg';
 import type Stripe from 'stripe';
+import { asOwner } from '../factories.ts';
 import { connectDatabase, type Db, rows } from '../../db/knex.ts';
 import { type Answer, dayAhead, startSystem, type SystemOptions, until } from '../setup/system.ts';
 
@@ -110,6 +113,9 @@ export async function startPayments(options: SystemOptions = {}) {
       timeoutMs,
     );
 
+  const connection = await Connection.connect({ address: system.config.temporal.address });
+  const temporal = new Client({ connection, namespace: system.config.temporal.namespace });
+
   async function ledgerOf(intentId: string) {
     const { paymentIntents } = await control.ledger();
     const found = paymentIntents.find((intent) => intent.id === intentId);
@@ -120,10 +126,13 @@ export async function startPayments(options: SystemOptions = {}) {
   return {
     system,
     stop: async () => {
+      await connection.close();
       await db.destroy();
       await system.stop();
     },
     db,
+    temporal,
+    asOwner: <T>(work: (owner: pg.Client) => Promise<T>) => asOwner(system, work),
     call,
     control,
     stripe,
