@@ -83,7 +83,7 @@ export function createEventRecorder(db: Db, leaseMs: number) {
       case 'charge.dispute.funds_withdrawn':
       case 'charge.dispute.funds_reinstated':
       case 'charge.dispute.closed':
-        return recordFact(event, disputeFactOf(event.data.object, new Date(event.created * 1000)));
+        return recordFact(event, disputeFactOf(event.data.object, madeAt(event)));
       default:
         return { outcome: 'ignored' };
     }
@@ -124,11 +124,13 @@ const moneyFactShape = z.object({
   status: z.string().min(1).max(100).optional(),
 });
 
+/** When Stripe made an event; one that was made by hand may not say. */
+const madeAt = ({ created }: { created?: number }) =>
+  new Date(created === undefined ? Date.now() : created * 1000);
+
 /** What a `payment_intent.*` event says; undefined if it has not the shape of one. */
-function intentEventOf(
-  { id: eventId, type, created }: Stripe.Event,
-  object: unknown,
-): IntentEvent | undefined {
+function intentEventOf(event: Stripe.Event, object: unknown): IntentEvent | undefined {
+  const { id: eventId, type } = event;
   const { data: intent } = intentShape.safeParse(object);
   return (
     intent && {
@@ -142,7 +144,7 @@ function intentEventOf(
       paymentRef: uuidOf(intent.metadata?.['payment_ref']),
       bookingRef: uuidOf(intent.metadata?.['booking_ref']),
       chargeId: idOf(intent.latest_charge) ?? null,
-      eventAt: new Date(created * 1000).toISOString(),
+      eventAt: madeAt(event).toISOString(),
     }
   );
 }
