@@ -59,6 +59,6 @@ export function chargeFactOf(charge: Stripe.Charge): ChargeFact {
     id: charge.id,
     intentId: idOf(charge.payment_intent),
     chargeId: charge.id,
-    refundedMinor: fit(charge.amount_refunded),
+    refundedMinor: fit(charge.amount_refunded ?? 0),
   };
 }
