@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import type Stripe from 'stripe';
 import { expect } from 'vitest';
 import { createActivities } from '../../../activities/index.ts';
-import { createEventRecorder } from '../../../activities/stripe-events.ts';
+import { createEventRecorder } from '../../../core/payments/record-event.ts';
 import { findMoneyMoved } from '../../../core/payments/find-money-moved.ts';
 import { refundCancelled } from '../../../core/payments/refund-cancelled.ts';
 import { retryRefund } from '../../../core/payments/retry-refund.ts';
