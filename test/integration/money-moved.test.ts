@@ -117,7 +117,7 @@ describe('money that moved at Stripe', () => {
     await untilMoney(paid, { refunded_amount: 7, payment_status: 'succeeded' });
   });
 
-  test('ours, given up and then made by hand, is not asked for again', async () => {
+  test('ST-23 ours, given up and then made by hand, is not asked for again', async () => {
     const paid = await payments.holdAndPay();
     await payments.control.failNext({
       kind: '400',
