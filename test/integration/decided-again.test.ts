@@ -17,6 +17,15 @@ describe('money whose workflow has ended', () => {
     createActivities({ ...payments.system.server.deps, freeCancelHours: 24 }).repairBookings();
   const statusOf = async (intentId: string) => (await payments.ledgerOf(intentId)).refundedMinor;
 
+  const untilCompleted = (workflowId: string) =>
+    until(`${workflowId} has ended`, async () => {
+      const run = await payments.temporal.workflow
+        .getHandle(workflowId)
+        .describe()
+        .catch(() => undefined);
+      return run?.status.name === 'COMPLETED';
+    });
+
   /** A payment that counts as canceled here and can be paid at Stripe, of a hold that has expired. */
   async function lapse(): Promise<PaidFor> {
     const held = await payments.holdToPay();
@@ -33,14 +42,12 @@ describe('money whose workflow has ended', () => {
 
   test('declined and then paid late: the second news is decided although the first has had its workflow', async () => {
     const held = await lapse();
+    await untilCompleted(`booking-${held.ref}`);
     await payments.control.pay(held.intentId, 'pm_card_visa_chargeDeclined').catch(() => undefined);
     await payments.untilCarried(held.ref);
     const [payment] = await payments.paymentsOf(held.id);
     const { workflow } = payments.temporal;
-    await until('the first has ended', async () => {
-      const { status } = await workflow.getHandle(`late-payment-${payment?.ref}`).describe();
-      return status.name === 'COMPLETED';
-    });
+    await untilCompleted(`late-payment-${payment?.ref}`);
     await payments.control.pay(held.intentId);
     await payments.untilStatus(held.id, 'confirmed');
     const { workflow_id: owner } = await payments.facts(held.id);
@@ -63,12 +70,11 @@ describe('money whose workflow has ended', () => {
     await payments.untilCarried(held.ref);
     await rows(payments.db, 'delete from refunds where booking_id = ?', [held.id]);
     await payments.control.clearFaults();
-    await rows(
-      payments.db,
-      "update payments set updated_at = now() - interval '1 hour' where booking_id = ?",
-      [held.id],
-    );
-    expect((await repair()).refundsStartedAgain).toBe(1);
+    await until('the repair', async () => {
+      const past = "update payments set updated_at = now() - interval '1 hour' where booking_id = ?";
+      await rows(payments.db, past, [held.id]);
+      return (await repair()).refundsStartedAgain === 1;
+    });
     await until('the refund', async () => (await statusOf(held.intentId)) === priceMinor);
     await until('it is known', async () => (await payments.facts(held.id)).payment_status === 'refunded');
     expect((await repair()).refundsStartedAgain).toBe(0);
@@ -99,10 +105,7 @@ describe('money whose workflow has ended', () => {
     await payments.cancel(paid.id);
     await until('the refund', async () => (await payments.refundsOf(paid.id))[0]?.status === 'succeeded');
     const [refund] = await payments.refundsOf(paid.id);
-    await until('its run has ended', async () => {
-      const { status } = await payments.temporal.workflow.getHandle(`refund-${refund?.ref}`).describe();
-      return status.name === 'COMPLETED';
-    });
+    await untilCompleted(`refund-${refund?.ref}`);
     await rows(
       payments.db,
       `update refunds set status = 'pending', stripe_refund_id = null, updated_at = now() - interval '1 hour' where id = ?`,
@@ -121,8 +124,9 @@ describe('money whose workflow has ended', () => {
     const age = "updated_at = now() - interval '11 minutes'";
     await payments.asOwner((owner) =>
       owner.query(
-        `set session_replication_role = replica;
-         update payments set decision = null, ${age} where booking_id = ${paid.id}`,
+        `alter table payments disable trigger payments_decided_once;
+         update payments set decision = null, ${age} where booking_id = ${paid.id};
+         alter table payments enable trigger payments_decided_once`,
       ),
     );
     expect(await flagUndecidedMoney(payments.db)).toBe(1);
@@ -139,7 +143,7 @@ describe('money whose workflow has ended', () => {
     const paid = await payments.holdAndPay();
     await expect(
       rows(payments.db, "update payments set decision = 'returned' where booking_id = ?", [paid.id]),
-    ).rejects.toMatchObject({ nativeError: { constraint: 'payments_decided_once' } });
+    ).rejects.toMatchObject({ constraint: 'payments_decided_once' });
     const refund = (amount: number) =>
       rows(
         payments.db,
