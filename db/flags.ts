@@ -12,6 +12,7 @@ export const flagKinds = [
   'confirmed_unpaid',
   'payment_undecided',
   'workflow_ended',
+  'setting_changed',
 ] as const;
 export type FlagKind = (typeof flagKinds)[number];
 

@@ -19,6 +19,7 @@ const schemaFiles = [
   'confirm-hold',
   'payment-events',
   'money-facts',
+  'deployment',
 ];
 
 /** The schema of today as one SQL text: the baseline that a new database begins with. */

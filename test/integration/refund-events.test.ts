@@ -1,5 +1,4 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { rows } from '../../db/knex.ts';
 import { until } from '../setup/system.ts';
 import { type PaidFor, type Payments, priceMinor, startPayments } from './payment-kit.ts';
 

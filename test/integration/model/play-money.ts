@@ -42,17 +42,15 @@ const counted = fc.constantFrom(
 );
 const shared = fc.constantFrom('byHand', 'byHand', 'dispute', 'inquire');
 const plain = fc.constantFrom(
-  ...([
-    'cancelByGuest',
-    'cancelByStaff',
-    'send',
-    'send',
-    'slow',
-    'fast',
-    'loseAnswer',
-    'noBalance',
-    'second',
-  ] as const),
+  'cancelByGuest',
+  'cancelByStaff',
+  'send',
+  'send',
+  'slow',
+  'fast',
+  'loseAnswer',
+  'noBalance',
+  'second',
 );
 
 export const moneySteps: fc.Arbitrary<MoneyStep[]> = fc.array(
