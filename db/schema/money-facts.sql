@@ -198,6 +198,10 @@ begin
   end loop;
 end $$;
 
+-- The advisory locks between a fact whose payment is not known and the payment that becomes known: few, so that many rows
+-- in one transaction do not fill Postgres' lock table. Payments share them, a fact has one alone.
+create function fact_lock_space() returns integer language sql immutable as $$ select 7301 $$;
+
 -- Records a fact about a refund, a dispute or a charge of a PaymentIntent, once for each event; a fact that Stripe was
 -- asked for has no event. Whoever becomes the payment's row later finds what was parked: both sides take the same lock.
 create function record_money_fact(p_event jsonb, p_fact jsonb) returns text language plpgsql as $$
@@ -215,7 +219,7 @@ begin
   end if;
   v_payment := find_payment_of(v_intent_id, v_charge_id);
   if v_payment.id is null then
-    perform pg_advisory_xact_lock(hashtextextended(coalesce(v_intent_id, v_charge_id), 0));
+    perform pg_advisory_xact_lock(fact_lock_space(), hashtext(coalesce(v_intent_id, v_charge_id)) & 63);
     v_payment := find_payment_of(v_intent_id, v_charge_id);
   end if;
   if v_payment.id is not null then
@@ -247,7 +251,7 @@ end $$;
 create function take_parked_facts() returns trigger language plpgsql as $$
 begin
   if tg_op = 'INSERT' or old.stripe_payment_intent_id is distinct from new.stripe_payment_intent_id then
-    perform pg_advisory_xact_lock(hashtextextended(new.stripe_payment_intent_id, 0));
+    perform pg_advisory_xact_lock_shared(fact_lock_space(), hashtext(new.stripe_payment_intent_id) & 63);
   end if;
   if new.status = 'succeeded' then
     perform apply_parked_facts(new);
