@@ -130,6 +130,7 @@ function crossFaults(env: Partial<Settings>, told: ReadonlySet<string>): string[
     ...(env.DEBUG === false && !isTlsTold && !told.has('TEMPORAL_ALLOW_PLAINTEXT')
       ? plaintextFaults(env)
       : []),
+    ...stripeFaults(env),
     ...(isTlsTold ? [] : tlsFaults(env)),
   ];
 }
@@ -149,6 +150,28 @@ function productionFaults(env: Partial<Settings>): string[] {
   if (!env.CLEANUP_TOKEN) faults.push('CLEANUP_TOKEN: required (at least 16 characters) unless DEBUG=true');
   if (keys.some((key) => key === env.CLEANUP_TOKEN))
     faults.push('CLEANUP_TOKEN: must differ from SECRET_KEY');
+  return faults;
+}
+
+/** Test or live, as a key of Stripe's says (https://docs.stripe.com/keys#obtain-api-keys); the emulator's are its own. */
+function modeOfKey(key: string): 'test' | 'live' | 'emulator' | undefined {
+  if (key.endsWith('_test_emulator')) return 'emulator';
+  return /^(?:sk|rk|pk)_(test|live)_/.exec(key)?.[1] as 'test' | 'live' | undefined;
+}
+
+/** Keys that belong to different modes: the browser would pay where the service does not look. */
+function stripeFaults(env: Partial<Settings>): string[] {
+  const faults: string[] = [];
+  const mode = env.STRIPE_SECRET_KEY && modeOfKey(env.STRIPE_SECRET_KEY);
+  const browserMode = env.STRIPE_PUBLISHABLE_KEY && modeOfKey(env.STRIPE_PUBLISHABLE_KEY);
+  if (browserMode && mode && mode !== browserMode) {
+    faults.push(
+      `STRIPE_PUBLISHABLE_KEY: a ${browserMode} key, but STRIPE_SECRET_KEY is a ${mode} key; take both from the same mode`,
+    );
+  }
+  if (mode === 'live' && env.STRIPE_API_BASE?.startsWith('http:')) {
+    faults.push('STRIPE_API_BASE: not https, but STRIPE_SECRET_KEY is a live key');
+  }
   return faults;
 }
 

@@ -14,7 +14,9 @@ import {
   enqueueUndecidedMoney,
   findDeadWithOpenIntent,
   flagSlowRefunds,
+  flagUndecidedMoney,
   flagUnpaidConfirmed,
+  restoreLostRefunds,
   sampleOpenBookings,
 } from '../db/reconcile.ts';
 import {
@@ -119,9 +121,12 @@ export function createReconcileActivities(deps: ActivityDeps) {
           ? await completeStays(db, { actor: 'reconciler', limit: reconcileBatchMax })
           : 0,
         undecidedPayments: await enqueueUndecidedMoney(db, reconcileBatchMax),
-        refundsStartedAgain: await enqueuePendingRefunds(db, reconcileBatchMax),
+        refundsStartedAgain:
+          (await restoreLostRefunds(db, reconcileBatchMax)) +
+          (await enqueuePendingRefunds(db, reconcileBatchMax)),
         workflowsStartedAgain: await startLostWorkflows(deps),
-        flagged: (await flagUnpaidConfirmed(db)) + (await flagSlowRefunds(db)),
+        flagged:
+          (await flagUnpaidConfirmed(db)) + (await flagSlowRefunds(db)) + (await flagUndecidedMoney(db)),
         outboxWaiting: waiting,
         outboxDead,
         rowsDeleted: inTime ? await deleteOutdated(db) : 0,

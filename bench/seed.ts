@@ -55,9 +55,9 @@ export async function insertPastBookings(client: pg.Client, fromId: number, toId
          from numbered
      )
      insert into payments (id, ref, booking_id, attempt, stripe_payment_intent_id, amount_minor, currency, status,
-                           amount_received_minor)
+                           amount_received_minor, decision)
      overriding system value
-     select n, gen_random_uuid(), n, 1, 'pi_bulk_' || n, 2000, 'usd', 'succeeded', 2000
+     select n, gen_random_uuid(), n, 1, 'pi_bulk_' || n, 2000, 'usd', 'succeeded', 2000, 'kept'
        from numbered where status = 'completed'`,
     [fromId, toId],
   );

@@ -38,11 +38,22 @@ interface PaymentOfBooking {
   payment_intent_id: string | null;
   payment_intent_status: IntentStatus | null;
   payment_ref: string | null;
-  refund_status: RefundStatus | null;
-  refund_amount_minor: number | null;
   /** That of the money that came: not the booking's where that did not match. */
-  refund_currency: string | null;
-  refund_created_at: Date | null;
+  payment_currency: string | null;
+  /** What has arrived at the customer by refunds, whoever made them. */
+  refunded_minor: number;
+  /** What the customer's bank holds by a dispute, or has taken for good. */
+  disputed_minor: number;
+  /** Oldest first, without those that turned out not to be needed. */
+  refunds: RefundSummary[];
+}
+
+export interface RefundSummary {
+  id: number;
+  status: RefundStatus;
+  amount_minor: number;
+  /** ISO 8601. */
+  created_at: string;
 }
 
 /** What a booking that nobody began to pay for has instead. */
@@ -50,10 +61,10 @@ export const noPayment: PaymentOfBooking = {
   payment_intent_id: null,
   payment_intent_status: null,
   payment_ref: null,
-  refund_status: null,
-  refund_amount_minor: null,
-  refund_currency: null,
-  refund_created_at: null,
+  payment_currency: null,
+  refunded_minor: 0,
+  disputed_minor: 0,
+  refunds: [],
 };
 
 /** One booking, by its public id. */
@@ -62,14 +73,20 @@ export async function findBooking(db: Db, id: number): Promise<BookingDetailRow 
     db,
     'find_booking',
     `select b.*, p.stripe_payment_intent_id as payment_intent_id, p.status as payment_intent_status,
-            p.ref as payment_ref, f.status as refund_status, f.amount_minor as refund_amount_minor,
-            f.currency as refund_currency, f.created_at as refund_created_at
+            p.ref as payment_ref, p.currency as payment_currency, coalesce(f.refunded_minor, 0) as refunded_minor,
+            coalesce(p.disputed_minor, 0) as disputed_minor, coalesce(f.refunds, '[]') as refunds
        from booking_rows b
        left join lateral (
          select * from payments p where p.booking_id = b.id
           order by (p.id = b.confirmed_payment_id) desc nulls last, p.id desc limit 1
        ) p on true
-       left join refunds f on f.payment_id = p.id
+       left join lateral (
+         select sum(f.amount_minor) filter (where f.status = 'succeeded')::integer as refunded_minor,
+                jsonb_agg(jsonb_build_object('id', f.id, 'status', f.status, 'amount_minor', f.amount_minor,
+                                             'created_at', f.created_at) order by f.id)
+                  filter (where f.status <> 'dropped') as refunds
+           from refunds f where f.payment_id = p.id
+       ) f on true
       where b.id = ?`,
     [id],
   );
@@ -89,7 +106,7 @@ export interface Move {
 
 /**
  * Moves a booking along the table of legal moves and notes who, whence, where and why: a compare-and-set. The plain
- * cases, thousands a minute, move by functions of the database (`confirm_hold`, `expire_hold`, migration 0007) and by
+ * cases, thousands a minute, move by functions of the database (`confirm_hold`, `expire_hold`) and by
  * `completeStays`; the trigger `bookings_legal_move` judges them all.
  * @returns false when somebody else has moved it first
  */

@@ -20,7 +20,7 @@ export function countOpenRefunds(db: Db): Promise<Count[]> {
   return rows(
     db,
     `select status as name, count(*)::int as count from refunds
-      where status in ('pending', 'submitted', 'failed') group by 1`,
+      where status in ('pending', 'parked', 'refused', 'submitted', 'failed') group by 1`,
   );
 }
 

@@ -20,6 +20,8 @@ export async function deleteOutdated(db: Db): Promise<number> {
        where created_at < now() - make_interval(hours => ${idempotencyKeyHours * 2}) limit ${batchMax})`,
     `delete from stripe_events where ctid in (select ctid from stripe_events
        where received_at < now() - make_interval(hours => ${stripeEventDays * 24}) limit ${batchMax})`,
+    `delete from parked_facts where ctid in (select ctid from parked_facts
+       where created_at < now() - make_interval(hours => ${stripeEventDays * 24}) limit ${batchMax})`,
     `delete from refresh_tokens where ctid in (select ctid from refresh_tokens
        where expires_at < now() - interval '24 hours' limit ${batchMax})`,
     `delete from sessions where ctid in (select s.ctid from sessions s

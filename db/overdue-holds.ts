@@ -68,7 +68,7 @@ export async function findOverdueHolds(db: Db, lateMs: number, limit: number): P
 }
 
 /**
- * Expires a hold that was not paid, unless money for it is on record by now: one statement (migration 0007). `leased`:
+ * Expires a hold that was not paid, unless money for it is on record by now: one statement (db/schema/settle-hold.sql). `leased`:
  * the caller has leased the overdue hold, and Stripe has had its say. Without a lease a hold expires only if it is
  * overdue, nobody settles it, and no PaymentIntent of it could be paid.
  * @returns false when the hold stays as it is

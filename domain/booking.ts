@@ -23,8 +23,11 @@ export function statusesBefore(to: BookingStatus): BookingStatus[] {
   return bookingStatuses.filter((from) => legalMoves[from].includes(to));
 }
 
-/** Why money goes back. Unique per payment: a payment is refunded once, for one purpose. */
-export type RefundPurpose = 'late' | 'cancelled' | 'duplicate' | 'mismatch' | 'staff';
+/** Why a payment confirms nothing and goes back. */
+export type ReturnReason = 'late' | 'cancelled' | 'duplicate' | 'mismatch';
+
+/** Why money goes back, once for each reason: `staff:` is one request of staff, `stripe:` one refund made at Stripe. */
+export type RefundReason = ReturnReason | `staff:${string}` | `stripe:${string}`;
 
 export interface CancelRules {
   status: BookingStatus;

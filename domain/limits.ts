@@ -11,6 +11,8 @@ export const settleBoundMs = 10_000;
 /** While Stripe says `processing` at the deadline, the hold is kept this much longer, asked for every so often. */
 export const processingGraceMs = 10 * 60_000;
 export const processingPollMs = 15_000;
+/** Cards that are declined for one hold: after so many its PaymentIntent is cancelled, and there is no other. */
+export const declinesMax = 10;
 /** Whoever settles a hold holds its lease this long; longer than the bound, so that it ends first. */
 export const settleLeaseMs = 15_000;
 /** A request that collides with an overdue hold waits for its settlement no longer than this. */

@@ -14,5 +14,5 @@ export interface BookingChange {
 
 export interface RefundInput {
   bookingRef: string;
-  paymentRef: string;
+  refundRef: string;
 }

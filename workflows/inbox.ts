@@ -18,9 +18,10 @@ interface CancelCase {
 /**
  * The desk where messages arrive. Its handlers only record; the workflow's main path looks at the desk when it is
  * ready, so that there is one place where anything is decided.
+ * @param unread news that came before: with the start, or to the run before this one
  */
-export function openDesk(bookingRef: string) {
-  const news: PaymentNews[] = [];
+export function openDesk(bookingRef: string, unread: readonly PaymentNews[] = []) {
+  const news: PaymentNews[] = [...unread];
   const cancels: CancelCase[] = [];
   let booking: BookingState | undefined;
   let changed = false;
@@ -54,10 +55,12 @@ export function openDesk(bookingRef: string) {
       booking = state;
       return state;
     },
+    hasCancels: () => cancels.length > 0,
+    /** What another run must read. */
+    unreadNews: (): PaymentNews[] => [...news],
     hasMail: () => changed || news.length > 0 || cancels.length > 0,
     /** Mail that can be read without asking Stripe. */
     hasPlainMail: () => cancels.length > 0 || news.some(({ verify }) => !verify),
-    hasDoubts: () => news.some(({ verify }) => verify),
     nextNews: () => news.shift(),
     /** News that is taken as it is. */
     nextFact: () => takeFirst(news, ({ verify }) => !verify),

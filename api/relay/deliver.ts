@@ -35,7 +35,7 @@ export function createDelivery(db: Db, workflows: WorkflowClient) {
         markStarted(bookingRef, message.id);
         return workflows.tellPayment(message.payload, message.id);
       case 'refund':
-        return workflows.startRefund(message.payload);
+        return workflows.startRefund(message.payload, message.id);
       case 'orphan_payment':
         if (!(await readBookingState(db, bookingRef))) throw new OrphanError(`no booking ${bookingRef}`);
         return workflows.tellPayment(message.payload, message.id);

@@ -24,6 +24,7 @@ import {
   cancelUpdate,
   cancelUpdateId,
   latePaymentWorkflowId,
+  nextWorkflowId,
   paymentNewsSignal,
   refundWorkflowId,
   type CancelRequest,
@@ -134,27 +135,30 @@ export function createWorkflowClient(settings: Config['temporal']) {
 
     /**
      * Tells a booking's workflow of a payment, starting it if need be; if it has ended, the late-payment workflow
-     * decides. `messageId` tells apart the news of a PaymentIntent that has no payment row yet.
+     * decides; if that has ended too, another one. `messageId` names what has no name of its own.
      */
     async tellPayment(news: PaymentNews, messageId: string): Promise<void> {
       await soon(async () => {
         const options = await bookingStart(news.bookingRef);
-        const told = await startOnce(() =>
-          workflow.signalWithStart<typeof bookingWorkflow, [PaymentNews]>('bookingWorkflow', {
-            ...options,
-            signal: paymentNewsSignal,
-            signalArgs: [news],
-          }),
+        const told = { signal: paymentNewsSignal, signalArgs: [news] as [PaymentNews] };
+        const toOwner = { ...options, ...told };
+        const isTold = await startOnce(() =>
+          workflow.signalWithStart<typeof bookingWorkflow, [PaymentNews]>('bookingWorkflow', toOwner),
         );
-        if (told) return;
-        await startOnce(() =>
-          workflow.start<typeof latePaymentWorkflow>('latePaymentWorkflow', {
-            ...options,
-            workflowId: latePaymentWorkflowId(news.paymentRef ?? `${news.intentId}-${messageId}`),
-            args: [news],
-            staticSummary: 'Money for a booking that was over',
-          }),
-        );
+        if (isTold) return;
+        const lateId = latePaymentWorkflowId(news.paymentRef ?? `${news.intentId}-${messageId}`);
+        for (const workflowId of [lateId, nextWorkflowId(lateId, messageId)]) {
+          const isTaken = await startOnce(() =>
+            workflow.signalWithStart<typeof latePaymentWorkflow, [PaymentNews]>('latePaymentWorkflow', {
+              ...options,
+              ...told,
+              workflowId,
+              args: [news],
+              staticSummary: 'Money for a booking that was over',
+            }),
+          );
+          if (isTaken) return;
+        }
       });
     },
 
@@ -180,19 +184,27 @@ export function createWorkflowClient(settings: Config['temporal']) {
       });
     },
 
-    /** Starts the refund of a payment, once. */
-    async startRefund(refund: RefundInput): Promise<void> {
-      await soon(() =>
+    /**
+     * Starts a refund, unless its workflow runs. A run that has ended well took the refund for sent; if there is a message
+     * all the same, as after a restored database, another one looks again.
+     */
+    async startRefund(refund: RefundInput, messageId: string): Promise<void> {
+      const start = (workflowId: string) =>
         startOnce(() =>
           workflow.start<typeof refundWorkflow>('refundWorkflow', {
-            workflowId: refundWorkflowId(refund.paymentRef),
+            workflowId,
             taskQueue,
             args: [refund],
             workflowIdReusePolicy: 'ALLOW_DUPLICATE_FAILED_ONLY',
-            staticSummary: 'Sends a payment back',
+            staticSummary: 'Sends money back',
           }),
-        ),
-      );
+        );
+      await soon(async () => {
+        const workflowId = refundWorkflowId(refund.refundRef);
+        if (await start(workflowId)) return;
+        const { status } = await workflow.getHandle(workflowId).describe();
+        if (status.name !== 'RUNNING') await start(nextWorkflowId(workflowId, messageId));
+      });
     },
 
     /**

@@ -76,6 +76,7 @@ export function bookingRoutes(deps: Deps): Route[] {
       'in_the_past',
       'too_far_ahead',
       'too_long',
+      'amount_not_chargeable',
       'over_capacity',
       'clock_change',
       'not_your_user',
@@ -165,7 +166,7 @@ export function bookingRoutes(deps: Deps): Route[] {
     example: { refund: false },
     status: 200,
     response: bookingView,
-    problems: ['booking_not_found', 'not_cancellable', 'workflow_unavailable'],
+    problems: ['booking_not_found', 'not_cancellable', 'not_refundable', 'workflow_unavailable'],
   })(async ({ params, body, caller }) => {
     const booking = await loadBookingFor(deps, caller, params.id);
     const byStaff = booking.user_id !== caller.userId || caller.isStaff;

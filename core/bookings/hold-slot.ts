@@ -12,6 +12,7 @@ import { retryTransient, violatedConstraint } from '../../db/errors.ts';
 import type { BookableRoom } from '../../db/rooms.ts';
 import { collisionWaitMs } from '../../domain/limits.ts';
 import { fieldProblem, Problem } from '../../domain/problems.ts';
+import { isChargeable, showAmount } from '../../domain/money.ts';
 import { formatTimeOfDay, type Quote, quote, type SlotRequest } from '../../domain/slots.ts';
 import type { Deps } from '../../api/deps.ts';
 
@@ -31,7 +32,7 @@ const attemptsMax = 4;
  * Holds a slot for a user: priced from the remembered room, taken in one statement, its workflow started by the
  * relay after the answer. The database decides who is first.
  * @throws Problem room_not_found, slot_taken, too_many_holds, in_the_past, too_far_ahead, invalid_request (an account
- *   that is gone), overloaded, and those of `quote`
+ *   that is gone), amount_not_chargeable, overloaded, and those of `quote`
  */
 export async function holdBooking(deps: Deps, request: BookingRequest): Promise<BookingDetailRow> {
   for (let attempt = 1; ; attempt++) {
@@ -59,12 +60,21 @@ export async function holdBooking(deps: Deps, request: BookingRequest): Promise<
 async function priceRoom(deps: Deps, request: BookingRequest): Promise<{ room: BookableRoom; price: Quote }> {
   const remembered = await findOpenRoom(deps, request.roomId);
   try {
-    return { room: remembered, price: quote(remembered, request) };
+    return { room: remembered, price: quotePayable(remembered, request) };
   } catch {
     deps.rooms.forget(request.roomId);
     const room = await findOpenRoom(deps, request.roomId);
-    return { room, price: quote(room, request) };
+    return { room, price: quotePayable(room, request) };
   }
+}
+
+/** What a booking costs. A hold that nobody could pay for would only keep the slot from others. */
+function quotePayable(room: BookableRoom, request: BookingRequest): Quote {
+  const price = quote(room, request);
+  const { amountMinor, currency } = price;
+  if (isChargeable(amountMinor, currency)) return price;
+  const detail = `${showAmount(amountMinor, currency)} cannot be paid by card. Book more or fewer slots, or ask the venue.`;
+  throw new Problem('amount_not_chargeable', { detail });
 }
 
 async function findOpenRoom({ rooms }: Deps, id: number): Promise<BookableRoom> {

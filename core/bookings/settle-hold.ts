@@ -3,7 +3,7 @@ import { type BookingState, readBookingState } from '../../db/booking-state.ts';
 import type { Db } from '../../db/knex.ts';
 import { decideMoney } from '../payments/decide-payment.ts';
 import { expireHold, leaseOverdueHold, releaseHoldLease, type SettleLease } from '../../db/overdue-holds.ts';
-import { findKeptPayments } from '../../db/payments.ts';
+import { findUndecidedPayments } from '../../db/payments.ts';
 import { processingGraceMs, processingPollMs, settleBoundMs, settleLeaseMs } from '../../domain/limits.ts';
 import type { BookingStatus } from '../../domain/booking.ts';
 import type { ActivityDeps } from '../deps.ts';
@@ -101,7 +101,7 @@ function concludeInSilence(deps: SettleDeps, request: SettleRequest): Promise<vo
 async function concludeHold(deps: SettleDeps, request: SettleRequest, cause: string): Promise<void> {
   const { bookingRef, actor } = request;
   if (await expireHold(deps.db, { bookingRef, actor, cause, leased: true })) return;
-  const paid = await findKeptPayments(deps.db, bookingRef);
+  const paid = await findUndecidedPayments(deps.db, bookingRef);
   for (const paymentRef of paid) await decideMoney(deps.db, { paymentRef, actor });
   // Money that does not match goes back, and then the hold was not paid after all.
   if (paid.length > 0) await expireHold(deps.db, { bookingRef, actor, cause, leased: true });

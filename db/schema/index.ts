@@ -10,6 +10,7 @@ const schemaFiles = [
   'bookings',
   'claims',
   'payments',
+  'disputes',
   'refunds',
   'staff',
   'outbox',
@@ -18,6 +19,7 @@ const schemaFiles = [
   'settle-hold',
   'confirm-hold',
   'payment-events',
+  'money-facts',
   'deployment',
 ];
 

@@ -50,7 +50,7 @@ describe('money that comes when it should not', { timeout: 60_000 }, () => {
     return id;
   }
 
-  async function untilRefunded(intentId: string, bookingId: number, purpose: string): Promise<void> {
+  async function untilRefunded(intentId: string, bookingId: number, reason: string): Promise<void> {
     await until(
       `the refund of ${intentId}`,
       async () => (await payments.ledgerOf(intentId)).refundedMinor > 0,
@@ -59,7 +59,7 @@ describe('money that comes when it should not', { timeout: 60_000 }, () => {
     expect([refunds.length, refundedMinor]).toEqual([1, priceMinor]);
     await until('the record of it', async () => {
       const found = await payments.refundsOf(bookingId);
-      return found.some((refund) => refund.status === 'succeeded' && refund.purpose === purpose);
+      return found.some((refund) => refund.status === 'succeeded' && refund.reason === reason);
     });
   }
 

@@ -52,12 +52,13 @@ export async function fillWithBookings(
            from judged returning id, status, amount_minor
        )
        insert into payments (id, ref, booking_id, attempt, stripe_payment_intent_id, amount_minor, currency, status,
-                             amount_received_minor)
+                             amount_received_minor, decision)
        overriding system value
        select id, gen_random_uuid(), id, 1, 'pi_' || id, amount_minor, 'usd',
               case when status in ('confirmed', 'completed') then 'succeeded' when status = 'pending'
                    then 'requires_payment_method' else 'canceled' end,
-              case when status in ('confirmed', 'completed') then amount_minor else 0 end
+              case when status in ('confirmed', 'completed') then amount_minor else 0 end,
+              case when status in ('confirmed', 'completed') then 'kept' end
          from made`,
       [size.bookings, size.users, size.rooms],
     );

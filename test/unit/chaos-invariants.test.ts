@@ -49,6 +49,7 @@ const intent = (id: string, facts: Partial<LedgerEntry> = {}): LedgerEntry => ({
   succeededAt: null,
   canceledAt: null,
   disputed: false,
+  disputes: [],
   ...facts,
 });
 

@@ -5,11 +5,11 @@ const workflowsPath = fileURLToPath(new URL('../../workflows/index.ts', import.m
 const silent = { log() {}, trace() {}, debug() {}, info() {}, warn() {}, error() {} };
 
 /**
- * The workflows as another release might have them: those of today, with the steps that an interceptor of releases/
- * adds or takes away.
+ * The workflows as another release might have them: those of today, with what an interceptor of releases/ adds, takes
+ * away or changes.
  */
 export async function bundleOtherRelease(
-  name: 'later' | 'step-added' | 'step-taken-away' | 'waits-at-start',
+  name: 'later' | 'short-runs' | 'step-added' | 'step-taken-away' | 'waits-at-start',
 ): Promise<string> {
   const interceptors = fileURLToPath(new URL(`./releases/${name}.ts`, import.meta.url));
   const { code } = await bundleWorkflowCode({
