@@ -68,7 +68,7 @@ function refuseMalformed(): Koa.Middleware {
   return async (ctx, next) => {
     const hostless = ctx.req.httpVersion === '1.1' && ctx.req.headers.host === undefined;
     if (hostless || !hasPath(ctx)) {
-      throw new Problem('malformed_request', { headers: { Connection: 'close' } });
+      throw new Problem('malformed_request', { endsConnection: true });
     }
     await next();
   };

@@ -3,7 +3,7 @@ import { type BookingFilter, countBookings, listBookings } from '../db/booking-l
 import { integerMax } from '../domain/limits.ts';
 import { Problem } from '../domain/problems.ts';
 import type { Deps } from './deps.ts';
-import type { Caller } from '../http/route.ts';
+import type { Caller } from '../http/auth/caller.ts';
 import { viewBookingItem } from './views.ts';
 
 /** The booking, if the caller may see it; otherwise it does not exist, whoever owns it. */

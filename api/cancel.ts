@@ -1,7 +1,8 @@
 import type { BookingDetailRow } from '../db/bookings.ts';
 import { refundCancelled } from '../core/payments/refund-cancelled.ts';
 import { Problem } from '../domain/problems.ts';
-import { type CancelRequest, isLatePaymentWorkflowId } from '../workflows/messages.ts';
+import { isLatePaymentWorkflowId } from '../domain/workflow-ids.ts';
+import type { CancelRequest } from '../workflows/messages.ts';
 import type { Deps } from './deps.ts';
 
 /** Who cancels, and what they ask. */
@@ -70,7 +71,7 @@ async function cancelThroughWorkflow(
     deps.log.warn({ err: error, bookingRef: ref }, 'a cancellation got no answer');
     throw new Problem('workflow_unavailable', {
       detail: 'The cancellation may or may not have been taken; asking again is safe.',
-      headers: { 'Retry-After': '2' },
+      retryAfterSeconds: 2,
     });
   }
 }

@@ -13,5 +13,5 @@ export function requireToken(ctx: Context, token: string | undefined, setting: s
   const sent = /^Bearer (.{1,512})$/.exec(ctx.get('Authorization'))?.[1] ?? '';
   if (timingSafeEqual(hashToken(sent), hashToken(token))) return;
   const detail = `Send the header "Authorization: Bearer <${setting}>".`;
-  throw new Problem('unauthenticated', { detail, headers: { 'WWW-Authenticate': 'Bearer' } });
+  throw new Problem('unauthenticated', { detail });
 }

@@ -4,7 +4,7 @@ import type { Db } from '../db/knex.ts';
 import { claimKey, keepAnswer, releaseKey } from '../db/idempotency-keys.ts';
 import { idempotencyKeyCharsMax } from '../domain/limits.ts';
 import { Problem } from '../domain/problems.ts';
-import type { Caller } from './route.ts';
+import type { Caller } from './auth/caller.ts';
 
 /** Visible ASCII, up to `idempotencyKeyCharsMax` of it. */
 export const idempotencyKeyPattern = /^[\x21-\x7e]+$/;
@@ -50,7 +50,7 @@ export async function answerOnce<R>(db: Db, request: Request<R>): Promise<R> {
       request.ctx.set('Idempotent-Replayed', 'true');
       return request.rebuild(claim.madeId);
     case 'running':
-      throw new Problem('request_in_progress', { headers: { 'Retry-After': '1' } });
+      throw new Problem('request_in_progress', { retryAfterSeconds: 1 });
     case 'mismatch':
       throw new Problem('idempotency_key_reused');
   }

@@ -5,8 +5,9 @@ import type { z } from 'zod';
 import { jsonBodyBytesMax, queryBytesMax, requestMs } from '../domain/limits.ts';
 import { Problem } from '../domain/problems.ts';
 import { type AuthDeps, authenticate } from './auth/authenticate.ts';
+import type { Caller } from './auth/caller.ts';
 import { inputProblem } from './problems.ts';
-import type { Caller, Route } from './route.ts';
+import type { Route } from './route.ts';
 
 const parseJson = bodyParser({ enableTypes: ['json'], jsonLimit: jsonBodyBytesMax, encoding: 'utf-8' });
 
@@ -24,8 +25,10 @@ export function mount(routes: readonly Route[], deps: AuthDeps): Middleware {
     await serveRoutes(ctx, async () => {
       const allowed = allowedMethods(router, ctx.path);
       if (allowed.length === 0) return next();
-      const allow = allowed.join(', ');
-      throw new Problem('method_not_allowed', { detail: `Use ${allow}.`, headers: { Allow: allow } });
+      throw new Problem('method_not_allowed', {
+        detail: `Use ${allowed.join(', ')}.`,
+        allowedMethods: allowed,
+      });
     });
   };
 }
@@ -97,7 +100,7 @@ async function readJson(ctx: Context, optional: boolean): Promise<unknown> {
 const noAnswerInTime = () =>
   new Problem('overloaded', {
     detail: 'No answer in time. What was asked may or may not have been done; asking again is safe.',
-    headers: { 'Retry-After': '1' },
+    retryAfterSeconds: 1,
   });
 
 /** The answer, or a 503 when there is none in time: what the request did is then unknown, and repeating is safe. */

@@ -3,7 +3,7 @@ import type { Context, Middleware } from 'koa';
 import type { z } from 'zod';
 import { problemOf } from '../db/errors.ts';
 import { jsonBodyBytesMax } from '../domain/limits.ts';
-import { type FieldError, Problem } from '../domain/problems.ts';
+import { type FieldError, Problem, type ProblemCode, type ProblemExtras } from '../domain/problems.ts';
 import { causeOfGoneClient } from './client-gone.ts';
 
 export const problemType = 'application/problem+json';
@@ -24,9 +24,26 @@ export function problemDocument(problem: Problem, requestId: string): string {
   });
 }
 
+/** How the client shows who it is (RFC 6750, 3): the refusals that say so in a header. */
+const challenges: Partial<Record<ProblemCode, string>> = {
+  unauthenticated: 'Bearer',
+  invalid_token: 'Bearer error="invalid_token"',
+};
+
+/** The headers of a refusal, in the document's form or as a page. */
+export function problemHeaders({ code, extras }: Problem): Record<string, string> {
+  const challenge = challenges[code];
+  return {
+    ...(challenge && { 'WWW-Authenticate': challenge }),
+    ...(extras.retryAfterSeconds !== undefined && { 'Retry-After': String(extras.retryAfterSeconds) }),
+    ...(extras.allowedMethods && { Allow: extras.allowedMethods.join(', ') }),
+    ...(extras.endsConnection && { Connection: 'close' }),
+  };
+}
+
 function renderProblem(ctx: Context, problem: Problem): void {
   ctx.status = problem.status;
-  ctx.set(problem.extras.headers ?? {});
+  ctx.set(problemHeaders(problem));
   ctx.set('Cache-Control', 'no-store');
   ctx.body = problemDocument(problem, ctx.state['requestId'] ?? randomUUID());
   ctx.type = problemType;
@@ -78,8 +95,11 @@ function httpProblem(error: unknown): Problem | undefined {
 }
 
 /** A body over the limit of whoever reads it. */
-export function payloadTooLarge(bytesMax: number, headers: Record<string, string> = {}): Problem {
-  return new Problem('payload_too_large', { detail: `A body has at most ${bytesMax / 1024} KiB.`, headers });
+export function payloadTooLarge(bytesMax: number, extras: ProblemExtras = {}): Problem {
+  return new Problem('payload_too_large', {
+    detail: `A body has at most ${bytesMax / 1024} KiB.`,
+    ...extras,
+  });
 }
 
 /** What zod found wrong, as fields and sentences. */

@@ -18,7 +18,7 @@ export async function readBytes(ctx: Context, bytesMax: number): Promise<Buffer>
   for await (const chunk of ctx.req as AsyncIterable<Buffer>) {
     bytes += chunk.length;
     // What is left of it is not read, so the connection cannot carry another request.
-    if (bytes > bytesMax) throw payloadTooLarge(bytesMax, { Connection: 'close' });
+    if (bytes > bytesMax) throw payloadTooLarge(bytesMax, { endsConnection: true });
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);

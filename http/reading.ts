@@ -10,5 +10,5 @@ export const isAt = (ctx: Context, path: string): boolean => ctx.path === path |
  */
 export function refuseOtherMethods(ctx: Context): void {
   if (ctx.method === 'GET' || ctx.method === 'HEAD') return;
-  throw new Problem('method_not_allowed', { detail: 'Use GET.', headers: { Allow: 'GET, HEAD' } });
+  throw new Problem('method_not_allowed', { detail: 'Use GET.', allowedMethods: ['GET', 'HEAD'] });
 }

@@ -1,17 +1,10 @@
 import type { Context } from 'koa';
 import type { z } from 'zod';
 import type { ProblemCode } from '../domain/problems.ts';
+import type { Caller } from './auth/caller.ts';
 
 /** Who may call: everybody, or whoever sends an access token whose session is open. */
 export type Access = 'anyone' | 'user' | 'staff';
-
-/** The account and the session that a request speaks for. */
-export interface Caller {
-  userId: number;
-  sessionId: string;
-  /** For staff as of this request. A guest's read may learn up to 5 s late that its caller has become staff. */
-  isStaff: boolean;
-}
 
 export interface Call<A extends Access, P, Q, B> {
   caller: A extends 'anyone' ? undefined : Caller;

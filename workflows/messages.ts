@@ -2,6 +2,13 @@ import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { BookingStatus } from '../domain/booking.ts';
 import type { BookingChange, PaymentNews, RefundInput } from '../domain/messages.ts';
 
+export {
+  bookingWorkflowId,
+  latePaymentWorkflowId,
+  nextWorkflowId,
+  refundWorkflowId,
+} from '../domain/workflow-ids.ts';
+
 /**
  * Everything that is said to a workflow, and how it is called: the API's only door. These names and shapes are in
  * the histories of open workflows, so they may grow but never change.
@@ -10,18 +17,6 @@ import type { BookingChange, PaymentNews, RefundInput } from '../domain/messages
 /** A Keyword that the operator filters by in Temporal's UI, e.g. `BookingStatus = "pending"`. */
 export const bookingStatusAttribute = 'BookingStatus';
 
-/**
- * Workflow ids are made of refs, which nothing repeats: a booking's, a refund's, or a payment's (its intent's where it has
- * none).
- * `db/reconcile.ts` and `db/schema/hold-slot.sql` spell them in SQL.
- */
-export const bookingWorkflowId = (bookingRef: string) => `booking-${bookingRef}`;
-export const latePaymentWorkflowId = (paymentRef: string) => `late-payment-${paymentRef}`;
-export const isLatePaymentWorkflowId = (workflowId: string) =>
-  workflowId.startsWith(latePaymentWorkflowId(''));
-export const refundWorkflowId = (refundRef: string) => `refund-${refundRef}`;
-/** What follows a run that has ended well: the id of the message that brings it makes it another. */
-export const nextWorkflowId = (workflowId: string, messageId: string) => `${workflowId}-${messageId}`;
 /** One reconciler for all workers of a task queue. */
 export const reconcileScheduleId = (taskQueue: string) => `reconcile-${taskQueue}`;
 export const reconcileWorkflowId = (taskQueue: string) => `reconcile-${taskQueue}`;

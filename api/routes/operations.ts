@@ -114,7 +114,7 @@ async function askDatabase({ db, log }: Deps, isWritable: () => Promise<unknown>
     return depth;
   } catch (error) {
     log.warn({ err: error }, 'not ready: Postgres takes no writes, or does not answer');
-    throw new Problem('database_unavailable', { headers: { 'Retry-After': '1' } });
+    throw new Problem('database_unavailable', { retryAfterSeconds: 1 });
   }
 }
 

@@ -85,10 +85,10 @@ async function findOpenRoom({ rooms }: Deps, id: number): Promise<BookableRoom> 
 
 /** What the last attempt came to. Undefined: the slot was taken in this moment, by whom was not seen. */
 function givenUp(last: HoldOutcome | undefined): Problem {
-  const headers = { 'Retry-After': '1' };
-  if (last?.outcome === 'overdue') return slotTaken(last, headers);
-  if (!last) return new Problem('slot_taken', { headers });
-  return new Problem('overloaded', { detail: 'The room is being edited. Try again.', headers });
+  const soon = { retryAfterSeconds: 1 };
+  if (last?.outcome === 'overdue') return slotTaken(last, soon);
+  if (!last) return new Problem('slot_taken', soon);
+  return new Problem('overloaded', { detail: 'The room is being edited. Try again.', ...soon });
 }
 
 interface Attempt extends BookingRequest {
@@ -155,12 +155,12 @@ async function answerRefusal(
     case 'too_many_holds':
       throw new Problem('too_many_holds', {
         detail: `A user has at most ${limits.openHolds} unpaid holds; pay or cancel one first.`,
-        headers: { 'Retry-After': '60' },
+        retryAfterSeconds: 60,
       });
     case 'held_too_often':
       throw new Problem('too_many_holds', {
         detail: `This time was held ${limits.repeatedHolds} times in 24 hours without being paid. Choose another time, or come back later.`,
-        headers: { 'Retry-After': String(refusal.retry_after_seconds) },
+        retryAfterSeconds: refusal.retry_after_seconds,
       });
     case 'room_unavailable':
       deps.rooms.forget(request.roomId);
@@ -172,14 +172,14 @@ async function answerRefusal(
 async function settleInTheWay(deps: Deps, refusal: Conflict): Promise<void> {
   const overdue = { bookingRef: refusal.conflict_ref, actor: 'collision', waitMs: collisionWaitMs };
   const state = await settleHoldWithin(deps, overdue);
-  if (!state || state.status === 'pending') throw slotTaken(refusal, { 'Retry-After': '1' });
+  if (!state || state.status === 'pending') throw slotTaken(refusal, { retryAfterSeconds: 1 });
 }
 
-function slotTaken(refusal: Conflict, headers: Record<string, string> = {}): Problem {
+function slotTaken(refusal: Conflict, extras: { retryAfterSeconds?: number } = {}): Problem {
   const { conflict_start: start_time, conflict_end: end_time } = refusal;
   return new Problem('slot_taken', {
     detail: `The room is taken from ${start_time} to ${end_time}.`,
-    headers,
+    ...extras,
     members: { conflicting_booking: { start_time, end_time } },
   });
 }

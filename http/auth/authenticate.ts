@@ -1,7 +1,7 @@
 import type { Context } from 'koa';
-import { invalidToken, Problem } from '../../domain/problems.ts';
+import { Problem } from '../../domain/problems.ts';
 import type { SessionChecks } from '../../core/accounts/check-session.ts';
-import type { Caller } from '../route.ts';
+import type { Caller } from './caller.ts';
 import type { AccessTokens } from './access-tokens.ts';
 
 export interface AuthDeps {
@@ -17,7 +17,7 @@ export function bearerToken(ctx: Context): string | undefined {
 /** A route that needs the caller got neither a token nor a cookie (RFC 6750, 3). */
 export function unauthenticated(): Problem {
   const detail = 'Send the header "Authorization: Bearer <access token>"; POST /api/login/ gives one.';
-  return new Problem('unauthenticated', { detail, headers: { 'WWW-Authenticate': 'Bearer' } });
+  return new Problem('unauthenticated', { detail });
 }
 
 /**
@@ -33,8 +33,8 @@ export async function authenticate(
   const token = bearerToken(ctx);
   if (token === undefined) throw unauthenticated();
   const subject = accessTokens.verify(token);
-  if (!subject) throw invalidToken();
+  if (!subject) throw new Problem('invalid_token');
   const session = await (isRead ? sessionChecks.lately(subject) : sessionChecks.now(subject));
-  if (!session) throw invalidToken();
+  if (!session) throw new Problem('invalid_token');
   return { ...subject, isStaff: session.isStaff };
 }
