@@ -142,7 +142,7 @@ async function startLostWorkflows({ db, log }: ActivityDeps): Promise<number> {
     const status = await statusOf(workflowId);
     if (status === 'RUNNING') continue;
     if (status === 'COMPLETED') {
-      // A run that ended well is never repeated (api/workflow-client.ts).
+      // A run that ended well is never repeated (api/relay/workflow-client.ts).
       log.warn({ bookingRef: ref, workflowId }, 'Temporal has ended the workflow of an open booking');
       await flagEndedWorkflow(db, id, workflowId);
     } else {

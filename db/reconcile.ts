@@ -21,7 +21,7 @@ export async function sampleOpenBookings(
 /**
  * Leaves the message that starts the workflow again which owns a booking: its own, or that of late money. One of late
  * money that is not named after the payment (it had no row yet) has no name that a message could give it again: the
- * booking gets a new owner, named as the relay will name it (api/workflow-client.ts).
+ * booking gets a new owner, named as the relay will name it (api/relay/workflow-client.ts).
  */
 export async function enqueueStart(db: Db, bookingRef: string): Promise<void> {
   await rows(

@@ -1,7 +1,8 @@
 import { readBookingState } from '../../db/booking-state.ts';
 import type { Db } from '../../db/knex.ts';
 import type { Message } from '../../db/outbox.ts';
-import { OrphanError, type WorkflowClient } from './workflow-client.ts';
+import { OrphanError } from './grpc-errors.ts';
+import type { WorkflowClient } from './workflow-client.ts';
 
 /** How many bookings are remembered whose payment has started their workflow. */
 const startedMax = 10_000;
@@ -30,15 +31,15 @@ export function createDelivery(db: Db, workflows: WorkflowClient) {
         if ((startedBy.get(bookingRef) ?? 0) > Number(message.id)) return;
         return workflows.startBooking(bookingRef, message.payload.summary);
       case 'booking_changed':
-        return workflows.tellChange(message.payload);
+        return workflows.signalChange(message.payload);
       case 'payment':
         markStarted(bookingRef, message.id);
-        return workflows.tellPayment(message.payload, message.id);
+        return workflows.signalPayment(message.payload, message.id);
       case 'refund':
         return workflows.startRefund(message.payload, message.id);
       case 'orphan_payment':
         if (!(await readBookingState(db, bookingRef))) throw new OrphanError(`no booking ${bookingRef}`);
-        return workflows.tellPayment(message.payload, message.id);
+        return workflows.signalPayment(message.payload, message.id);
     }
   };
 }
