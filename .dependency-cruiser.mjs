@@ -96,6 +96,13 @@ export default {
       to: { pathNot: '^web/booking/assets/[^/]+\\.js$' },
     },
     {
+      name: 'config-is-one-door',
+      comment: 'Settings are read by config.ts only; it is the door to config/.',
+      severity: 'error',
+      from: { path: inFolders(service) },
+      to: { path: '^config/' },
+    },
+    {
       name: 'no-circle-of-files',
       severity: 'error',
       from: {},
