@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import { readBookingState } from '../db/booking-state.ts';
 import type { Db } from '../db/knex.ts';
 import { claimMessages, deleteMessages, type Message, putBack } from '../db/outbox.ts';
-import { outboxLeaseMs, relayAttemptsMax } from '../domain/limits.ts';
+import { outboxLeaseMs, relayAttemptsMax, temporalReconnectMaxMs } from '../domain/limits.ts';
 import { createBusyness } from './busyness.ts';
 import type { Traffic } from './deps.ts';
 import { isPoison, OrphanError, type WorkflowClient } from './workflow-client.ts';
@@ -24,7 +24,6 @@ const startsMax = 64;
 const urgentMax = 2_000;
 const pollMs = 1_000;
 const batchMax = 64;
-const backoffMaxMs = 5_000;
 const deleteDelayMs = 50;
 /** A lease began before we heard of it. */
 const leaseDoubtMs = 500;
@@ -149,7 +148,8 @@ export function createRelay({ db, log, workflows, traffic }: RelayDeps) {
     if (failures === 0) log.warn({ err: error }, 'Temporal does not take messages; they wait in the outbox');
     failures++;
     stats.outages++;
-    pausedUntil = Date.now() + Math.min(backoffMaxMs, 250 * 2 ** failures) * (0.5 + Math.random());
+    pausedUntil =
+      Date.now() + Math.min(temporalReconnectMaxMs, 250 * 2 ** failures) * (0.5 + Math.random() / 2);
     letGo(urgent);
     letGo(starts);
   }

@@ -1,7 +1,6 @@
-import { createServer } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { createHttpTerminator } from 'http-terminator';
+import { setImmediate as afterPoll, setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { createStripe } from '../activities/stripe-client.ts';
 import { createEventRecorder } from '../activities/stripe-events.ts';
@@ -61,6 +60,7 @@ const serverOptions = {
 };
 const connectionsMax = 10_000;
 const drainMs = 10_000;
+const idleCheckMs = 50;
 
 /**
  * The API: HTTP server, relay and sweeper in one process. `stop` says so at `/readyz`, goes on answering for a while
@@ -75,7 +75,6 @@ export async function startServer(config: Config, log: Logger) {
   // An expectation that nobody knows may be ignored (RFC 9110, 10.1.1); Node would refuse it with a bare 417.
   server.on('checkExpectation', handle);
   server.maxConnections = connectionsMax;
-  const terminator = createHttpTerminator({ server, gracefulTerminationTimeout: drainMs });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(config.http.port, config.http.host, resolve);
@@ -90,13 +89,30 @@ export async function startServer(config: Config, log: Logger) {
     async stop({ atOnce = false } = {}): Promise<void> {
       deps.traffic.stopping = true;
       if (!atOnce) await sleep(config.http.shutdownDelayMs);
-      await terminator.terminate();
+      await drain(server);
       await sweeper.stop();
       await deps.relay.stop();
       await deps.db.destroy();
       await deps.workflows.close();
     },
   };
+}
+
+/**
+ * Takes no more connections, lets the requests under way end, and cuts off what is still open after `drainMs`. Closing
+ * the listener comes first: from then on a proxy's attempt to connect is refused, which it may try elsewhere, a POST
+ * too. A connection that is taken and then reset would be a 502 to the client, since the request may have had its
+ * effect. The listener closes right after the event loop has taken the connections that the kernel had ready.
+ */
+async function drain(server: Server): Promise<void> {
+  await afterPoll();
+  const closed = new Promise((resolve) => server.close(resolve));
+  // Again and again: an answer that began before the stop did not ask its client to close the connection.
+  const idle = setInterval(() => server.closeIdleConnections(), idleCheckMs);
+  const cutOff = setTimeout(() => server.closeAllConnections(), drainMs);
+  await closed;
+  clearInterval(idle);
+  clearTimeout(cutOff);
 }
 
 export type RunningServer = Awaited<ReturnType<typeof startServer>>;

@@ -1,11 +1,13 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
-import { type Logger, pino } from 'pino';
+import { DefaultLogger, Runtime } from '@temporalio/worker';
+import { pino } from 'pino';
 import { createActivities } from '../activities/index.ts';
 import { createStripe } from '../activities/stripe-client.ts';
-import { type Config, ConfigError, loadConfig } from '../config.ts';
+import { ConfigError, loadConfig } from '../config.ts';
 import { connectDatabase } from '../db/knex.ts';
-import { ensureReconcileSchedule } from './schedule.ts';
+import { connectWhenReady } from './connect.ts';
+import { scheduleStep } from './schedule.ts';
+import { searchAttributeStep } from './search-attribute.ts';
+import { type SetUpStep, setUpNamespace } from './set-up.ts';
 import { createWorker } from './worker.ts';
 
 /** The worker process: real dependencies, and an orderly stop on SIGINT or SIGTERM (the SDK's runtime sees to it). */
@@ -27,7 +29,12 @@ async function main(): Promise<void> {
     // Nobody waits for an answer here: better slow than repeated.
     acquireMs: 5_000,
   });
-  const connection = await connectWhenReady(temporal, log);
+  const stop = listenForStop();
+  const connection = await connectWhenReady(temporal, log, stop.signal);
+  if (!connection) {
+    await db.destroy();
+    return log.info('worker stopped');
+  }
   const activities = createActivities({
     db,
     stripe: createStripe(config.stripe),
@@ -40,40 +47,48 @@ async function main(): Promise<void> {
     namespace,
     taskQueue,
     activities,
-    log,
     workflowBundle: config.workflowBundle,
   });
-  await ensureReconcileSchedule({ connection, namespace, taskQueue, log, everyMs: config.reconcileMs });
+  const steps = [
+    searchAttributeStep(connection, namespace),
+    scheduleStep({ connection, namespace, taskQueue, everyMs: config.reconcileMs }),
+  ];
+  const settingUp = setUpNamespace(steps, { log, showPending: createPendingGauge(), stopping: stop.signal });
   log.info({ taskQueue }, 'worker ready');
   try {
     await worker.run();
   } finally {
+    stop.abort();
+    await settingUp;
     await connection.close();
     await db.destroy();
   }
   log.info('worker stopped');
 }
 
-const reconnectMs = 2_000;
-
-/** Waits for Temporal instead of failing: it may be started after the worker, or be away for a while. */
-async function connectWhenReady(temporal: Config['temporal'], log: Logger): Promise<NativeConnection> {
-  for (;;) {
-    try {
-      return await NativeConnection.connect({
-        address: temporal.address,
-        // Said either way: an API key alone would make the client turn it on.
-        tls: temporal.tls ?? false,
-        ...(temporal.apiKey && { apiKey: temporal.apiKey }),
-      });
-    } catch (error) {
-      log.warn({ err: error, address: temporal.address }, 'Temporal does not answer; trying again');
-      await sleep(reconnectMs);
-    }
-  }
+/** Shows in the worker's metrics which steps of the set-up are outstanding (docs/operations.md, WorkerSetUpPending). */
+function createPendingGauge() {
+  const gauge = Runtime.instance().metricMeter.createGauge(
+    'worker_setup_pending',
+    'int',
+    '',
+    'What the namespace needs and this worker has not been able to make yet, by step',
+  );
+  return (step: SetUpStep['name'], pending: 0 | 1) => gauge.set(pending, { step });
 }
 
-main().catch((error: Error) => {
-  console.error(error instanceof ConfigError ? error.message : error);
-  process.exit(1);
-});
+/** Aborted by the first SIGINT or SIGTERM. The second one ends the process as it is. */
+function listenForStop(): AbortController {
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+  return stop;
+}
+
+main().then(
+  // An attempt to connect that is still open must not keep a worker alive that was told to stop.
+  () => setTimeout(() => process.exit(0), 1_000).unref(),
+  (error: Error) => {
+    console.error(error instanceof ConfigError ? error.message : error);
+    process.exit(1);
+  },
+);
