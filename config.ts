@@ -78,6 +78,8 @@ type Settings = z.infer<typeof shape>;
 
 /** The embedded emulator's key, which is public: dev/stripe/keys.ts. */
 const emulatorSecretKey = 'sk_test_emulator';
+/** What the passwords of .env.example begin with. */
+const tryOutPassword = 'try-out-';
 const debugSecret = 'debug-only-secret-key-that-signs-nothing-real';
 
 /** Rules between settings; each fault names the setting, never its value. */
@@ -95,6 +97,8 @@ function productionFaults(env: Settings): string[] {
   if (keys.includes(debugSecret)) faults.push('SECRET_KEY: the debug key is public');
   if (env.STRIPE_SECRET_KEY === emulatorSecretKey)
     faults.push('STRIPE_SECRET_KEY: that of the emulator, for DEBUG');
+  if (new URL(env.DATABASE_URL).password.startsWith(tryOutPassword))
+    faults.push('BOOKING_APP_PASSWORD (or DATABASE_URL): the public password of .env.example; set your own');
   if (!env.CLEANUP_TOKEN) faults.push('CLEANUP_TOKEN: required (at least 16 characters) unless DEBUG=true');
   if (keys.some((key) => key === env.CLEANUP_TOKEN))
     faults.push('CLEANUP_TOKEN: must differ from SECRET_KEY');
