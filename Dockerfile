@@ -17,9 +17,12 @@ RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
 COPY tsconfig.json config.ts ./
 COPY domain domain
 COPY db db
+COPY core core
 COPY workflows workflows
 COPY activities activities
 COPY worker worker
+COPY http http
+COPY web web
 COPY api api
 COPY commands commands
 RUN node --import tsx worker/bundle.ts build/workflows.js && chmod -R a+rX .

@@ -73,7 +73,7 @@ export default tseslint.config(
   },
   {
     // Served to browsers as they are. Whether a name exists is asked by the type check (tsconfig.pages.json).
-    files: ['api/site/assets/*.js'],
+    files: ['web/booking/assets/*.js'],
     plugins: { '@typescript-eslint': tseslint.plugin },
     languageOptions: {
       parser: tseslint.parser,
@@ -102,7 +102,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['test/**/*.ts', 'bench/**/*.ts', 'dev/**/*.ts', 'api/routes/**/*.ts', 'api/panel/**/*.tsx'],
+    files: ['test/**/*.ts', 'bench/**/*.ts', 'dev/**/*.ts', 'api/routes/**/*.ts', 'web/staff/**/*.tsx'],
     // A suite, and the list of routes of one subject, are lists: their length is no complexity.
     rules: { 'max-lines-per-function': 'off' },
   },

@@ -21,11 +21,11 @@ import {
   reconcileOverlapMs,
   settleBoundMs,
 } from '../domain/limits.ts';
-import type { ActivityDeps } from './deps.ts';
-import { closeAllPayments } from './intents.ts';
-import { readStripeClock, recordMissedEvents } from './missed-events.ts';
-import { settleHolds } from './settle-hold.ts';
-import { createEventRecorder } from './stripe-events.ts';
+import type { ActivityDeps } from '../core/deps.ts';
+import { closeAllPayments } from '../core/stripe/intents.ts';
+import { readStripeClock, recordMissedEvents } from '../core/reconcile/find-missed-events.ts';
+import { settleHolds } from '../core/bookings/settle-hold.ts';
+import { createEventRecorder } from '../core/payments/record-event.ts';
 
 /** What one run found and did; shown in Temporal's UI as the result of the run. */
 export interface ReconcileReport {

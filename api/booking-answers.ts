@@ -4,7 +4,7 @@ import { isStaff } from '../db/users.ts';
 import { integerMax } from '../domain/limits.ts';
 import { Problem } from '../domain/problems.ts';
 import type { Deps } from './deps.ts';
-import type { Caller } from './http/route.ts';
+import type { Caller } from '../http/route.ts';
 import { viewBookingItem } from './views.ts';
 
 /** The booking, if the caller may see it; otherwise it does not exist, whoever owns it. */

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
-import { createAccessTokens } from '../api/auth/access-tokens.ts';
+import { createAccessTokens } from '../http/auth/access-tokens.ts';
 import { findFreePort, listens } from '../dev/ports.ts';
 import type { RunningProcess } from '../dev/processes.ts';
 import { emulatorKeys } from '../dev/stripe/keys.ts';

@@ -52,7 +52,7 @@ export interface Refused {
 export type HoldOutcome = Held | Conflict | Refused;
 
 /**
- * Takes the slot, and leaves the message that starts its workflow, in one statement (migration 0002).
+ * Takes the slot, and leaves the message that starts its workflow, in one statement (db/schema/hold-slot.sql).
  * @throws the violation of `bookings_slot_taken` when another request was faster by a moment
  */
 export async function holdSlot(db: Db, request: HoldRequest): Promise<HoldOutcome> {

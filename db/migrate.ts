@@ -3,6 +3,7 @@ import { pathToFileURL } from 'node:url';
 import knex from 'knex';
 import pg from 'pg';
 import { migrationSource } from './migrations/index.ts';
+import { schemaDigest } from './schema/index.ts';
 
 /** Any number of migrators may start at once: this advisory lock lets one work while the others wait. */
 const migrationLock = 727_274;
@@ -29,6 +30,7 @@ export async function migrate(databaseUrl: string, options: MigrateOptions = {})
   });
   try {
     await takeLock(lock, log);
+    await refuseOtherBaseline(lock);
     await db.migrate.forceFreeMigrationsLock();
     const [, names] = await db.migrate.latest();
     log(names.length > 0 ? `Migrated: ${names.join(', ')}` : 'The schema is up to date.');
@@ -48,6 +50,25 @@ async function takeLock(client: pg.Client, log: (line: string) => void): Promise
   }
 }
 
+/** @throws when the database was made by another version of the baseline, which nothing can bring up to date. */
+async function refuseOtherBaseline(client: pg.Client): Promise<void> {
+  const { rows } = await client.query(
+    `select to_regclass('knex_migrations') is not null as migrated, to_regclass('schema_baseline') is not null as known`,
+  );
+  if (!rows[0].migrated) return;
+  const applied = await client.query('select 1 from knex_migrations limit 1');
+  if (applied.rows.length === 0) return;
+  const digest = rows[0].known
+    ? (await client.query('select digest from schema_baseline')).rows[0]?.digest
+    : '';
+  if (digest !== schemaDigest()) {
+    throw new Error(
+      'This database was made by another version of the schema, and before 1.0.0 there is no way from one to the next. ' +
+        'Delete it and start again: the folder .data (npm start), `docker compose down -v` (containers), or the database itself.',
+    );
+  }
+}
+
 /** Rights of the services' role: rows, never the schema; what is append-only can be read and added to only. */
 async function grant(client: pg.Client, role: string): Promise<void> {
   const { rows } = await client.query(
@@ -61,7 +82,7 @@ async function grant(client: pg.Client, role: string): Promise<void> {
     grant select, insert, update, delete on all tables in schema public to ${name};
     grant usage on all sequences in schema public to ${name};
     revoke update, delete on booking_events, staff_events from ${name};
-    revoke insert, update, delete on knex_migrations, knex_migrations_lock from ${name};
+    revoke insert, update, delete on knex_migrations, knex_migrations_lock, schema_baseline from ${name};
   `);
 }
 

@@ -1,8 +1,8 @@
 import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { pino } from 'pino';
 import { createActivities } from '../activities/index.ts';
-import { createStripe } from '../activities/stripe-client.ts';
 import { ConfigError, loadConfig } from '../config.ts';
+import { createStripe } from '../core/stripe/client.ts';
 import { connectDatabase } from '../db/knex.ts';
 import { connectWhenReady } from './connect.ts';
 import { scheduleStep } from './schedule.ts';

@@ -12,7 +12,7 @@ export const bookingStatusAttribute = 'BookingStatus';
 
 /**
  * Workflow ids are made of refs, which nothing repeats: a booking's, or a payment's (its intent's where it has none).
- * `db/reconcile.ts` and migration 0002 spell them in SQL.
+ * `db/reconcile.ts` and `db/schema/hold-slot.sql` spell them in SQL.
  */
 export const bookingWorkflowId = (bookingRef: string) => `booking-${bookingRef}`;
 export const latePaymentWorkflowId = (paymentRef: string) => `late-payment-${paymentRef}`;

@@ -18,8 +18,8 @@ import {
   slotStatuses,
 } from '../../domain/slots.ts';
 import type { Deps } from '../deps.ts';
-import { route, type Route } from '../http/route.ts';
-import { date, exampleDate, id, idParams, instant } from '../http/schemas.ts';
+import { route, type Route } from '../../http/route.ts';
+import { date, exampleDate, id, idParams, instant } from '../../http/schemas.ts';
 import { roomView, viewRoom } from '../views.ts';
 
 const slotView = z

@@ -1,5 +1,5 @@
 import { Client, Connection } from '@temporalio/client';
-import { handledEventTypes } from '../../activities/stripe-events.ts';
+import { handledEventTypes } from '../../core/payments/record-event.ts';
 import type { LedgerEntry, StripeControl } from '../../dev/stripe.ts';
 import type { Answer } from './browser.ts';
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { createAccessTokens } from '../../api/auth/access-tokens.ts';
+import { createAccessTokens } from '../../http/auth/access-tokens.ts';
 import { migrate } from '../../db/migrate.ts';
 import { findFreePort, listens } from '../../dev/ports.ts';
 import { startPostgres } from '../../dev/postgres.ts';

@@ -300,7 +300,7 @@ describe('migrate:make', () => {
   let cwd: string;
   beforeAll(() => {
     cwd = mkdtempSync(join(tmpdir(), 'booking-migrate-make-'));
-    for (const part of ['commands', 'db', 'domain', 'package.json', 'tsconfig.json']) {
+    for (const part of ['commands', 'core', 'db', 'domain', 'package.json', 'tsconfig.json']) {
       cpSync(join(PROJECT_DIR, part), join(cwd, part), { recursive: true });
     }
     symlinkSync(join(PROJECT_DIR, 'node_modules'), join(cwd, 'node_modules'));
@@ -320,7 +320,7 @@ describe('migrate:make', () => {
       expect(code).toBe(0);
     }
     const list = readFileSync(inFolder('index.ts'), 'utf8');
-    expect(list).toContain(`',\n  '${names[0]}',\n  '${names[1]}',\n];`);
+    expect(list).toContain(`\n  '${names[0]}',\n  '${names[1]}',\n];`);
     writeFileSync(inFolder(`${names[0]}.sql`), 'alter table rooms add column floor integer;\n');
     const migrated = await run('db/migrate.ts', { cwd, env: { DATABASE_URL: system.database.ownerUrl } });
     expect(migrated).toMatchObject({ code: 0, stdout: `Migrated: ${names.join(', ')}\n` });
@@ -328,8 +328,8 @@ describe('migrate:make', () => {
   });
 
   test('refuses a file that is there, and leaves it and the list as they are', async () => {
-    // Beside the migrations, the folder holds their list: as many files as the next number.
-    const next = `${String(readdirSync(inFolder('.')).length).padStart(4, '0')}-mine`;
+    // The baseline has no file in this folder, but the list has: as many files as there are migrations.
+    const next = `${String(readdirSync(inFolder('.')).length + 1).padStart(4, '0')}-mine`;
     writeFileSync(inFolder(`${next}.sql`), 'select 1;');
     const list = readFileSync(inFolder('index.ts'), 'utf8');
     expectOneLine(await make('mine'), 1, /is there already/);

@@ -6,7 +6,7 @@ import { NativeConnection, Worker } from '@temporalio/worker';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 import { createActivities } from '../../activities/index.ts';
-import { createStripe } from '../../activities/stripe-client.ts';
+import { createStripe } from '../../core/stripe/client.ts';
 import { bookingWorkflowId, holdQuery, paymentNewsSignal } from '../../workflows/messages.ts';
 import { dayAhead, startSystem, type System, type TestUser, until } from '../setup/system.ts';
 import { bundleOtherVersion } from '../workflow/other-version.ts';

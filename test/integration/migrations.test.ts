@@ -111,6 +111,15 @@ describe('migrations', () => {
     expect([code, output]).toEqual([1, expect.stringContaining('lock timeout')]);
   }, 60_000);
 
+  test('a database of another version of the baseline is refused with what to delete, and is left as it is', async () => {
+    const database = await emptyDatabase();
+    expect((await startMigrator(database).ended).code).toBe(0);
+    await query(database.ownerUrl, "update schema_baseline set digest = 'older'");
+    const { code, output } = await startMigrator(database).ended;
+    expect([code, output]).toEqual([1, expect.stringMatching(/another version of the schema.*Delete it/s)]);
+    expect(await applied(database.ownerUrl)).toHaveLength(migrationNames.length);
+  }, 60_000);
+
   test('OP-05 the role of the services may work with rows, and nothing else', async () => {
     const database = await emptyDatabase();
     expect((await startMigrator(database).ended).code).toBe(0);

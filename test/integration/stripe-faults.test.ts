@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Writable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { createStripe } from '../../activities/stripe-client.ts';
+import { createStripe } from '../../core/stripe/client.ts';
 import type { FaultKind } from '../../dev/stripe.ts';
 import { dayAhead, until } from '../setup/system.ts';
 import { type Payments, priceMinor, startPayments } from './payment-kit.ts';

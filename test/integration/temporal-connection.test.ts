@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, inject, test } from 'vitest';
-import { createWorkflowClient, type WorkflowClient } from '../../api/workflow-client.ts';
+import { createWorkflowClient, type WorkflowClient } from '../../api/relay/workflow-client.ts';
 import { loadConfig } from '../../config.ts';
 import { findFreePort } from '../../dev/ports.ts';
 import { startProxy } from '../setup/proxy.ts';

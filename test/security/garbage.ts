@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Route } from '../../api/http/route.ts';
+import type { Route } from '../../http/route.ts';
 
 /** Values as JSON text, since some of them are none that JSON.stringify writes. */
 const garbageValues: Record<string, string> = {

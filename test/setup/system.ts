@@ -3,7 +3,7 @@ import { DefaultLogger, NativeConnection, Runtime, type Worker } from '@temporal
 import { type DestinationStream, pino } from 'pino';
 import { inject } from 'vitest';
 import { createActivities } from '../../activities/index.ts';
-import { createStripe } from '../../activities/stripe-client.ts';
+import { createStripe } from '../../core/stripe/client.ts';
 import { startServer } from '../../api/server.ts';
 import { type Config, loadConfig } from '../../config.ts';
 import { connectDatabase, type Db, rows } from '../../db/knex.ts';

@@ -1,0 +1,15 @@
+-- What every other file uses. Money is integer minor units beside its currency, instants are timestamptz, times of day
+-- belong to the room. Every rule that Postgres can hold is held in this folder; the services only translate its refusals.
+
+create extension if not exists btree_gist;
+
+-- Which version of the baseline made this database. Until 1.0.0 the baseline is edited in place, so a database of
+-- another version cannot be migrated: db/migrate.ts refuses it.
+create table schema_baseline (digest text not null);
+insert into schema_baseline values ('');
+
+-- Refuses changes of a table that can only be added to.
+create function refuse_change() returns trigger language plpgsql as $$
+begin
+  raise exception '% is append-only', tg_table_name using errcode = 'insufficient_privilege';
+end $$;

@@ -1,0 +1,27 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+
+/** The files of this folder, in the order in which they can be created. */
+const schemaFiles = [
+  'common',
+  'users',
+  'sessions',
+  'rooms',
+  'bookings',
+  'payments',
+  'refunds',
+  'staff',
+  'outbox',
+  'requests',
+  'hold-slot',
+  'settle-hold',
+  'confirm-hold',
+  'payment-events',
+];
+
+/** The schema of today as one SQL text: the baseline that a new database begins with. */
+export const readSchema = () =>
+  schemaFiles.map((name) => readFileSync(new URL(`./${name}.sql`, import.meta.url), 'utf8')).join('\n');
+
+/** Tells one version of the schema from another: the SHA-256 of its text, in hex. */
+export const schemaDigest = () => createHash('sha256').update(readSchema()).digest('hex');

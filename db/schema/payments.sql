@@ -1,0 +1,71 @@
+create table payments (
+  id                       integer generated always as identity primary key,
+  ref                      uuid not null unique,
+  booking_id               integer not null references bookings,
+  attempt                  integer not null,
+  stripe_payment_intent_id text constraint payments_intent_known unique,
+  amount_minor             integer not null,
+  currency                 text not null,
+  -- Stripe's own words, and `creating` for an intent that may or may not exist there yet.
+  status                   text not null,
+  amount_received_minor    integer not null default 0,
+  created_at               timestamptz not null default now(),
+  updated_at               timestamptz not null default now(),
+  constraint payments_attempt_once unique (booking_id, attempt),
+  constraint payments_of_booking unique (id, booking_id),
+  constraint payments_amount_positive check (amount_minor > 0),
+  constraint payments_status_known check (status in (
+    'creating', 'requires_payment_method', 'requires_confirmation', 'requires_action', 'requires_capture',
+    'processing', 'succeeded', 'canceled'
+  ))
+);
+
+create unique index payments_one_live on payments (booking_id) where status not in ('succeeded', 'canceled');
+
+alter table bookings add constraint bookings_paid_by
+  foreign key (confirmed_payment_id, id) references payments (id, booking_id);
+
+-- Payments that are neither paid nor closed: few, and the front page asks which of them are stuck.
+create index payments_unsettled on payments (updated_at) where status in ('creating', 'processing');
+
+-- The reconciler looks every minute for money that nothing was decided about: among the payments of the last days,
+-- not among all that were ever made.
+create index payments_succeeded_lately on payments (updated_at) where status = 'succeeded';
+
+-- Gives a booking its one live payment: the row that is there, or a new one in `creating`. The row comes before the
+-- PaymentIntent, so that a crash between the two leaves something to find it by (the ref makes its idempotency key).
+create function open_payment(p_booking_id integer, p_ref uuid) returns table (
+  outcome text, payment_id integer, ref uuid, attempt integer, status text, intent_id text,
+  amount_minor integer, currency text, booking_ref uuid, created_at timestamptz
+) language plpgsql as $$
+declare
+  v_booking bookings%rowtype;
+begin
+  select * into v_booking from bookings b where b.id = p_booking_id for no key update;
+  if v_booking.status in ('confirmed', 'completed') or exists (
+    select 1 from payments p where p.booking_id = p_booking_id and p.status = 'succeeded'
+      and not exists (select 1 from refunds f where f.payment_id = p.id)
+  ) then
+    outcome := 'already_paid'; return next; return;
+  end if;
+  if v_booking.status <> 'pending' or v_booking.hold_expires_at <= clock_timestamp() then
+    outcome := 'hold_expired'; return next; return;
+  end if;
+
+  outcome := 'live';
+  booking_ref := v_booking.ref;
+  select p.id, p.ref, p.attempt, p.status, p.stripe_payment_intent_id, p.amount_minor, p.currency, p.created_at
+    into payment_id, ref, attempt, status, intent_id, amount_minor, currency, created_at
+    from payments p
+   where p.booking_id = p_booking_id and p.status not in ('succeeded', 'canceled');
+  if not found then
+    outcome := 'new';
+    insert into payments as p (ref, booking_id, attempt, amount_minor, currency, status)
+    values (p_ref, p_booking_id,
+            (select coalesce(max(q.attempt), 0) + 1 from payments q where q.booking_id = p_booking_id),
+            v_booking.amount_minor, v_booking.currency, 'creating')
+    returning p.id, p.ref, p.attempt, p.status, p.stripe_payment_intent_id, p.amount_minor, p.currency, p.created_at
+         into payment_id, ref, attempt, status, intent_id, amount_minor, currency, created_at;
+  end if;
+  return next;
+end $$;
