@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { stripeKeys, type House } from './house.ts';
+import type { House } from './house.ts';
 import type { Dice } from './random.ts';
 
 export interface PayingCustomer {
@@ -14,13 +14,13 @@ const triesMax = 4;
 
 /** Confirms a PaymentIntent as Stripe.js does: publishable key, client secret, a card; asks again when cut off. */
 export async function pay(
-  house: Pick<House, 'stripeUrl'>,
+  house: Pick<House, 'stripeUrl' | 'stripeKeys'>,
   dice: Dice,
   { intentId, clientSecret }: PayingCustomer,
   card: string,
 ): Promise<PayOutcome> {
   const url = `${house.stripeUrl}/v1/payment_intents/${intentId}/confirm`;
-  const form = { key: stripeKeys.publishable, client_secret: clientSecret, payment_method: card };
+  const form = { key: house.stripeKeys.publishable, client_secret: clientSecret, payment_method: card };
   for (let tries = 1; tries <= triesMax; tries++) {
     try {
       const body = new URLSearchParams(form);
@@ -36,4 +36,11 @@ export async function pay(
     await sleep(dice.between(200, 600));
   }
   return 'refused';
+}
+
+/** The bank has the last word on payments whose customer never learnt that they were being processed. */
+export async function decideProcessing({ stripe }: Pick<House, 'stripe'>): Promise<void> {
+  const { paymentIntents } = await stripe.ledger();
+  for (const { id, status } of paymentIntents)
+    if (status === 'processing') await stripe.settleProcessing(id, 'succeeded');
 }

@@ -15,7 +15,7 @@ import { bundleWorkflows } from '../../worker/bundle.ts';
 import { openLink } from './link.ts';
 
 const secretKey = 'chaos-only-secret-key-0123456789-abcdef';
-export const stripeKeys = { secret: 'sk_test_emulator', publishable: 'pk_test_emulator' };
+const stripeKeys = { secret: 'sk_test_emulator', publishable: 'pk_test_emulator' };
 const pollMs = 50;
 
 export interface HouseOptions {
@@ -119,6 +119,7 @@ export async function openHouse({ holdMs, log, keep }: HouseOptions) {
       parts,
       stripe,
       stripeUrl: `http://127.0.0.1:${stripePort}`,
+      stripeKeys,
       temporal: { address: `127.0.0.1:${temporalPort}`, namespace: 'default', taskQueue: 'bookings' },
       commitTimes: true,
       apiUrls: [links['client-api-1'], links['client-api-2']].map((link) => `http://127.0.0.1:${link.port}`),

@@ -6,7 +6,7 @@ import { createDice, type Dice } from './random.ts';
 import type { Town } from './town.ts';
 
 interface VisitDeps {
-  house: House;
+  house: Pick<House, 'stripe' | 'stripeUrl' | 'stripeKeys'>;
   town: Town;
   browser: Browser;
   seed: number;

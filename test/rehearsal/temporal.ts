@@ -1,0 +1,127 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { findFreePort, listens } from '../../dev/ports.ts';
+import type { Processes, ProcessSpec, RunningProcess } from '../../dev/processes.ts';
+import { PROJECT_DIR } from '../../dev/project-dir.ts';
+import { interpolate, readCompose } from '../unit/compose-kit.ts';
+import type { Tools } from './tools.ts';
+
+const host = '127.0.0.1';
+const namespace = 'default';
+
+interface ClusterOptions {
+  dir: string;
+  /** Of the superuser. */
+  postgresUrl: string;
+  processes: Processes;
+  tools: Tools;
+}
+
+/**
+ * A Temporal server on Postgres, set up by the scripts of ops/temporal and with the settings of docker-compose.yml, on
+ * free ports of this machine.
+ */
+export async function startTemporalCluster({ dir, postgresUrl, processes, tools }: ClusterOptions) {
+  const workDir = join(dir, 'temporal');
+  mkdirSync(workDir, { recursive: true });
+  const password = randomBytes(24).toString('hex');
+  const postgres = new URL(postgresUrl);
+  await makeDatabases(postgresUrl, password);
+  const { PATH, HOME } = process.env;
+  await processes.run({
+    name: 'temporal-schema',
+    command: '/bin/sh',
+    args: [join(PROJECT_DIR, 'ops/temporal/set-up-schema.sh')],
+    env: {
+      PATH: `${dirname(tools.temporalSqlTool)}:${PATH}`,
+      SQL_HOST: host,
+      SQL_PORT: postgres.port,
+      SQL_PASSWORD: password,
+    },
+  });
+
+  const port = await findFreePort();
+  const address = `${host}:${port}`;
+  const server: ProcessSpec = {
+    name: 'temporal',
+    command: tools.temporalServer,
+    args: ['start'],
+    cwd: workDir,
+    env: { PATH, HOME, ...(await serverSettings(port, postgres.port, password)) },
+    stopSteps: [
+      { signal: 'SIGTERM', waitMs: 30_000 },
+      { signal: 'SIGKILL', waitMs: 5_000 },
+    ],
+    ready: async (_, starting) => {
+      while (!starting.aborted && !(await listens(host, port))) await sleep(100);
+    },
+  };
+  let running: RunningProcess = await processes.start(server);
+  await processes.run({
+    name: 'temporal-namespace',
+    command: '/bin/sh',
+    args: [join(PROJECT_DIR, 'ops/temporal/set-up-namespace.sh')],
+    env: {
+      PATH: `${dirname(tools.temporal)}:${PATH}`,
+      HOME: workDir,
+      TEMPORAL_ADDRESS: address,
+      TEMPORAL_NAMESPACE: namespace,
+    },
+  });
+
+  return {
+    address,
+    namespace,
+    pid: () => running.pid(),
+    /** Stops it in an orderly way; nobody starts it again but `start`. */
+    stop: () => running.stop(),
+    /** Resolves when it listens, which is before it serves. */
+    async start(): Promise<void> {
+      running = await processes.start(server);
+    },
+  };
+}
+
+export type TemporalCluster = Awaited<ReturnType<typeof startTemporalCluster>>;
+
+/** As ops/postgres/init.sh does in the image of Postgres. */
+async function makeDatabases(postgresUrl: string, password: string): Promise<void> {
+  const client = new pg.Client({ connectionString: postgresUrl });
+  await client.connect();
+  try {
+    await client.query(`create role temporal login password '${password}'`);
+    for (const name of ['temporal', 'temporal_visibility'])
+      await client.query(`create database ${name} owner temporal`);
+  } finally {
+    await client.end();
+  }
+}
+
+/** The settings of the service `temporal` in docker-compose.yml, but for where things are. */
+async function serverSettings(
+  port: number,
+  postgresPort: string,
+  password: string,
+): Promise<Record<string, string>> {
+  const composed = Object.entries(
+    readCompose('docker-compose.yml').services['temporal']?.environment ?? {},
+  ).map(([name, value]) => [name, interpolate(String(value ?? ''), { TEMPORAL_DB_PASSWORD: password })]);
+  const ports: Record<string, string> = { FRONTEND_GRPC_PORT: String(port) };
+  for (const name of [
+    'FRONTEND_HTTP_PORT',
+    ...['FRONTEND', 'HISTORY', 'MATCHING', 'WORKER'].map((role) => `${role}_MEMBERSHIP_PORT`),
+    ...['HISTORY', 'MATCHING', 'WORKER'].map((role) => `${role}_GRPC_PORT`),
+  ])
+    ports[name] = String(await findFreePort());
+  return {
+    ...Object.fromEntries(composed),
+    POSTGRES_SEEDS: host,
+    DB_PORT: postgresPort,
+    BIND_ON_IP: host,
+    DYNAMIC_CONFIG_FILE_PATH: join(PROJECT_DIR, 'ops/temporal/dynamic-config.yaml'),
+    ...ports,
+  };
+}
