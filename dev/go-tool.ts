@@ -70,7 +70,7 @@ export async function findGoTool(tool: GoTool, log: Log): Promise<string> {
 async function build(go: string, tool: GoTool, dir: string): Promise<void> {
   const install = await runTool(go, ['install', `${tool.package}@v${tool.version}`], {
     timeoutMs: tool.buildMinutes * 60_000,
-    env: { ...process.env, GOBIN: dir, CGO_ENABLED: '0' },
+    env: { ...process.env, GOBIN: dir },
   });
   if (install.code !== 0) throw unavailable(tool, `go says: ${lastLine(install.stderr) || 'nothing'}`);
   renameSync(join(dir, tool.package.split('/').at(-1) ?? ''), join(dir, tool.binary));
