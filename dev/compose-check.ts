@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import { composeLoader, findGoTool } from './go-tool.ts';
-import { PROJECT_DIR } from './project-dir.ts';
+import { projectDir } from './project-dir.ts';
 import { findOnPath, runTool } from './run-tool.ts';
 import { SetupProblem } from './setup-problem.ts';
 
@@ -25,7 +25,7 @@ interface Checker {
 
 /** Both ways in which the files are meant to be used, with the settings of .env.example. */
 function listWays(): Way[] {
-  const { COMPOSE_FILE: _, ...env } = parseEnv(readFileSync(`${PROJECT_DIR}/.env.example`, 'utf8'));
+  const { COMPOSE_FILE: _, ...env } = parseEnv(readFileSync(`${projectDir}/.env.example`, 'utf8'));
   return [
     {
       name: 'trying out (.env.example as it stands)',
@@ -61,7 +61,7 @@ async function main(): Promise<void> {
   const { PATH, HOME } = process.env;
   for (const { name, files, env } of listWays()) {
     const result = await runTool(checker.command, checker.argsFor(files), {
-      cwd: PROJECT_DIR,
+      cwd: projectDir,
       env: { PATH, HOME, ...env },
       timeoutMs: 60_000,
     });

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { House } from './house.ts';
-import type { Dice } from './random.ts';
+import type { ChaosStack } from './chaos-stack.ts';
+import type { Random } from './random.ts';
 
 export interface PayingCustomer {
   intentId: string;
@@ -14,13 +14,14 @@ const triesMax = 4;
 
 /** Confirms a PaymentIntent as Stripe.js does: publishable key, client secret, a card; asks again when cut off. */
 export async function pay(
-  house: Pick<House, 'stripeUrl' | 'stripeKeys'>,
-  dice: Dice,
+  stack: Pick<ChaosStack, 'stripeUrl' | 'stripeKeys'>,
+  random: Random,
   { intentId, clientSecret }: PayingCustomer,
   card: string,
 ): Promise<PayOutcome> {
-  const url = `${house.stripeUrl}/v1/payment_intents/${intentId}/confirm`;
-  const form = { key: house.stripeKeys.publishable, client_secret: clientSecret, payment_method: card };
+  const url = `${stack.stripeUrl}/v1/payment_intents/${intentId}/confirm`;
+  const { STRIPE_PUBLISHABLE_KEY: key } = stack.stripeKeys;
+  const form = { key, client_secret: clientSecret, payment_method: card };
   for (let tries = 1; tries <= triesMax; tries++) {
     try {
       const body = new URLSearchParams(form);
@@ -33,13 +34,13 @@ export async function pay(
     } catch {
       // Cut off: nobody knows whether it was paid; a page asks again.
     }
-    await sleep(dice.between(200, 600));
+    await sleep(random.between(200, 600));
   }
   return 'refused';
 }
 
 /** The bank has the last word on payments whose customer never learnt that they were being processed. */
-export async function decideProcessing({ stripe }: Pick<House, 'stripe'>): Promise<void> {
+export async function decideProcessing({ stripe }: Pick<ChaosStack, 'stripe'>): Promise<void> {
   const { paymentIntents } = await stripe.ledger();
   for (const { id, status } of paymentIntents)
     if (status === 'processing') await stripe.settleProcessing(id, 'succeeded');

@@ -165,11 +165,11 @@ const nextRelease = () =>
     },
     {
       file: 'booking.ts',
-      from: "import { openDesk } from './desk.ts';",
-      to: "import { openDesk } from './desk.ts'; import { patched } from '@temporalio/workflow';",
+      from: "import { openDesk } from './inbox.ts';",
+      to: "import { openDesk } from './inbox.ts'; import { patched } from '@temporalio/workflow';",
     },
     {
-      file: 'life.ts',
+      file: 'booking-lifecycle.ts',
       from: 'booking = mail',
       to: `if (!mail && patched('look-first')) await databaseSteps.loadBooking({ bookingRef: booking.bookingRef });
            booking = mail`,

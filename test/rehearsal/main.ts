@@ -4,7 +4,7 @@ import { type Answer, createBrowser } from '../chaos/browser.ts';
 import { decideProcessing } from '../chaos/cards.ts';
 import { gatherEvidence, watchDeliveries } from '../chaos/evidence.ts';
 import { awaitQuiet } from '../chaos/quiet.ts';
-import { buildTown, type Town } from '../chaos/town.ts';
+import { createScenario, type Scenario } from '../chaos/scenario.ts';
 import { createVisits } from '../chaos/visits.ts';
 import { createClient } from './client.ts';
 import { readOptions, type RehearsalOptions, usage } from './options.ts';
@@ -47,18 +47,18 @@ async function main(): Promise<void> {
 
 /** The whole run. @returns whether every promise was kept */
 async function rehearse(stack: Stack, options: RehearsalOptions): Promise<boolean> {
-  const town = await buildTown(stack);
+  const scenario = await createScenario(stack);
   const client = createClient(stack.ca);
   const browser = createBrowser([stack.url], client.send);
   const deliveries = watchDeliveries(stack.stripe);
-  const load = startLoad(stack, town, browser, options);
+  const load = startLoad(stack, scenario, browser, options);
   const stages: Stage[] = [];
   await sleep(calmMs);
   const rollingRestarts = await restartApisInTurn(stack, say);
   stages.push(...rollingRestarts, ...(await strikeEach(stack, 'SIGTERM', say)));
   stages.push(...(await strikeEach(stack, 'SIGKILL', say)));
   await sleep(calmMs);
-  const outage = await takeAway(stack, town, options, stages);
+  const outage = await takeAway(stack, scenario, options, stages);
   await sleep(calmMs);
   const visits = await load.finish();
   await decideProcessing(stack);
@@ -96,14 +96,14 @@ async function rehearse(stack: Stack, options: RehearsalOptions): Promise<boolea
 
 async function takeAway(
   stack: Stack,
-  town: Town,
+  scenario: Scenario,
   { seed, outageMs }: RehearsalOptions,
   stages: Stage[],
 ): Promise<Awaited<ReturnType<typeof takeTemporalAway>>> {
   say(`Temporal goes away for ${outageMs / 1_000} s`);
   let outage: Awaited<ReturnType<typeof takeTemporalAway>> | undefined;
   const passed = await stage('Temporal was away and is back', say, async () => {
-    outage = await takeTemporalAway({ stack, town, seed, outageMs });
+    outage = await takeTemporalAway({ stack, scenario, seed, outageMs });
   });
   stages.push(passed);
   if (!outage) throw new Error('the outage left no result');
@@ -113,11 +113,11 @@ async function takeAway(
 /** Begins visits at a constant rate, whatever becomes of them, until it is told to end. */
 function startLoad(
   stack: Stack,
-  town: Town,
+  scenario: Scenario,
   browser: ReturnType<typeof createBrowser>,
   { seed, holdMs, rate }: RehearsalOptions,
 ) {
-  const visits = createVisits({ house: stack, town, browser, seed, holdMs });
+  const visits = createVisits({ stack, scenario, browser, seed, holdMs });
   const begun = Date.now();
   let going = true;
   const began = (async () => {

@@ -1,14 +1,13 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { findFreePort, listens } from '../../dev/ports.ts';
-import type { Processes } from '../../dev/processes.ts';
+import { findFreePort, listens, loopback } from '../../dev/ports.ts';
+import type { Stack as Processes } from '../../dev/stack.ts';
 import { runTool } from '../../dev/run-tool.ts';
 import { SetupProblem } from '../../dev/setup-problem.ts';
+import { until } from '../../dev/until.ts';
 import type { Tools } from './tools.ts';
 
 interface NginxOptions {
-  dir: string;
   apiPorts: readonly number[];
   processes: Processes;
   tools: Tools;
@@ -18,13 +17,13 @@ interface NginxOptions {
  * nginx before the APIs, as docs/operations.md asks for: HTTPS, `Host` and `X-Forwarded-For`. HTTP too, for the webhooks
  * of the emulator, which trusts no certificate of ours.
  */
-export async function startNginx({ dir, apiPorts, processes, tools }: NginxOptions) {
-  const home = join(dir, 'nginx');
+export async function startNginx({ apiPorts, processes, tools }: NginxOptions) {
+  const home = join(processes.dataDir, 'nginx');
   mkdirSync(home, { recursive: true });
   const ca = await makeCertificate(home, tools);
   const [httpPort, httpsPort] = [await findFreePort(), await findFreePort()];
   writeFileSync(join(home, 'nginx.conf'), configuration({ home, apiPorts, httpPort, httpsPort }));
-  const running = await processes.start({
+  const running = await processes.processes.start({
     name: 'nginx',
     command: tools.nginx,
     args: ['-e', join(home, 'error.log'), '-c', join(home, 'nginx.conf')],
@@ -33,9 +32,7 @@ export async function startNginx({ dir, apiPorts, processes, tools }: NginxOptio
       { signal: 'SIGTERM', waitMs: 5_000 },
       { signal: 'SIGKILL', waitMs: 5_000 },
     ],
-    ready: async (_, starting) => {
-      while (!starting.aborted && !(await listens('127.0.0.1', httpsPort))) await sleep(50);
-    },
+    ready: (_, starting) => until('nginx', () => listens(loopback, httpsPort), starting),
   });
   return {
     url: `https://127.0.0.1:${httpsPort}`,

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
 import { type Answer, createBrowser } from '../chaos/browser.ts';
 import { pay } from '../chaos/cards.ts';
-import { createDice } from '../chaos/random.ts';
-import type { Town } from '../chaos/town.ts';
+import { createRandom } from '../chaos/random.ts';
+import type { Scenario } from '../chaos/scenario.ts';
 import { type Readiness, watchReadiness } from './probes.ts';
 import type { Stack } from './stack.ts';
 
@@ -22,7 +22,7 @@ export interface Outage {
 
 interface OutageOptions {
   stack: Stack;
-  town: Town;
+  scenario: Scenario;
   seed: number;
   outageMs: number;
 }
@@ -31,9 +31,9 @@ interface OutageOptions {
  * Stops Temporal for a time, while the visits go on and `/readyz` is polled, and measures at each API how long after its
  * return a guest can cancel again. A guest's page asks until it has an answer, so this asks from before the return on.
  */
-export async function takeTemporalAway({ stack, town, seed, outageMs }: OutageOptions): Promise<Outage> {
+export async function takeTemporalAway({ stack, scenario, seed, outageMs }: OutageOptions): Promise<Outage> {
   const guests = await Promise.all(
-    stack.apiUrls.map((apiUrl, nth) => bookToCancel({ stack, town, seed, apiUrl, nth })),
+    stack.apiUrls.map((apiUrl, nth) => bookToCancel({ stack, scenario, seed, apiUrl, nth })),
   );
   await stack.cluster.stop();
   const finishWatch = watchReadiness(stack.apiUrls);
@@ -53,37 +53,37 @@ export async function takeTemporalAway({ stack, town, seed, outageMs }: OutageOp
 /** Makes a confirmed booking at one API. @returns how to cancel it there */
 async function bookToCancel(options: {
   stack: Stack;
-  town: Town;
+  scenario: Scenario;
   seed: number;
   apiUrl: string;
   nth: number;
 }) {
-  const { stack, town, apiUrl, nth } = options;
-  const dice = createDice(options.seed, `outage ${nth}`);
+  const { stack, scenario, apiUrl, nth } = options;
+  const random = createRandom(options.seed, `outage ${nth}`);
   const browser = createBrowser([apiUrl]);
-  const guest = { visit: -1 - nth, token: town.tokenOf(dice) };
-  const slot = town.reservedSlot(nth);
-  const key = dice.uuid();
-  const booked = await browser.insist(dice, {
+  const guest = { visit: -1 - nth, token: scenario.tokenOf(random) };
+  const slot = scenario.reservedSlot(nth);
+  const key = random.uuid();
+  const booked = await browser.insist(random, {
     ...{ call: 'book', method: 'POST', path: '/api/bookings/', ...guest, key, slot },
-    body: town.bodyOf(slot, key),
+    body: scenario.bodyOf(slot, key),
   });
   const id = booked.answer.bookingId;
   if (id === undefined)
     throw new Error(`no booking to cancel: ${booked.answer.status} ${booked.answer.code}`);
-  const { body } = await browser.insist(dice, {
-    ...{ call: 'intent', method: 'POST', path: '/api/payment-intent/', ...guest, key: dice.uuid() },
+  const { body } = await browser.insist(random, {
+    ...{ call: 'intent', method: 'POST', path: '/api/payment-intent/', ...guest, key: random.uuid() },
     body: { booking_id: id },
   });
   const customer = {
     intentId: String(body['payment_intent_id']),
     clientSecret: String(body['client_secret']),
   };
-  await pay(stack, dice, customer, 'pm_card_visa');
+  await pay(stack, random, customer, 'pm_card_visa');
   const show = { call: 'show' as const, method: 'GET', path: `/api/bookings/${id}/`, ...guest };
   await until(
     `booking ${id} to be confirmed`,
-    async () => (await browser.once(dice, show)).body['status'] === 'confirmed',
+    async () => (await browser.once(random, show)).body['status'] === 'confirmed',
     confirmMsMax,
   );
   const cancel = { ...show, call: 'cancel' as const, method: 'POST', path: `/api/bookings/${id}/cancel/` };
@@ -92,7 +92,7 @@ async function bookToCancel(options: {
     untilCancelled: () =>
       until(
         `booking ${id} to be cancelled`,
-        async () => (await browser.once(dice, cancel)).answer.status === 200,
+        async () => (await browser.once(random, cancel)).answer.status === 200,
         returnMsMax,
       ),
   };

@@ -1,19 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
-import { findFreePort, listens } from '../../dev/ports.ts';
-import type { Processes, ProcessSpec, RunningProcess } from '../../dev/processes.ts';
-import { PROJECT_DIR } from '../../dev/project-dir.ts';
+import { withClient } from '../../dev/databases.ts';
+import { findFreePort, listens, loopback } from '../../dev/ports.ts';
+import { bareEnvironment } from '../../dev/processes/node-process.ts';
+import type { ProcessSpec, RunningProcess } from '../../dev/processes.ts';
+import { projectDir } from '../../dev/project-dir.ts';
+import type { Stack as Processes } from '../../dev/stack.ts';
+import { until } from '../../dev/until.ts';
 import { interpolate, readCompose } from '../unit/compose-kit.ts';
 import type { Tools } from './tools.ts';
 
-const host = '127.0.0.1';
 const namespace = 'default';
 
 interface ClusterOptions {
-  dir: string;
   /** Of the superuser. */
   postgresUrl: string;
   processes: Processes;
@@ -24,48 +24,46 @@ interface ClusterOptions {
  * A Temporal server on Postgres, set up by the scripts of ops/temporal and with the settings of docker-compose.yml, on
  * free ports of this machine.
  */
-export async function startTemporalCluster({ dir, postgresUrl, processes, tools }: ClusterOptions) {
-  const workDir = join(dir, 'temporal');
+export async function startTemporalCluster({ postgresUrl, processes, tools }: ClusterOptions) {
+  const workDir = join(processes.dataDir, 'temporal');
   mkdirSync(workDir, { recursive: true });
   const password = randomBytes(24).toString('hex');
   const postgres = new URL(postgresUrl);
   await makeDatabases(postgresUrl, password);
-  const { PATH, HOME } = process.env;
-  await processes.run({
+  const environment = bareEnvironment();
+  await processes.processes.run({
     name: 'temporal-schema',
     command: '/bin/sh',
-    args: [join(PROJECT_DIR, 'ops/temporal/set-up-schema.sh')],
+    args: [join(projectDir, 'ops/temporal/set-up-schema.sh')],
     env: {
-      PATH: `${dirname(tools.temporalSqlTool)}:${PATH}`,
-      SQL_HOST: host,
+      PATH: `${dirname(tools.temporalSqlTool)}:${environment['PATH']}`,
+      SQL_HOST: loopback,
       SQL_PORT: postgres.port,
       SQL_PASSWORD: password,
     },
   });
 
   const port = await findFreePort();
-  const address = `${host}:${port}`;
+  const address = `${loopback}:${port}`;
   const server: ProcessSpec = {
     name: 'temporal',
     command: tools.temporalServer,
     args: ['start'],
     cwd: workDir,
-    env: { PATH, HOME, ...(await serverSettings(port, postgres.port, password)) },
+    env: { ...environment, ...(await serverSettings(port, postgres.port, password)) },
     stopSteps: [
       { signal: 'SIGTERM', waitMs: 30_000 },
       { signal: 'SIGKILL', waitMs: 5_000 },
     ],
-    ready: async (_, starting) => {
-      while (!starting.aborted && !(await listens(host, port))) await sleep(100);
-    },
+    ready: (_, starting) => until('temporal', () => listens(loopback, port), starting),
   };
-  let running: RunningProcess = await processes.start(server);
-  await processes.run({
+  let running: RunningProcess = await processes.processes.start(server);
+  await processes.processes.run({
     name: 'temporal-namespace',
     command: '/bin/sh',
-    args: [join(PROJECT_DIR, 'ops/temporal/set-up-namespace.sh')],
+    args: [join(projectDir, 'ops/temporal/set-up-namespace.sh')],
     env: {
-      PATH: `${dirname(tools.temporal)}:${PATH}`,
+      PATH: `${dirname(tools.temporal)}:${environment['PATH']}`,
       HOME: workDir,
       TEMPORAL_ADDRESS: address,
       TEMPORAL_NAMESPACE: namespace,
@@ -80,7 +78,7 @@ export async function startTemporalCluster({ dir, postgresUrl, processes, tools 
     stop: () => running.stop(),
     /** Resolves when it listens, which is before it serves. */
     async start(): Promise<void> {
-      running = await processes.start(server);
+      running = await processes.processes.start(server);
     },
   };
 }
@@ -89,15 +87,11 @@ export type TemporalCluster = Awaited<ReturnType<typeof startTemporalCluster>>;
 
 /** As ops/postgres/init.sh does in the image of Postgres. */
 async function makeDatabases(postgresUrl: string, password: string): Promise<void> {
-  const client = new pg.Client({ connectionString: postgresUrl });
-  await client.connect();
-  try {
+  await withClient(postgresUrl, async (client) => {
     await client.query(`create role temporal login password '${password}'`);
     for (const name of ['temporal', 'temporal_visibility'])
       await client.query(`create database ${name} owner temporal`);
-  } finally {
-    await client.end();
-  }
+  });
 }
 
 /** The settings of the service `temporal` in docker-compose.yml, but for where things are. */
@@ -118,10 +112,10 @@ async function serverSettings(
     ports[name] = String(await findFreePort());
   return {
     ...Object.fromEntries(composed),
-    POSTGRES_SEEDS: host,
+    POSTGRES_SEEDS: loopback,
     DB_PORT: postgresPort,
-    BIND_ON_IP: host,
-    DYNAMIC_CONFIG_FILE_PATH: join(PROJECT_DIR, 'ops/temporal/dynamic-config.yaml'),
+    BIND_ON_IP: loopback,
+    DYNAMIC_CONFIG_FILE_PATH: join(projectDir, 'ops/temporal/dynamic-config.yaml'),
     ...ports,
   };
 }

@@ -3,7 +3,7 @@ import { findGoTool, isBuilt, temporalServer, temporalSqlTool } from '../../dev/
 import { findOnPath } from '../../dev/run-tool.ts';
 import { SetupProblem } from '../../dev/setup-problem.ts';
 import { findTemporalTool } from '../../dev/temporal/binary.ts';
-import { TEMPORAL_CLI } from '../../dev/temporal/tools.ts';
+import { temporalCli } from '../../dev/temporal/tools.ts';
 
 /** Paths of the programs that are not the project's own. */
 export interface Tools {
@@ -37,7 +37,7 @@ export async function findTools(log: (line: string) => void): Promise<Tools> {
   return {
     nginx,
     openssl,
-    temporal: await findTemporalTool(TEMPORAL_CLI, log),
+    temporal: await findTemporalTool(temporalCli, log),
     temporalServer: await findGoTool(temporalServer, log),
     temporalSqlTool: await findGoTool(temporalSqlTool, log),
   };

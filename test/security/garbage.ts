@@ -90,7 +90,9 @@ export interface Garbage {
   body?: string;
 }
 
-type Shape = { properties?: Record<string, unknown> };
+interface Shape {
+  properties?: Record<string, unknown>;
+}
 const fieldsOf = (schema: z.ZodType | undefined): string[] =>
   schema
     ? Object.keys((z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Shape).properties ?? {})

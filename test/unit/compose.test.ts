@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { emulatorKeys } from 'stripe-emulator';
 import { describe, expect, it } from 'vitest';
 import { ConfigError, loadConfig } from '../../config.ts';
 import {
@@ -282,6 +283,11 @@ describe('settings', () => {
     expect(config.stripe).toMatchObject({ secretKey: 'sk_test_own', apiBase: 'http://stripe:14242' });
     expect(environmentOf(merged['stripe'], env)).toMatchObject(keys);
     expect(environmentOf(merged['seed'], env)['DEBUG']).toBe('false');
+  });
+
+  it('give the service the keys that the emulator takes', () => {
+    for (const name of ['api', 'worker'])
+      expect(environmentOf(emulated.services[name], {}), name).toMatchObject(emulatorKeys);
   });
 
   it('of another port for the emulator lead browsers there, to the page of the bank too', () => {
