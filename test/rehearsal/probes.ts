@@ -13,7 +13,7 @@ const everyMs = 500;
 const answerMsMax = 3_000;
 
 /** Asks an API for its readiness, as a balancer does. */
-export async function askReadiness(apiUrl: string): Promise<Readiness> {
+async function askReadiness(apiUrl: string): Promise<Readiness> {
   const at = Date.now();
   try {
     const response = await fetch(`${apiUrl}/readyz`, { signal: AbortSignal.timeout(answerMsMax) });

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import getPort, { portNumbers } from 'get-port';
 import { withClient } from '../../dev/databases.ts';
-import { findFreePort, listens, loopback } from '../../dev/ports.ts';
+import { listens, loopback } from '../../dev/ports.ts';
 import { bareEnvironment } from '../../dev/processes/node-process.ts';
 import type { ProcessSpec, RunningProcess } from '../../dev/processes.ts';
 import { projectDir } from '../../dev/project-dir.ts';
@@ -43,7 +44,7 @@ export async function startTemporalCluster({ postgresUrl, processes, tools }: Cl
     },
   });
 
-  const port = await findFreePort();
+  const port = await findSmallPort();
   const address = `${loopback}:${port}`;
   const server: ProcessSpec = {
     name: 'temporal',
@@ -85,6 +86,9 @@ export async function startTemporalCluster({ postgresUrl, processes, tools }: Cl
 
 export type TemporalCluster = Awaited<ReturnType<typeof startTemporalCluster>>;
 
+/** A free port that fits Temporal's schema, which keeps the ports of its members as `smallint`. */
+const findSmallPort = () => getPort({ host: loopback, port: portNumbers(20_000, 32_000) });
+
 /** As ops/postgres/init.sh does in the image of Postgres. */
 async function makeDatabases(postgresUrl: string, password: string): Promise<void> {
   await withClient(postgresUrl, async (client) => {
@@ -109,7 +113,7 @@ async function serverSettings(
     ...['FRONTEND', 'HISTORY', 'MATCHING', 'WORKER'].map((role) => `${role}_MEMBERSHIP_PORT`),
     ...['HISTORY', 'MATCHING', 'WORKER'].map((role) => `${role}_GRPC_PORT`),
   ])
-    ports[name] = String(await findFreePort());
+    ports[name] = String(await findSmallPort());
   return {
     ...Object.fromEntries(composed),
     POSTGRES_SEEDS: loopback,

@@ -4,7 +4,7 @@ import type { Readiness } from './probes.ts';
 import type { Stage } from './restarts.ts';
 
 /** A client may cancel again so soon after Temporal is back. */
-export const cancellationsBackMsMax = 3_000;
+const cancellationsBackMsMax = 3_000;
 
 export interface Facts {
   answers: readonly Answer[];
