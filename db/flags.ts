@@ -11,6 +11,7 @@ export const flagKinds = [
   'message_dead',
   'confirmed_unpaid',
   'workflow_ended',
+  'setting_changed',
 ] as const;
 export type FlagKind = (typeof flagKinds)[number];
 

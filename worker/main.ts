@@ -1,69 +1,124 @@
-import { DefaultLogger, Runtime } from '@temporalio/worker';
-import { pino } from 'pino';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DefaultLogger, Runtime, type Worker } from '@temporalio/worker';
+import type { Logger } from 'pino';
 import { createActivities } from '../activities/index.ts';
-import { ConfigError, loadConfig } from '../config.ts';
+import { rememberSettings, rememberStripeAccount } from '../core/deployment/remember-settings.ts';
 import { createStripe } from '../core/stripe/client.ts';
+import { type Config, ConfigError, loadConfig } from '../config.ts';
 import { connectDatabase } from '../db/knex.ts';
+import { createProcessLog, type ProcessLog } from '../log.ts';
+import { endInOrder } from '../process-end.ts';
+import { serveOlderQueues } from './older-queues.ts';
 import { connectWhenReady } from './connect.ts';
 import { scheduleStep } from './schedule.ts';
 import { searchAttributeStep } from './search-attribute.ts';
 import { type SetUpStep, setUpNamespace } from './set-up.ts';
 import { createWorker } from './worker.ts';
 
-/** The worker process: real dependencies, and an orderly stop on SIGINT or SIGTERM (the SDK's runtime sees to it). */
+/** A stop takes as long as the worker lets its activities finish, and a little; after an error no longer than this. */
+const stopMs = 40_000;
+const stopAfterErrorMs = 5_000;
+const countDroppedEveryMs = 5_000;
+
+/** The worker process. SIGINT and SIGTERM let its activities finish; an unexpected error ends it with exit code 1. */
 async function main(): Promise<void> {
   const config = loadConfig(process.env);
-  const log = pino({ level: config.logLevel, base: { service: 'worker' } });
-  Runtime.install({
-    logger: new DefaultLogger('WARN', ({ level, message, meta }) => {
-      log[level === 'ERROR' ? 'error' : 'warn']({ ...meta }, message);
-    }),
-    ...(config.metricsAddress && {
-      telemetryOptions: { metrics: { prometheus: { bindAddress: config.metricsAddress } } },
-    }),
+  const processLog = createProcessLog({ level: config.logLevel, service: 'worker' });
+  installRuntime(config, processLog);
+  const stopping = new AbortController();
+  let work: Promise<void> = Promise.resolve();
+  const { fail } = endInOrder(processLog, {
+    async stop({ atOnce }) {
+      stopping.abort();
+      const ended = work.catch(() => {});
+      await Promise.race([ended, sleep(atOnce ? stopAfterErrorMs : stopMs, undefined, { ref: false })]);
+    },
+    stopMaxMs: stopMs + 1_000,
+    signals: ['SIGINT', 'SIGTERM'],
   });
-  const { temporal } = config;
+  work = run(config, processLog.log, stopping.signal);
+  await work.catch((error: unknown) => fail(error));
+}
+
+/** Works until it is told to stop. @throws when the worker cannot go on */
+async function run(config: Config, log: Logger, stopping: AbortSignal): Promise<void> {
   const db = connectDatabase(config.database.url, {
     poolMax: config.database.poolMax,
     applicationName: 'booking-worker',
     // Nobody waits for an answer here: better slow than repeated.
     acquireMs: 5_000,
   });
-  const stop = listenForStop();
-  const connection = await connectWhenReady(temporal, log, stop.signal);
-  if (!connection) {
-    await db.destroy();
-    return log.info('worker stopped');
-  }
-  const activities = createActivities({
-    db,
-    stripe: createStripe(config.stripe),
-    log,
-    freeCancelHours: config.freeCancelHours,
-  });
-  const { namespace, taskQueue } = temporal;
-  const worker = await createWorker({
-    connection,
-    namespace,
-    taskQueue,
-    activities,
-    workflowBundle: config.workflowBundle,
-  });
-  const steps = [
-    searchAttributeStep(connection, namespace),
-    scheduleStep({ connection, namespace, taskQueue, everyMs: config.reconcileMs }),
-  ];
-  const settingUp = setUpNamespace(steps, { log, showPending: createPendingGauge(), stopping: stop.signal });
-  log.info({ taskQueue }, 'worker ready');
+  const connection = await connectWhenReady(config.temporal, log, stopping);
+  const ended = new AbortController();
+  let settingUp: Promise<void> = Promise.resolve();
   try {
-    await worker.run();
+    if (!connection) return;
+    const stripe = createStripe(config.stripe);
+    const activities = createActivities({ db, stripe, log, freeCancelHours: config.freeCancelHours });
+    const { namespace, taskQueue } = config.temporal;
+    const { workflowBundle, reconcileMs: everyMs } = config;
+    const deps = { connection, namespace, activities, workflowBundle };
+    const worker = await createWorker({ ...deps, taskQueue });
+    const steps = [
+      searchAttributeStep(connection, namespace),
+      scheduleStep({ connection, namespace, taskQueue, everyMs }),
+    ];
+    settingUp = setUpNamespace(steps, {
+      log,
+      showPending: createPendingGauge(),
+      stopping: AbortSignal.any([stopping, ended.signal]),
+    });
+    log.info({ taskQueue }, 'worker ready');
+    await Promise.all([
+      runUntil(worker, stopping),
+      rememberStripeAccount({ db, stripe, log }, config.stripe, stopping),
+      rememberSettings({ db, stripe, log }, config, stopping).then(() =>
+        serveOlderQueues({ db, log, connection, namespace, taskQueue, stopping }, async (older) =>
+          runUntil(await createWorker({ ...deps, taskQueue: older }), stopping),
+        ),
+      ),
+    ]);
   } finally {
-    stop.abort();
+    ended.abort();
     await settingUp;
-    await connection.close();
+    await connection?.close();
     await db.destroy();
   }
-  log.info('worker stopped');
+}
+
+async function runUntil(worker: Worker, stopping: AbortSignal): Promise<void> {
+  const shutDown = () => {
+    if (worker.getState() === 'RUNNING') worker.shutdown();
+  };
+  const running = worker.run();
+  stopping.addEventListener('abort', shutDown, { once: true });
+  if (stopping.aborted) shutDown();
+  await running;
+}
+
+/**
+ * Temporal's own log goes the way of ours: what its native part writes to standard output by itself would stop it when
+ * nobody reads that.
+ */
+function installRuntime(config: Config, { log, destination }: ProcessLog): void {
+  const runtime = Runtime.install({
+    logger: new DefaultLogger('WARN', ({ level, message, meta }) => {
+      log[level === 'ERROR' ? 'error' : 'warn']({ ...meta }, message);
+    }),
+    // The process stops itself, also while Temporal is away and there is no worker yet.
+    shutdownSignals: [],
+    telemetryOptions: {
+      logging: { forward: {} },
+      ...(config.metricsAddress && { metrics: { prometheus: { bindAddress: config.metricsAddress } } }),
+    },
+  });
+  const droppedLines = runtime.metricMeter.createCounter('log_lines_dropped_total');
+  let counted = 0;
+  setInterval(() => {
+    const dropped = destination.dropped();
+    droppedLines.add(dropped - counted);
+    counted = dropped;
+  }, countDroppedEveryMs).unref();
 }
 
 /** Shows in the worker's metrics which steps of the set-up are outstanding (docs/operations.md, WorkerSetUpPending). */
@@ -77,18 +132,7 @@ function createPendingGauge() {
   return (step: SetUpStep['name'], pending: 0 | 1) => gauge.set(pending, { step });
 }
 
-/** Aborted by the first SIGINT or SIGTERM. The second one ends the process as it is. */
-function listenForStop(): AbortController {
-  const stop = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
-  return stop;
-}
-
-main().then(
-  // An attempt to connect that is still open must not keep a worker alive that was told to stop.
-  () => setTimeout(() => process.exit(0), 1_000).unref(),
-  (error: Error) => {
-    console.error(error instanceof ConfigError ? error.message : error);
-    process.exit(1);
-  },
-);
+main().catch((error: Error) => {
+  console.error(error instanceof ConfigError ? error.message : error);
+  process.exit(1);
+});
