@@ -1,5 +1,6 @@
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { DatabaseUrlError, readDatabaseUrl } from './db/database-url.ts';
 
 /** The only reader of what API and worker are set to: every module of theirs is handed what it needs. */
 
@@ -22,6 +23,14 @@ const file = z.string().transform((path, ctx) => {
   } catch {
     ctx.addIssue({ code: 'custom', message: 'a file that can be read' });
     return z.NEVER;
+  }
+});
+const databaseUrl = z.string().superRefine((url, ctx) => {
+  try {
+    readDatabaseUrl(url);
+  } catch (error) {
+    if (!(error instanceof DatabaseUrlError)) throw error;
+    ctx.addIssue({ code: 'custom', message: error.message.replace(/^must be /, '') });
   }
 });
 const data = z.string().transform((text) => Buffer.from(text));
@@ -55,10 +64,8 @@ const shape = z.object({
   // 0 is any free port, for tests.
   PORT: whole(0, 65_535, 'a number from 1 to 65535').default(8000),
   HOST: z.string().default('127.0.0.1'),
-  DATABASE_URL: z.url({
-    protocol: /^postgres(ql)?$/,
-    error: 'an address like postgres://user:password@host:5432/database',
-  }),
+  DATABASE_URL: databaseUrl,
+  DATABASE_PREPARED: flag.optional(),
   DATABASE_POOL: whole(1, 200).default(12),
   TEMPORAL_ADDRESS: serverAddress,
   TEMPORAL_NAMESPACE: z.string().default('default'),
@@ -90,6 +97,7 @@ const shape = z.object({
   FREE_CANCEL_HOURS: number(0, 8_760).default(24),
   BOOKING_HORIZON_DAYS: whole(1, 3_650).default(365),
   LIMIT_OPEN_HOLDS: limit(5),
+  LIMIT_REPEATED_HOLDS: limit(2),
   LIMIT_LOGIN_FAILURES: limit(10),
   LIMIT_REGISTRATIONS: limit(20),
   LIMIT_REQUESTS: limit(600),
@@ -124,6 +132,7 @@ function crossFaults(env: Partial<Settings>, told: ReadonlySet<string>): string[
     ...(env.DEBUG === false && !isTlsTold && !told.has('TEMPORAL_ALLOW_PLAINTEXT')
       ? plaintextFaults(env)
       : []),
+    ...stripeFaults(env),
     ...(isTlsTold ? [] : tlsFaults(env)),
   ];
 }
@@ -145,6 +154,28 @@ function productionFaults(env: Partial<Settings>): string[] {
   if (!env.CLEANUP_TOKEN) faults.push('CLEANUP_TOKEN: required (at least 16 characters) unless DEBUG=true');
   if (keys.some((key) => key === env.CLEANUP_TOKEN))
     faults.push('CLEANUP_TOKEN: must differ from SECRET_KEY');
+  return faults;
+}
+
+/** Test or live, as a key of Stripe's says (https://docs.stripe.com/keys#obtain-api-keys); the emulator's are its own. */
+function modeOfKey(key: string): 'test' | 'live' | 'emulator' | undefined {
+  if (key.endsWith('_test_emulator')) return 'emulator';
+  return /^(?:sk|rk|pk)_(test|live)_/.exec(key)?.[1] as 'test' | 'live' | undefined;
+}
+
+/** Keys that belong to different modes: the browser would pay where the service does not look. */
+function stripeFaults(env: Partial<Settings>): string[] {
+  const faults: string[] = [];
+  const mode = env.STRIPE_SECRET_KEY && modeOfKey(env.STRIPE_SECRET_KEY);
+  const browserMode = env.STRIPE_PUBLISHABLE_KEY && modeOfKey(env.STRIPE_PUBLISHABLE_KEY);
+  if (browserMode && mode && mode !== browserMode) {
+    faults.push(
+      `STRIPE_PUBLISHABLE_KEY: a ${browserMode} key, but STRIPE_SECRET_KEY is a ${mode} key; take both from the same mode`,
+    );
+  }
+  if (mode === 'live' && env.STRIPE_API_BASE?.startsWith('http:')) {
+    faults.push('STRIPE_API_BASE: not https, but STRIPE_SECRET_KEY is a live key');
+  }
   return faults;
 }
 
@@ -261,7 +292,7 @@ function buildConfig(env: Settings) {
       // Time for a load balancer to see that this process is going, while it still answers.
       shutdownDelayMs: (env.SHUTDOWN_DELAY_SECONDS ?? (env.DEBUG ? 0 : 5)) * 1_000,
     },
-    database: { url: env.DATABASE_URL, poolMax: env.DATABASE_POOL },
+    database: { url: env.DATABASE_URL, poolMax: env.DATABASE_POOL, prepared: env.DATABASE_PREPARED },
     temporal: {
       address: env.TEMPORAL_ADDRESS,
       namespace: env.TEMPORAL_NAMESPACE,
@@ -290,6 +321,7 @@ function buildConfig(env: Settings) {
     horizonDays: env.BOOKING_HORIZON_DAYS,
     limits: {
       openHolds: env.LIMIT_OPEN_HOLDS,
+      repeatedHolds: env.LIMIT_REPEATED_HOLDS,
       loginFailures: env.LIMIT_LOGIN_FAILURES,
       registrations: env.LIMIT_REGISTRATIONS,
       requests: env.LIMIT_REQUESTS,

@@ -60,6 +60,7 @@ export function createBookingActivities(deps: ActivityDeps, inTurn: InTurn) {
         const verdict = judgeCancel({
           status: booking.status,
           startsAt: booking.startsAt,
+          latestStart: booking.latestStart,
           now: booking.now,
           freeCancelHours: deps.freeCancelHours,
           byStaff: request.byStaff,

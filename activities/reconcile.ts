@@ -1,6 +1,8 @@
 import { activityInfo, getClient } from '@temporalio/activity';
 import { WorkflowNotFoundError } from '@temporalio/common';
+import { correctInstants } from '../core/bookings/correct-instants.ts';
 import { completeStays } from '../db/bookings.ts';
+import { clocksAgree } from '../db/clocks.ts';
 import { findOverdueHolds } from '../db/overdue-holds.ts';
 import { raiseFlag } from '../db/flags.ts';
 import { deleteOutdated } from '../db/housekeeping.ts';
@@ -12,10 +14,13 @@ import {
   enqueueUndecidedMoney,
   findDeadWithOpenIntent,
   flagSlowRefunds,
+  flagUndecidedMoney,
   flagUnpaidConfirmed,
+  restoreLostRefunds,
   sampleOpenBookings,
 } from '../db/reconcile.ts';
 import {
+  instantsCheckedMax,
   reconcileBatchMax,
   reconcileLookBackMs,
   reconcileOverlapMs,
@@ -35,6 +40,9 @@ export interface ReconcileReport {
   lookedBackAt: string | undefined;
   /** `not known` while Stripe cannot be asked. */
   missedEvents: number | 'not known';
+  /** The next run compares instants with wall clocks from this booking on. */
+  instantsCheckedTo: number;
+  correctedInstants: number;
   overdueHolds: number;
   completedStays: number;
   workflowsStartedAgain: number;
@@ -46,6 +54,11 @@ export interface ReconcileReport {
   outboxDead: number;
   rowsDeleted: number;
 }
+
+type RepairReport = Omit<
+  ReconcileReport,
+  'eventsUntil' | 'lookedBackAt' | 'missedEvents' | 'instantsCheckedTo' | 'correctedInstants'
+>;
 
 /** So often all of the last days are looked through, whatever earlier rounds believe to have seen. */
 const lookBackEveryMs = 6 * 3_600_000;
@@ -88,9 +101,14 @@ export function createReconcileActivities(deps: ActivityDeps) {
       };
     },
 
+    /** Compares a part of the open bookings' instants with their wall-clock time. @returns where the next round begins */
+    correctInstants: ({ afterId }: { afterId: number }) =>
+      correctInstants(db, { afterId, limit: instantsCheckedMax, actor: 'reconciler' }),
+
     /** Repairs what the database alone shows to be wrong, and reports. Each repair is safe at any time. */
-    async repairBookings(): Promise<Omit<ReconcileReport, 'eventsUntil' | 'lookedBackAt' | 'missedEvents'>> {
-      const overdue = await findOverdueHolds(db, 10_000, reconcileBatchMax);
+    async repairBookings(): Promise<RepairReport> {
+      const inTime = await clocksAgree(db);
+      const overdue = inTime ? await findOverdueHolds(db, 10_000, reconcileBatchMax) : [];
       await settleHolds(deps, overdue, { actor: 'reconciler', totalMs: settleBoundMs * 4 });
       const dead = await findDeadWithOpenIntent(db, reconcileBatchMax);
       // What turns out to be paid is recorded as such, and decided through the message below.
@@ -99,14 +117,19 @@ export function createReconcileActivities(deps: ActivityDeps) {
       return {
         overdueHolds: overdue.length,
         openIntentsOfDeadBookings: dead.length,
-        completedStays: await completeStays(db, { actor: 'reconciler', limit: reconcileBatchMax }),
+        completedStays: inTime
+          ? await completeStays(db, { actor: 'reconciler', limit: reconcileBatchMax })
+          : 0,
         undecidedPayments: await enqueueUndecidedMoney(db, reconcileBatchMax),
-        refundsStartedAgain: await enqueuePendingRefunds(db, reconcileBatchMax),
+        refundsStartedAgain:
+          (await restoreLostRefunds(db, reconcileBatchMax)) +
+          (await enqueuePendingRefunds(db, reconcileBatchMax)),
         workflowsStartedAgain: await startLostWorkflows(deps),
-        flagged: (await flagUnpaidConfirmed(db)) + (await flagSlowRefunds(db)),
+        flagged:
+          (await flagUnpaidConfirmed(db)) + (await flagSlowRefunds(db)) + (await flagUndecidedMoney(db)),
         outboxWaiting: waiting,
         outboxDead,
-        rowsDeleted: await deleteOutdated(db),
+        rowsDeleted: inTime ? await deleteOutdated(db) : 0,
       };
     },
   };

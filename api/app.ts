@@ -37,7 +37,7 @@ export function createApp(deps: Deps): Koa {
   app.use(problemMiddleware());
   app.use(refuseMalformed());
   app.use(allowOrigins(config.http.corsOrigins));
-  app.use(limitRequests(deps.limiters));
+  app.use(limitRequests(deps));
   app.use(compressPublic());
   app.use(serveMetrics(deps.metrics, config.metricsToken));
   app.use(serveDocument(() => printOpenApi(routes)));

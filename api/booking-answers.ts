@@ -1,6 +1,5 @@
 import { type BookingDetailRow, findBooking } from '../db/bookings.ts';
 import { type BookingFilter, countBookings, listBookings } from '../db/booking-lists.ts';
-import { isStaff } from '../db/users.ts';
 import { integerMax } from '../domain/limits.ts';
 import { Problem } from '../domain/problems.ts';
 import type { Deps } from './deps.ts';
@@ -14,7 +13,7 @@ export async function loadBookingFor(
   bookingId: number,
 ): Promise<BookingDetailRow> {
   const booking = await findBooking(db, bookingId);
-  if (booking && (booking.user_id === caller.userId || (await isStaff(db, caller)))) return booking;
+  if (booking && (booking.user_id === caller.userId || caller.isStaff)) return booking;
   throw new Problem('booking_not_found');
 }
 

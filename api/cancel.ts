@@ -1,5 +1,5 @@
 import type { BookingDetailRow } from '../db/bookings.ts';
-import { refundCancelled } from '../db/refunds.ts';
+import { refundCancelled } from '../core/payments/refund-cancelled.ts';
 import { Problem } from '../domain/problems.ts';
 import { type CancelRequest, isLatePaymentWorkflowId } from '../workflows/messages.ts';
 import type { Deps } from './deps.ts';
@@ -13,20 +13,29 @@ interface Cancellation {
 }
 
 /**
- * Cancels a booking, as often as it is asked. What was kept of one that its guest has cancelled goes back when staff
- * asks for that.
- * @throws Problem not_cancellable, workflow_unavailable
+ * Cancels a booking, as often as it is asked. What was kept of one that its guest has cancelled, or did not get back, is
+ * sent when staff asks for that.
+ * @throws Problem not_cancellable, not_refundable, workflow_unavailable
  */
 export async function cancelBooking(
   deps: Deps,
   booking: BookingDetailRow,
   { callerId, byStaff, refund }: Cancellation,
 ): Promise<void> {
-  if (booking.status !== 'cancelled') {
+  const isRepeated = booking.status === 'cancelled';
+  if (!isRepeated) {
     const actor = `${byStaff ? 'staff' : 'user'}:${callerId}`;
     await cancelThroughWorkflow(deps, booking, { actor, byStaff, refund });
   }
-  if (byStaff && refund) await refundCancelled(deps.db, { bookingRef: booking.ref, actorId: callerId });
+  if (!byStaff || !refund) return;
+  const { isWaiting } = await refundCancelled(deps.db, { bookingRef: booking.ref, actorId: callerId });
+  // The answer to a first cancellation shows the refund as it is.
+  if (isWaiting && isRepeated) {
+    throw new Problem('not_refundable', {
+      detail:
+        'The booking is cancelled. The customer disputes the payment: its refund waits for the dispute to close.',
+    });
+  }
 }
 
 /**

@@ -2,12 +2,25 @@ import { ConfigError, loadConfig } from '../config.ts';
 import { createProcessLog } from '../log.ts';
 import { endInOrder } from '../process-end.ts';
 import { startServer } from './server.ts';
+import { answerToArguments } from '../domain/arguments.ts';
+
+const help = `
+npm run api
+
+Runs the API until SIGINT or SIGTERM: HTTP, relay and sweeper. It takes no
+arguments, but the settings of .env.example (environment or .env).
+`;
 
 /** What a stop may take beyond the time in which a load balancer notices: to drain, and to let go of everything. */
 const stopMs = 20_000;
 
 /** The API process. SIGINT and SIGTERM drain it; an unexpected error ends it, and its supervisor starts it anew. */
 async function main(): Promise<void> {
+  const answer = answerToArguments(help, process.argv.slice(2));
+  if (answer) {
+    (answer.exitCode === 0 ? console.log : console.error)(answer.text);
+    process.exit(answer.exitCode);
+  }
   const config = loadConfig(process.env);
   const processLog = createProcessLog({ level: config.logLevel, service: 'api' });
   const { log, destination } = processLog;

@@ -5,17 +5,20 @@ import type { Logger } from 'pino';
 import { createStripe } from '../core/stripe/client.ts';
 import { createEventRecorder } from '../core/payments/record-event.ts';
 import type { Config } from '../config.ts';
+import { createAttempts } from '../core/accounts/attempts.ts';
+import { createSessionChecks } from '../core/accounts/check-session.ts';
+import { createDevices } from '../core/accounts/devices.ts';
+import { createPasswords } from '../core/accounts/passwords.ts';
 import { rememberSettings, rememberStripeAccount } from '../core/deployment/remember-settings.ts';
-import { connectDatabase } from '../db/knex.ts';
-import { createPasswords } from '../db/passwords.ts';
+import { deriveKey } from '../core/derived-keys.ts';
+import { connectDatabase, type Db } from '../db/knex.ts';
 import { createRoomCache } from '../db/rooms.ts';
 import { outboxLeaseMs } from '../domain/limits.ts';
 import { createApp } from './app.ts';
 import { createAccessTokens } from '../http/auth/access-tokens.ts';
-import { createSessions } from '../http/auth/sessions.ts';
+import { createAccountCookies } from '../http/auth/cookies.ts';
 import type { Deps } from './deps.ts';
 import { answerClientErrors } from '../http/client-error.ts';
-import { createLimiters } from '../http/rate-limit.ts';
 import { createMetrics, type LogLines } from './metrics.ts';
 import { createRelay } from './relay/relay.ts';
 import { createSweeper } from './sweeper.ts';
@@ -25,7 +28,9 @@ import { createWorkflowClient } from './relay/workflow-client.ts';
 function createDeps(config: Config, log: Logger, logLines: LogLines): Deps {
   const db = connectDatabase(config.database.url, {
     poolMax: config.database.poolMax,
+    prepared: config.database.prepared,
     applicationName: 'booking-api',
+    say: (sentence) => log.warn(sentence),
   });
   const stripe = createStripe(config.stripe);
   const traffic = { inFlight: 0, begun: 0, stopping: false };
@@ -39,13 +44,24 @@ function createDeps(config: Config, log: Logger, logLines: LogLines): Deps {
     traffic,
     workflows,
     rooms: createRoomCache(db),
-    passwords: createPasswords(),
-    accessTokens: createAccessTokens(config.auth.secretKeys),
-    sessions: createSessions({ db, log, debug: config.debug }),
-    limiters: createLimiters(db, config.limits),
+    ...createAccountDeps(config, db),
     relay,
     recordEvent: createEventRecorder(db, outboxLeaseMs),
     metrics: createMetrics({ db, relay, traffic, logLines }),
+  };
+}
+
+function createAccountDeps({ auth: { secretKeys }, debug, limits }: Config, db: Db) {
+  return {
+    passwords: createPasswords(),
+    attempts: createAttempts(db, limits),
+    devices: createDevices(deriveKey(secretKeys, 'deviceCookie')),
+    allowDemo: debug,
+    accessTokens: createAccessTokens(secretKeys),
+    refreshTokenKey: deriveKey(secretKeys, 'refreshToken'),
+    panelFormKey: deriveKey(secretKeys, 'panelForm'),
+    sessionChecks: createSessionChecks(db),
+    cookies: createAccountCookies(debug),
   };
 }
 

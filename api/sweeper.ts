@@ -1,4 +1,5 @@
 import { type SettleDeps, settleHolds } from '../core/bookings/settle-hold.ts';
+import { clocksAgree } from '../db/clocks.ts';
 import { expireOverdueHolds, findOverdueHolds } from '../db/overdue-holds.ts';
 import { settleBoundMs, sweepDelayMs } from '../domain/limits.ts';
 
@@ -21,15 +22,20 @@ export function createSweeper(deps: SettleDeps) {
   async function sweep(): Promise<void> {
     let more = false;
     try {
-      const lapsed = { lateMs: sweepDelayMs, limit: expireMax, actor: 'sweeper' };
-      const expired = await expireOverdueHolds(deps.db, lapsed);
-      const overdue = await findOverdueHolds(deps.db, sweepDelayMs, settleMax);
-      await settleHolds(deps, overdue, { actor: 'sweeper', totalMs: settleBoundMs * 2 });
-      more = expired + overdue.length > 0;
+      if (await clocksAgree(deps.db)) more = await settleOverdue();
     } catch (error) {
       deps.log.warn({ err: error }, 'overdue holds could not be looked for');
     }
     if (running) timer = setTimeout(() => (round = sweep()), more ? againMs : everyMs);
+  }
+
+  /** @returns whether there were any */
+  async function settleOverdue(): Promise<boolean> {
+    const lapsed = { lateMs: sweepDelayMs, limit: expireMax, actor: 'sweeper' };
+    const expired = await expireOverdueHolds(deps.db, lapsed);
+    const overdue = await findOverdueHolds(deps.db, sweepDelayMs, settleMax);
+    await settleHolds(deps, overdue, { actor: 'sweeper', totalMs: settleBoundMs * 2 });
+    return expired + overdue.length > 0;
   }
 
   return {

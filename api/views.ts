@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { BookingDetailRow, BookingRow } from '../db/bookings.ts';
+import type { BookingDetailRow, BookingRow, RefundSummary } from '../db/bookings.ts';
 import { refundStatuses, type Room } from '../db/models.ts';
 import { bookingStatuses, paymentStatuses } from '../domain/booking.ts';
 import { toMajor } from '../domain/money.ts';
@@ -97,17 +97,42 @@ export function viewBookingItem(row: BookingRow): z.input<typeof bookingItemView
   };
 }
 
-const refundView = z.strictObject({
-  status: z.enum(refundStatuses),
-  amount,
-  currency,
-  created_at: instant,
-});
+export const refundView = z
+  .strictObject({
+    id,
+    status: z.enum(refundStatuses).meta({
+      description:
+        'pending: to be sent. parked: waits for a dispute to close. refused: staff must act. submitted: on its way. ' +
+        'succeeded, failed: as it ended. dropped: the money has gone back another way.',
+    }),
+    amount,
+    currency,
+    created_at: instant,
+  })
+  .meta({ id: 'Refund' });
+
+/** A refund, in the currency of the money that came. */
+export function viewRefund(row: RefundSummary, currencyOfPayment: string): z.input<typeof refundView> {
+  return {
+    id: row.id,
+    status: row.status,
+    amount: toMajor(row.amount_minor, currencyOfPayment),
+    currency: currencyOfPayment,
+    created_at: new Date(row.created_at).toISOString(),
+  };
+}
 
 const paymentView = z.strictObject({
   payment_intent_id: z.string().nullable(),
   status: z.string(),
-  refund: refundView.nullable(),
+  refunded_amount: amount.meta({
+    description: 'What has arrived at the customer by refunds, whoever made them.',
+  }),
+  disputed_amount: amount.meta({
+    description: 'What the customer’s bank holds by an open dispute, or has taken by a lost one.',
+  }),
+  refund: refundView.nullable().meta({ description: 'The latest of `refunds`.' }),
+  refunds: z.array(refundView).meta({ description: 'Oldest first.' }),
 });
 
 export const bookingView = z
@@ -120,18 +145,18 @@ export const bookingView = z
 
 export function viewBooking(row: BookingDetailRow): z.input<typeof bookingView> {
   const held = row.status === 'pending';
+  const paidIn = row.payment_currency ?? row.currency;
+  const refunds = row.refunds.map((refund) => viewRefund(refund, paidIn));
   return {
     ...viewBookingItem(row),
     hold_seconds_left: held ? Math.max(0, Math.ceil(row.hold_seconds_left)) : 0,
     payment: row.payment_intent_status && {
       payment_intent_id: row.payment_intent_id,
       status: row.payment_intent_status,
-      refund: row.refund_status && {
-        status: row.refund_status,
-        amount: toMajor(row.refund_amount_minor ?? 0, row.refund_currency ?? row.currency),
-        currency: row.refund_currency ?? row.currency,
-        created_at: (row.refund_created_at ?? row.created_at).toISOString(),
-      },
+      refunded_amount: toMajor(row.refunded_minor, paidIn),
+      disputed_amount: toMajor(row.disputed_minor, paidIn),
+      refund: refunds.at(-1) ?? null,
+      refunds,
     },
   };
 }

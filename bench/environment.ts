@@ -27,8 +27,10 @@ async function prepare(stack: Stack) {
     stack,
     workflowBundle,
     postgresPid: postgres.pid,
+    /** As the service connects, to no database of its own. */
+    appUrl: server.appUrl,
     postgresName: postgres.description.replace(/ \(.*/, ''),
-    /** A database of one's own, with the rooms and users in it. */
+    /** A new database, with the rooms and users in it. */
     newDatabase: (): Promise<DatabaseCopy> => copyTemplate(server, template, `bench_${++databases}`),
   };
 }
@@ -38,6 +40,6 @@ export type Environment = Awaited<ReturnType<typeof startEnvironment>>;
 /** For profiles: `BENCH_NODE_ARGS=--cpu-prof` reaches the API and the workers. */
 export const nodeArgs = (): string[] => process.env['BENCH_NODE_ARGS']?.split(' ').filter(Boolean) ?? [];
 
-/** A script of the bench as a process that sees no settings of ours. */
+/** A script of the bench as a process without our settings in its environment. */
 export const benchProcess = (name: string, script: string, args: readonly string[]): ProcessSpec =>
   nodeProcess({ name, script, args, nodeArgs: nodeArgs(), env: bareEnvironment() });

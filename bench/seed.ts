@@ -20,7 +20,16 @@ export async function seedTemplate(client: pg.Client): Promise<void> {
      select 'user' || n || '@example.com', 'none', n = $1, n = $1 from generate_series(1, $1::int) n`,
     [usersCount],
   );
+  const ids = Array.from({ length: usersCount }, (_, n) => n + 1);
+  await client.query(
+    `insert into sessions (id, user_id, expires_at)
+     select s.id, s.user_id, now() + interval '30 days' from unnest($1::uuid[], $2::int[]) as s (id, user_id)`,
+    [ids.map(sessionIdOf), ids],
+  );
 }
+
+/** The one session of a user, which access tokens for measuring name. */
+export const sessionIdOf = (userId: number) => `00000000-0000-4000-8000-${String(userId).padStart(12, '0')}`;
 
 /**
  * Bookings of the past, of 50 rooms and 64 users: ids `fromId` … `toId`, 45 % completed with their payment, 45 %
@@ -33,11 +42,11 @@ export async function insertPastBookings(client: pg.Client, fromId: number, toId
               date_trunc('day', now()) - (n / ${roomsCount} + 1) * interval '30 minutes' as starts
          from generate_series($1::int, $2::int) n
      ), booked as (
-       insert into bookings (id, ref, user_id, room_id, during, booking_date, start_time, end_time, number_of_slots,
-                             guest_count, amount_minor, currency, status, payment_status, hold_expires_at,
+       insert into bookings (id, ref, user_id, room_id, time_zone, during, booking_date, start_time, end_time,
+                             number_of_slots, guest_count, amount_minor, currency, status, payment_status, hold_expires_at,
                              workflow_id, confirmed_payment_id, created_at)
        overriding system value
-       select n, gen_random_uuid(), 1 + n % ${usersCount}, 1 + n % ${roomsCount},
+       select n, gen_random_uuid(), 1 + n % ${usersCount}, 1 + n % ${roomsCount}, 'UTC',
               tstzrange(starts, starts + interval '30 minutes'), starts::date, starts::time,
               case when starts::time = '23:30' then '24:00' else starts::time + interval '30 minutes' end,
               1, 2, 2000, 'usd', status, case when status = 'completed' then 'succeeded' else 'pending' end,
@@ -46,9 +55,9 @@ export async function insertPastBookings(client: pg.Client, fromId: number, toId
          from numbered
      )
      insert into payments (id, ref, booking_id, attempt, stripe_payment_intent_id, amount_minor, currency, status,
-                           amount_received_minor)
+                           amount_received_minor, decision)
      overriding system value
-     select n, gen_random_uuid(), n, 1, 'pi_bulk_' || n, 2000, 'usd', 'succeeded', 2000
+     select n, gen_random_uuid(), n, 1, 'pi_bulk_' || n, 2000, 'usd', 'succeeded', 2000, 'kept'
        from numbered where status = 'completed'`,
     [fromId, toId],
   );
@@ -64,9 +73,9 @@ export async function insertPastBookings(client: pg.Client, fromId: number, toId
 /** Holds two in three slots of a room from tomorrow on, for a week: for its availability. */
 export async function fillWeek(client: pg.Client, roomId: number): Promise<void> {
   await client.query(
-    `insert into bookings (ref, user_id, room_id, during, booking_date, start_time, end_time, number_of_slots,
-                           guest_count, amount_minor, currency, hold_expires_at, workflow_id)
-     select gen_random_uuid(), 1, $1, tstzrange(starts, starts + interval '30 minutes'), starts::date, starts::time,
+    `insert into bookings (ref, user_id, room_id, time_zone, during, booking_date, start_time, end_time,
+                           number_of_slots, guest_count, amount_minor, currency, hold_expires_at, workflow_id)
+     select gen_random_uuid(), 1, $1, 'UTC', tstzrange(starts, starts + interval '30 minutes'), starts::date, starts::time,
             case when starts::time = '23:30' then '24:00' else starts::time + interval '30 minutes' end,
             1, 2, 2000, 'usd', now() + interval '1 day', 'bulk'
        from (select date_trunc('day', now()) + interval '1 day' + n * interval '30 minutes' as starts
@@ -90,9 +99,9 @@ export async function insertHolds(
   const today = todayMs();
   const places = Array.from({ length: count }, (_, n) => placeOf(firstSlot + n, today));
   const { rows } = await client.query<SeededBooking>(
-    `insert into bookings (ref, user_id, room_id, during, booking_date, start_time, end_time, number_of_slots,
-                           guest_count, amount_minor, currency, hold_expires_at, workflow_id)
-     select ref, 1 + (n - 1) % ${usersCount}, room, tstzrange(starts, ends), date, start_time, end_time, 1, 2, 2000,
+    `insert into bookings (ref, user_id, room_id, time_zone, during, booking_date, start_time, end_time,
+                           number_of_slots, guest_count, amount_minor, currency, hold_expires_at, workflow_id)
+     select ref, 1 + (n - 1) % ${usersCount}, room, 'UTC', tstzrange(starts, ends), date, start_time, end_time, 1, 2, 2000,
             'usd', now() + interval '1 day', 'booking-' || ref
        from (select gen_random_uuid() as ref, *
                from unnest($1::int[], $2::timestamptz[], $3::timestamptz[], $4::date[], $5::time[], $6::time[])

@@ -11,7 +11,7 @@ import type { RunningProcess } from '../dev/processes.ts';
 import { bareEnvironment } from '../dev/processes/node-process.ts';
 import { until } from '../dev/until.ts';
 import { benchProcess, type Environment, nodeArgs } from './environment.ts';
-import { usersCount } from './seed.ts';
+import { sessionIdOf, usersCount } from './seed.ts';
 import { cpuMs } from './usage.ts';
 
 export interface ServiceOptions {
@@ -20,6 +20,8 @@ export interface ServiceOptions {
   /** Note what the heaps of API and worker keep (heap-notes.mjs). */
   watchHeaps?: boolean;
   settings?: Record<string, string>;
+  /** Reach Postgres by this `host:port`, a pooler's, instead of its own. */
+  databaseAddress?: string;
 }
 
 const secretKey = randomUUID() + randomUUID();
@@ -55,10 +57,14 @@ export async function startService(environment: Environment, options: ServiceOpt
         DEBUG: 'true',
         HOST: '127.0.0.1',
         LOG_LEVEL: 'warn',
-        DATABASE_URL: database.url,
+        DATABASE_URL: Object.assign(
+          new URL(database.url),
+          options.databaseAddress && { host: options.databaseAddress },
+        ).href,
       },
       ...{ SECRET_KEY: secretKey, CLEANUP_TOKEN: randomUUID(), BOOKING_HORIZON_DAYS: '3650' },
-      ...{ LIMIT_OPEN_HOLDS: '0', LIMIT_REQUESTS: '0', LIMIT_LOGIN_FAILURES: '0', LIMIT_REGISTRATIONS: '0' },
+      ...{ LIMIT_OPEN_HOLDS: '0', LIMIT_REPEATED_HOLDS: '0', LIMIT_REQUESTS: '0' },
+      ...{ LIMIT_LOGIN_FAILURES: '0', LIMIT_REGISTRATIONS: '0' },
       ...{ TEMPORAL_ADDRESS: temporalAddress, TEMPORAL_TASK_QUEUE: taskQueue },
       ...stripe.settings,
       WORKFLOW_BUNDLE: environment.workflowBundle,
@@ -88,7 +94,7 @@ export async function startService(environment: Environment, options: ServiceOpt
       stripe: stripe.pid(),
     };
     const accessTokens = createAccessTokens([secretKey]);
-    const tokenOf = (userId: number) => accessTokens.sign({ userId, sessionId: randomUUID() });
+    const tokenOf = (userId: number) => accessTokens.sign({ userId, sessionId: sessionIdOf(userId) });
     let slots = 0;
 
     return {

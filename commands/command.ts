@@ -1,5 +1,6 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import pg from 'pg';
+import { DatabaseUrlError } from '../db/database-url.ts';
 import { isOutOfReach } from '../db/errors.ts';
 import { connectDatabase, type Db } from '../db/knex.ts';
 
@@ -50,6 +51,7 @@ const schemaMissing = 'The schema is not there yet, or not of this release. Run:
 /** What went wrong, in one line. Postgres tells the user of DATABASE_URL in its refusals, never the password. */
 function explain(error: unknown): string {
   if (isOutOfReach(error)) {
+    if (error.cause instanceof pg.DatabaseError) return explain(error.cause);
     const { code, message } = (error.cause ?? error) as NodeJS.ErrnoException;
     return `Postgres does not answer at DATABASE_URL (${code ?? message}). Is it running?`;
   }
@@ -79,14 +81,20 @@ export async function withDatabase<T>(work: (db: Db) => Promise<T>): Promise<T> 
       'Set DATABASE_URL: in the environment, for example the one that `npm start` prints, or in .env.',
     );
   }
-  if (!URL.canParse(url) || !/^postgres(ql)?:$/.test(new URL(url).protocol)) {
-    throw new UsageError('DATABASE_URL is no address like postgres://user:password@host:5432/database.');
-  }
-  const db = connectDatabase(url, { poolMax: 2, applicationName: 'booking-command', acquireMs: 5_000 });
+  const db = open(url);
   try {
     await db.raw('select from users limit 0');
     return await work(db);
   } finally {
     await db.destroy();
+  }
+}
+
+function open(url: string): Db {
+  try {
+    return connectDatabase(url, { poolMax: 2, applicationName: 'booking-command', acquireMs: 5_000 });
+  } catch (error) {
+    if (error instanceof DatabaseUrlError) throw new UsageError(`DATABASE_URL: ${error.message}.`);
+    throw error;
   }
 }

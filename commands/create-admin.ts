@@ -1,5 +1,5 @@
 import { createInterface } from 'node:readline';
-import { createPasswords } from '../db/passwords.ts';
+import { createPasswords } from '../core/accounts/passwords.ts';
 import { makeStaff } from '../db/users.ts';
 import { canonicalEmail } from '../domain/email.ts';
 import { passwordFault } from '../domain/password.ts';
@@ -10,9 +10,8 @@ const help = `
 npm run create-admin -- [--email ADDRESS] [--password-stdin]
 
 Makes a staff account, or makes an existing account staff with a new password.
-The existing account is activated and signed out everywhere. An access token
-that is out already opens nothing of staff's, and for at most 30 minutes what a
-guest may do.
+The existing account is activated and signed out everywhere, at once: an access
+token that is out already opens nothing any more.
 Asks for what is not given, at a terminal; with --password-stdin the password
 is the first line of the input.
 Needs DATABASE_URL (environment or .env).

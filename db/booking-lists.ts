@@ -1,9 +1,9 @@
-import { type QueryBuilder, raw } from 'objection';
+import { type Model, type QueryBuilder, raw } from 'objection';
 import type { BookingStatus } from '../domain/booking.ts';
 import { countExactMax } from '../domain/limits.ts';
-import { bookingColumns, type BookingRow } from './bookings.ts';
+import type { BookingRow } from './bookings.ts';
 import type { Db } from './knex.ts';
-import { Booking } from './models.ts';
+import { Booking, BookingListItem } from './models.ts';
 
 export interface BookingFilter {
   userId?: number | undefined;
@@ -14,8 +14,9 @@ export interface BookingFilter {
   to?: string | undefined;
 }
 
-function filtered(db: Db, filter: BookingFilter): QueryBuilder<Booking, Booking[]> {
-  const query = Booking.query(db).alias('b');
+/** The bookings that match, of the table or of the view that is shown. */
+function filtered<Row extends Model>(all: QueryBuilder<Row>, filter: BookingFilter): QueryBuilder<Row> {
+  const query = all.alias('b');
   if (filter.userId !== undefined) query.where('b.user_id', filter.userId);
   if (filter.roomId !== undefined) query.where('b.room_id', filter.roomId);
   if (filter.status !== undefined) query.where('b.status', filter.status);
@@ -30,14 +31,12 @@ export function listBookings(
   filter: BookingFilter,
   page: { limit: number; beforeId?: number | undefined },
 ): Promise<BookingRow[]> {
-  const query = filtered(db, filter)
-    .joinRelated('user', { alias: 'u' })
-    .joinRelated('room', { alias: 'r' })
-    .select(raw(bookingColumns))
+  const query = filtered(BookingListItem.query(db), filter)
+    .select('b.*')
     .orderBy('b.id', 'desc')
     .limit(page.limit);
   if (page.beforeId !== undefined) query.where('b.id', '<', page.beforeId);
-  return query.toKnexQuery() as unknown as Promise<BookingRow[]>;
+  return query.toKnexQuery();
 }
 
 /** How many match: exactly up to 10,000, above that the planner's estimate, which costs no scan. */
@@ -45,14 +44,14 @@ export async function countBookings(
   db: Db,
   filter: BookingFilter,
 ): Promise<{ count: number; exact: boolean }> {
-  const some = filtered(db, filter)
+  const some = filtered(Booking.query(db), filter)
     .select(raw('1'))
     .limit(countExactMax + 1)
     .toKnexQuery();
   const [counted] = await db.count<{ count: string }[]>('* as count').from(some.as('sample'));
   const count = Number(counted?.count ?? 0);
   if (count <= countExactMax) return { count, exact: true };
-  const { sql, bindings } = filtered(db, filter).select(raw('1')).toKnexQuery().toSQL();
+  const { sql, bindings } = filtered(Booking.query(db), filter).select(raw('1')).toKnexQuery().toSQL();
   const explained = await db.raw(`explain (format json) ${sql}`, bindings as never);
   const estimate: number = explained.rows[0]['QUERY PLAN'][0].Plan['Plan Rows'];
   return { count: Math.max(estimate, countExactMax + 1), exact: false };

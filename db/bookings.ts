@@ -3,7 +3,7 @@ import { statusesBefore } from '../domain/booking.ts';
 import { type Db, prepared, rows } from './knex.ts';
 import type { IntentStatus, RefundStatus } from './models.ts';
 
-/** A booking with the names that people know it by. */
+/** A booking with the names that people know it by: the view `booking_rows` (db/schema/bookings.sql). */
 export interface BookingRow {
   id: number;
   ref: string;
@@ -31,41 +31,62 @@ export interface BookingRow {
   created_at: Date;
 }
 
-export const bookingColumns = `
-  b.id, b.ref, b.user_id, u.email as user_email, b.room_id, r.name as room_name, b.booking_date, b.start_time,
-  b.end_time, lower(b.during) as starts_at, upper(b.during) as ends_at, r.time_zone, b.number_of_slots,
-  b.guest_count, b.special_requests, b.amount_minor, b.currency, b.status, b.payment_status, b.hold_expires_at,
-  extract(epoch from b.hold_expires_at - clock_timestamp())::float8 as hold_seconds_left, b.workflow_id,
-  b.created_at`;
-
-export const bookingTables = 'bookings b join users u on u.id = b.user_id join rooms r on r.id = b.room_id';
-
 /** A booking with the payment that counts: the one that confirmed it, else the newest. */
-export interface BookingDetailRow extends BookingRow {
+export interface BookingDetailRow extends BookingRow, PaymentOfBooking {}
+
+interface PaymentOfBooking {
   payment_intent_id: string | null;
   payment_intent_status: IntentStatus | null;
   payment_ref: string | null;
-  refund_status: RefundStatus | null;
-  refund_amount_minor: number | null;
   /** That of the money that came: not the booking's where that did not match. */
-  refund_currency: string | null;
-  refund_created_at: Date | null;
+  payment_currency: string | null;
+  /** What has arrived at the customer by refunds, whoever made them. */
+  refunded_minor: number;
+  /** What the customer's bank holds by a dispute, or has taken for good. */
+  disputed_minor: number;
+  /** Oldest first, without those that turned out not to be needed. */
+  refunds: RefundSummary[];
 }
+
+export interface RefundSummary {
+  id: number;
+  status: RefundStatus;
+  amount_minor: number;
+  /** ISO 8601. */
+  created_at: string;
+}
+
+/** What a booking that nobody began to pay for has instead. */
+export const noPayment: PaymentOfBooking = {
+  payment_intent_id: null,
+  payment_intent_status: null,
+  payment_ref: null,
+  payment_currency: null,
+  refunded_minor: 0,
+  disputed_minor: 0,
+  refunds: [],
+};
 
 /** One booking, by its public id. */
 export async function findBooking(db: Db, id: number): Promise<BookingDetailRow | undefined> {
   const found = await prepared<BookingDetailRow>(
     db,
     'find_booking',
-    `select ${bookingColumns}, p.stripe_payment_intent_id as payment_intent_id, p.status as payment_intent_status,
-            p.ref as payment_ref, f.status as refund_status, f.amount_minor as refund_amount_minor,
-            f.currency as refund_currency, f.created_at as refund_created_at
-       from ${bookingTables}
+    `select b.*, p.stripe_payment_intent_id as payment_intent_id, p.status as payment_intent_status,
+            p.ref as payment_ref, p.currency as payment_currency, coalesce(f.refunded_minor, 0) as refunded_minor,
+            coalesce(p.disputed_minor, 0) as disputed_minor, coalesce(f.refunds, '[]') as refunds
+       from booking_rows b
        left join lateral (
          select * from payments p where p.booking_id = b.id
           order by (p.id = b.confirmed_payment_id) desc nulls last, p.id desc limit 1
        ) p on true
-       left join refunds f on f.payment_id = p.id
+       left join lateral (
+         select sum(f.amount_minor) filter (where f.status = 'succeeded')::integer as refunded_minor,
+                jsonb_agg(jsonb_build_object('id', f.id, 'status', f.status, 'amount_minor', f.amount_minor,
+                                             'created_at', f.created_at) order by f.id)
+                  filter (where f.status <> 'dropped') as refunds
+           from refunds f where f.payment_id = p.id
+       ) f on true
       where b.id = ?`,
     [id],
   );
@@ -85,7 +106,7 @@ export interface Move {
 
 /**
  * Moves a booking along the table of legal moves and notes who, whence, where and why: a compare-and-set. The plain
- * cases, thousands a minute, move by functions of the database (`confirm_hold`, `expire_hold`, migration 0007) and by
+ * cases, thousands a minute, move by functions of the database (`confirm_hold`, `expire_hold`) and by
  * `completeStays`; the trigger `bookings_legal_move` judges them all.
  * @returns false when somebody else has moved it first
  */
@@ -130,6 +151,7 @@ export async function lockBooking(trx: Db, bookingRef: string): Promise<LockedBo
   const [booking] = await rows<LockedBooking>(
     trx,
     `select b.id, b.status, b.amount_minor as "amountMinor", b.currency, lower(b.during) as "startsAt",
+            coalesce(b.latest_start, lower(b.during)) as "latestStart",
             b.confirmed_payment_id as "confirmedPaymentId",
             r.is_available as "roomAvailable", clock_timestamp() as now
        from bookings b join rooms r on r.id = b.room_id
@@ -145,6 +167,8 @@ export interface LockedBooking {
   amountMinor: number;
   currency: string;
   startsAt: Date;
+  /** The latest that it has had. */
+  latestStart: Date;
   confirmedPaymentId: number | null;
   roomAvailable: boolean;
   /** The database's clock. */

@@ -20,7 +20,7 @@ export function countOpenRefunds(db: Db): Promise<Count[]> {
   return rows(
     db,
     `select status as name, count(*)::int as count from refunds
-      where status in ('pending', 'submitted', 'failed') group by 1`,
+      where status in ('pending', 'parked', 'refused', 'submitted', 'failed') group by 1`,
   );
 }
 
@@ -47,7 +47,7 @@ export function createMoveReader(db: Db) {
     return rows(
       db,
       `select to_status as "to", cause, count(*)::int as count from booking_events
-        where id > ? and id <= ? group by 1, 2`,
+        where id > ? and id <= ? and from_status is distinct from to_status group by 1, 2`,
       [from, after],
     );
   };

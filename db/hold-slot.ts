@@ -1,33 +1,35 @@
 import { outboxLeaseMs } from '../domain/limits.ts';
 import type { Quote } from '../domain/slots.ts';
+import type { BookingRow } from './bookings.ts';
 import { type Db, prepared } from './knex.ts';
 
+/** What `hold_slot` is asked for, under the same names. `date` and times of day are on the room's wall clock. */
 export interface HoldRequest extends Quote {
   ref: string;
   userId: number;
   actor: string;
   roomId: number;
+  /** The version of the room that was priced: an edited room is priced again. */
   roomVersion: number;
-  bookingDate: string;
+  date: string;
   startTime: string;
   endTime: string;
   guestCount: number;
   specialRequests: string | null;
   holdMs: number;
   horizonDays: number;
-  /** 0: no limit. */
+  /** Open holds of the user at once; 0: no limit. */
   openHoldsMax: number;
+  /** Unpaid holds of the user, of this room and overlapping time, in 24 hours; 0: no limit. */
+  repeatedHoldsMax: number;
   /** For the operator's eyes in Temporal's UI: no name, no e-mail. */
   summary: string;
   idempotencyLease: string | null;
 }
 
-export interface Held {
+/** The new booking as it is shown, and the message that starts its workflow. */
+export interface Held extends BookingRow {
   outcome: 'held';
-  booking_id: number;
-  user_email: string;
-  created_at: Date;
-  hold_expires_at: Date;
   outbox_id: string;
 }
 
@@ -37,6 +39,12 @@ export interface Conflict {
   conflict_ref: string;
   conflict_start: string;
   conflict_end: string;
+}
+
+/** The user has held this time too often without paying, and may again in so many seconds. */
+export interface HeldTooOften {
+  outcome: 'held_too_often';
+  retry_after_seconds: number;
 }
 
 export interface Refused {
@@ -49,40 +57,19 @@ export interface Refused {
     | 'room_changed';
 }
 
-export type HoldOutcome = Held | Conflict | Refused;
+export type HoldOutcome = Held | Conflict | HeldTooOften | Refused;
 
 /**
  * Takes the slot, and leaves the message that starts its workflow, in one statement (db/schema/hold-slot.sql).
- * @throws the violation of `bookings_slot_taken` when another request was faster by a moment
+ * @throws the violation of `claims_slot_taken` when another request was faster by a moment
  */
 export async function holdSlot(db: Db, request: HoldRequest): Promise<HoldOutcome> {
-  const during = `[${request.startsAt.toISOString()},${request.endsAt.toISOString()})`;
   const [outcome] = await prepared<HoldOutcome>(
     db,
     'hold_slot',
-    'select * from hold_slot(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)',
-    [
-      request.ref,
-      request.userId,
-      request.actor,
-      request.roomId,
-      request.roomVersion,
-      during,
-      request.bookingDate,
-      request.startTime,
-      request.endTime,
-      request.numberOfSlots,
-      request.guestCount,
-      request.specialRequests,
-      request.amountMinor,
-      request.currency,
-      request.holdMs,
-      request.horizonDays,
-      request.openHoldsMax,
-      request.summary,
-      outboxLeaseMs,
-      request.idempotencyLease,
-    ],
+    `select outcome, outbox_id, conflict_ref, conflict_start, conflict_end, retry_after_seconds, (booking).*
+       from hold_slot(?)`,
+    [JSON.stringify({ ...request, outboxLeaseMs })],
   );
   return outcome as HoldOutcome;
 }

@@ -1,6 +1,8 @@
 import knex, { type Knex } from 'knex';
-import pg from 'pg';
-import { DatabaseUnavailable } from './errors.ts';
+import type { Connection } from './connection.ts';
+import { readDatabaseUrl } from './database-url.ts';
+import { type PoolConfig, ServicePool } from './pool.ts';
+import { serviceSettings, type SessionSetting } from './session-settings.ts';
 
 export type Db = Knex;
 
@@ -11,87 +13,58 @@ export interface DatabaseOptions {
   /** No connection free, or no new one made, for this long: refuse instead of queueing. */
   acquireMs?: number;
   applicationName: string;
+  /** Are prepared statements used? Unset: yes, unless a pooler stands between. */
+  prepared?: boolean | undefined;
+  /** What sessions must be like; unset: as the service needs them. */
+  settings?: readonly SessionSetting[];
+  /** Takes what the operator should know of the database, in whole sentences, each once. */
+  say?: (sentence: string) => void;
 }
 
-const dateOid = 1082;
-const types = {
-  // A date has no instant: pg would make it local midnight.
-  getTypeParser: ((oid: number, format?: 'text' | 'binary') =>
-    oid === dateOid
-      ? (text: string) => text
-      : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
-};
-
 /**
- * A pool of connections that fails fast: the server's own limits on statements, locks and idle transactions, and
- * ours on a server that does not answer at all.
+ * A pool of connections that fails fast: the server's own limits on statements, locks and idle transactions
+ * (db/session-settings.ts), and ours on a server that does not answer at all. Works alike on a server, and through a pooler
+ * by session or by transaction: but for `application_name`, which poolers know, nothing is asked for at the start of a connection.
+ * @throws DatabaseUrlError
  */
 export function connectDatabase(url: string, options: DatabaseOptions): Db {
-  const { poolMax, applicationName, queryMs = 2_200, acquireMs = 1_500 } = options;
-  const db = knex({
-    client: 'pg',
-    connection: {
-      connectionString: url,
-      types,
-      application_name: applicationName,
-      // Longer than any request waits (acquireMs): a connection that comes late serves the next ones. Given up as early
-      // as the request, it would be asked for again and again, and a slow server would never catch up.
-      connectionTimeoutMillis: 5_000,
-      statement_timeout: 2_000,
-      lock_timeout: 1_500,
-      idle_in_transaction_session_timeout: 10_000,
-      keepAlive: true,
-    } as Knex.PgConnectionConfig,
-    acquireConnectionTimeout: acquireMs,
-    pool: {
-      min: 0,
-      max: poolMax,
-      idleTimeoutMillis: 60_000,
-      propagateCreateError: true,
-      afterCreate(connection: pg.Client, done: (error: Error | null, connection: pg.Client) => void) {
-        limitQueryTime(connection, queryMs);
-        done(null, connection);
+  const { poolMax, applicationName, queryMs = 2_200, acquireMs = 1_500, say = () => {} } = options;
+  const address = readDatabaseUrl(url);
+  const said = new Set<string>();
+  const config: PoolConfig = {
+    client: ServicePool,
+    address: {
+      ...address,
+      config: {
+        ...address.config,
+        application_name: applicationName,
+        // Longer than any request waits (acquireMs): a connection that comes late serves the next ones. Given up as early
+        // as the request, it would be asked for again and again, and a slow server would never catch up.
+        connectionTimeoutMillis: 5_000,
+        keepAlive: true,
       },
     },
+    state: {
+      queryMs,
+      settings: options.settings ?? serviceSettings,
+      generation: 0,
+      renewedAtMs: -Infinity,
+      keepsStatements: options.prepared ?? address.keepsStatements,
+      say: (sentence) => {
+        if (said.has(sentence) || said.size > 100) return;
+        said.add(sentence);
+        say(sentence);
+      },
+    },
+    // Knex builds its pool only if a connection is named; ours reads `address`.
+    connection: {},
+    acquireConnectionTimeout: acquireMs,
+    pool: { min: 0, max: poolMax, idleTimeoutMillis: 60_000, propagateCreateError: true },
     // A failing statement is told with its placeholders: its values are people's, and errors are logged.
     compileSqlOnError: false,
     log: { warn() {}, error() {}, deprecate() {}, debug() {} },
-  });
-  const connect = db.client.acquireRawConnection.bind(db.client) as () => Promise<pg.Client>;
-  db.client.acquireRawConnection = () =>
-    connect().catch((error: unknown) => {
-      throw isFromServer(error) ? error : new DatabaseUnavailable(error);
-    });
-  return db;
-}
-
-/** A refusal of the server's, rather than a failure of the connection, which pg tells without a code. */
-const isFromServer = (error: unknown) => error instanceof pg.DatabaseError;
-
-type QueryCallback = (error: Error | null, result: unknown) => void;
-
-/**
- * Ends a connection whose query gets no answer, and tells failures of the connection from refusals of the server.
- * pg's own `query_timeout` would hand the connection back with the old query still running on it.
- */
-function limitQueryTime(connection: pg.Client, queryMs: number): void {
-  const query = connection.query.bind(connection) as (config: unknown, callback: QueryCallback) => unknown;
-  const limited = (config: unknown, callback?: QueryCallback) => {
-    if (!callback) return query(config, undefined as never);
-    const timer = setTimeout(() => {
-      // knex looks at this mark before it hands a connection out again.
-      Object.assign(connection, { __knex__disposed: 'no answer in time' });
-      (connection as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();
-    }, queryMs);
-    return query(config, (error, result) => {
-      clearTimeout(timer);
-      const lost = error && !isFromServer(error);
-      // "Failing row contains (…)": the row, with e-mail and password hash. Errors are logged.
-      if (error instanceof pg.DatabaseError) error.detail = undefined;
-      callback(lost ? new DatabaseUnavailable(error) : error, result);
-    });
   };
-  Object.assign(connection, { query: limited });
+  return knex(config);
 }
 
 const texts = new Map<string, string>();
@@ -109,7 +82,7 @@ function numbered(name: string, sql: string): string {
 
 /**
  * Runs a prepared statement: planned once a connection, one round trip. `name` must stand for one text only; its `?`
- * are bindings. On a connection of knex's pool, but past its builder, which costs as much again as the statement.
+ * are bindings. New statements use `sql` (db/sql.ts), whose parameters have names.
  */
 export async function prepared<Row>(
   db: Db,
@@ -117,13 +90,19 @@ export async function prepared<Row>(
   sql: string,
   values: readonly unknown[],
 ): Promise<Row[]> {
-  const client = db.client as Knex.Client;
-  const connection: pg.Client = await client.acquireConnection();
+  const result = await runOn(db, { name, text: numbered(name, sql), values });
+  return result.rows as Row[];
+}
+
+/**
+ * Runs a statement on a connection of Knex's pool, or of the transaction, but past Knex' builder, which costs as much again
+ * as the statement.
+ */
+export async function runOn(db: Db, statement: Parameters<ServicePool['run']>[1]) {
+  const client = db.client as ServicePool & Pick<Knex.Client, 'acquireConnection' | 'releaseConnection'>;
+  const connection = (await client.acquireConnection()) as Connection;
   try {
-    return await new Promise((resolve, reject) => {
-      const query = { name, text: numbered(name, sql), values: values as unknown[] };
-      connection.query(query, (error, result) => (error ? reject(error) : resolve(result.rows)));
-    });
+    return await client.run(connection, statement);
   } finally {
     await client.releaseConnection(connection);
   }

@@ -1,67 +1,110 @@
+import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pathToFileURL } from 'node:url';
-import knex from 'knex';
 import pg from 'pg';
+import { connectDatabase, type Db, rows } from './knex.ts';
 import { migrationSource } from './migrations/index.ts';
+import { grantRows, storeRoleSettings } from './migrate-role.ts';
 import { schemaDigest } from './schema/index.ts';
+import { migrationSettings } from './session-settings.ts';
 
 /** Any number of migrators may start at once: this advisory lock lets one work while the others wait. */
 const migrationLock = 727_274;
+const applicationName = 'booking-migrate';
+/** A migration has no limit of its own; timers take at most 24 days. */
+const queryMs = 86_400_000;
+/** As long as a backup of a large database may take. */
+const waitMsDefault = 300_000;
+const pauseMs = 500;
+const watchMs = 50;
 
 export interface MigrateOptions {
-  /** The role that the services use, if it is not the owner's: it gets the rights to rows, and no more. */
-  appRole?: string;
+  /** The address that the services use. If its role is not the owner's it gets the rights to rows, and no more. */
+  appUrl?: string | undefined;
+  /** For how long a lock that somebody else holds is asked for again and again (default 5 minutes). */
+  waitMs?: number | undefined;
   log?: (line: string) => void;
 }
 
 /**
  * Brings the schema up to date. Safe to run at once from several processes, and again after a crash: each
- * migration is one transaction, and knex's own lock row, which a killed run leaves behind, is freed under ours.
+ * migration is one transaction, and knex's own lock row, which a killed run leaves behind, is freed under ours. Nothing
+ * is assumed of a session, so a pooler may stand between.
  */
 export async function migrate(databaseUrl: string, options: MigrateOptions = {}): Promise<void> {
-  const { log = () => {}, appRole } = options;
-  const lock = new pg.Client({ connectionString: databaseUrl });
-  await lock.connect();
-  const db = knex({
-    client: 'pg',
-    connection: { connectionString: databaseUrl, lock_timeout: 5_000 } as never,
-    pool: { min: 0, max: 1 },
-    migrations: { migrationSource },
+  const { log = () => {}, appUrl, waitMs = waitMsDefault } = options;
+  const db = connectDatabase(databaseUrl, {
+    poolMax: 3,
+    applicationName,
+    queryMs,
+    acquireMs: 10_000,
+    settings: migrationSettings,
   });
   try {
-    await takeLock(lock, log);
-    await refuseOtherBaseline(lock);
-    await db.migrate.forceFreeMigrationsLock();
-    const [, names] = await db.migrate.latest();
-    log(names.length > 0 ? `Migrated: ${names.join(', ')}` : 'The schema is up to date.');
-    if (appRole) await grant(lock, appRole);
+    await refuseOtherRole(db);
+    // The lock's transaction stays open meanwhile, on a connection of its own.
+    await db.transaction(async (lock) => {
+      await takeLock(lock, log);
+      await refuseOtherBaseline(db);
+      const names = await inTries(db, { waitMs, log }, () => runMigrations(db));
+      log(names.length > 0 ? `Migrated: ${names.join(', ')}` : 'The schema is up to date.');
+      if (appUrl) await inTries(db, { waitMs, log }, () => grantRows(db, appUrl));
+    });
+    if (appUrl) await storeRoleSettings(db, appUrl, log);
   } finally {
     await db.destroy();
-    await lock.end();
   }
 }
 
-async function takeLock(client: pg.Client, log: (line: string) => void): Promise<void> {
+async function runMigrations(db: Db): Promise<string[]> {
+  const migrator = db.migrate;
+  await migrator.forceFreeMigrationsLock({ migrationSource });
+  const [, names] = (await migrator.latest({ migrationSource })) as [number, string[]];
+  return names;
+}
+
+async function takeLock(lock: Db, log: (line: string) => void): Promise<void> {
   for (let waited = 0; ; waited++) {
-    const { rows } = await client.query('select pg_try_advisory_lock($1) as taken', [migrationLock]);
-    if (rows[0].taken) return;
+    const [row] = await rows<{ taken: boolean }>(lock, 'select pg_try_advisory_xact_lock(?) as taken', [
+      migrationLock,
+    ]);
+    if (row?.taken) return;
     if (waited === 0) log('Another migration is running; waiting for it.');
     await sleep(200);
   }
 }
 
+/** @throws in one sentence when this role may not change the schema */
+async function refuseOtherRole(db: Db): Promise<void> {
+  const [found] = await rows<{
+    role: string;
+    mayCreate: boolean;
+    owner: string | null;
+    owns: boolean | null;
+  }>(
+    db,
+    `select current_user as role, has_schema_privilege('public', 'create') as "mayCreate",
+            pg_get_userbyid(c.relowner) as owner, pg_has_role(c.relowner, 'usage') as owns
+       from (select to_regclass('public.knex_migrations') as oid) known left join pg_class c on c.oid = known.oid`,
+  );
+  if (!found || (found.mayCreate && found.owns !== false)) return;
+  const belongs = found.owner ? `, which belongs to ${found.owner}` : '';
+  throw new Error(
+    `The role ${found.role} may not change the schema${belongs}. Set MIGRATE_DATABASE_URL to the address of the owner's role.`,
+  );
+}
+
 /** @throws when the database was made by another version of the baseline, which nothing can bring up to date. */
-async function refuseOtherBaseline(client: pg.Client): Promise<void> {
-  const { rows } = await client.query(
+async function refuseOtherBaseline(db: Db): Promise<void> {
+  const [found] = await rows<{ migrated: boolean; known: boolean }>(
+    db,
     `select to_regclass('knex_migrations') is not null as migrated, to_regclass('schema_baseline') is not null as known`,
   );
-  if (!rows[0].migrated) return;
-  const applied = await client.query('select 1 from knex_migrations limit 1');
-  if (applied.rows.length === 0) return;
-  const digest = rows[0].known
-    ? (await client.query('select digest from schema_baseline')).rows[0]?.digest
-    : '';
-  if (digest !== schemaDigest()) {
+  if (!found?.migrated) return;
+  if ((await rows(db, 'select 1 from knex_migrations limit 1')).length === 0) return;
+  const [baseline] = found.known
+    ? await rows<{ digest: string }>(db, 'select digest from schema_baseline')
+    : [];
+  if (baseline?.digest !== schemaDigest()) {
     throw new Error(
       'This database was made by another version of the schema, and before 1.0.0 there is no way from one to the next. ' +
         'Delete it and start again: the folder .data (npm start), `docker compose down -v` (containers), or the database itself.',
@@ -69,34 +112,83 @@ async function refuseOtherBaseline(client: pg.Client): Promise<void> {
   }
 }
 
-/** Rights of the services' role: rows, never the schema; what is append-only can be read and added to only. */
-async function grant(client: pg.Client, role: string): Promise<void> {
-  const { rows } = await client.query(
-    'select 1 from pg_roles where rolname = $1 and rolname <> current_user',
-    [role],
+const isLockTimeout = (error: unknown) => error instanceof pg.DatabaseError && error.code === '55P03';
+
+/**
+ * Repeats `work` while somebody else holds a lock that it needs: each try gives up after a moment (migrationSettings), and
+ * between two tries everybody who had queued behind it goes on.
+ * @throws who held the lock, when `waitMs` are over
+ */
+async function inTries<T>(
+  db: Db,
+  { waitMs, log }: { waitMs: number; log: (line: string) => void },
+  work: () => Promise<T>,
+): Promise<T> {
+  const end = performance.now() + waitMs;
+  let told = '';
+  for (;;) {
+    const watch = watchBlockers(db);
+    try {
+      return await work();
+    } catch (error) {
+      if (!isLockTimeout(error)) throw error;
+      const holders = (await watch.stop()) || told || 'another session';
+      if (performance.now() > end) {
+        throw new Error(
+          `Gave up after ${Math.round(waitMs / 1000)} s: the lock timeout passed in every try, since ${holders} holds a lock. ` +
+            'Nothing was changed. Run it again when that has ended, or with --wait SECONDS.',
+          { cause: error },
+        );
+      }
+      if (holders !== told) log(`Waiting for ${holders}; trying again and again.`);
+      told = holders;
+    } finally {
+      await watch.stop();
+    }
+    // Not in step with others that try.
+    await sleep(pauseMs * (1 + Math.random()));
+  }
+}
+
+/** Looks while a try runs at who keeps it waiting: afterwards nobody can tell. */
+function watchBlockers(db: Db) {
+  let holders = '';
+  let stopped = false;
+  const watching = (async () => {
+    while (!stopped) {
+      await sleep(watchMs);
+      const found = await findBlockers(db).catch(() => '');
+      if (found) holders = found;
+    }
+  })();
+  return {
+    async stop(): Promise<string> {
+      stopped = true;
+      await watching;
+      return holders;
+    },
+  };
+}
+
+async function findBlockers(db: Db): Promise<string> {
+  const found = await rows<{
+    pid: number;
+    application: string | null;
+    role: string | null;
+    since: string | null;
+  }>(
+    db,
+    `select distinct b.pid, nullif(b.application_name, '') as application, b.usename as role,
+            to_char(b.xact_start at time zone 'UTC', 'HH24:MI:SS') as since
+       from pg_stat_activity w, unnest(pg_blocking_pids(w.pid)) blocking(pid), pg_stat_activity b
+      where w.application_name = ? and w.datname = current_database() and b.pid = blocking.pid
+        and b.application_name <> ?`,
+    [applicationName, applicationName],
   );
-  if (rows.length === 0) return;
-  const name = pg.escapeIdentifier(role);
-  await client.query(`
-    grant usage on schema public to ${name};
-    grant select, insert, update, delete on all tables in schema public to ${name};
-    grant usage on all sequences in schema public to ${name};
-    revoke update, delete on booking_events, staff_events from ${name};
-    revoke insert, update, delete on knex_migrations, knex_migrations_lock, schema_baseline from ${name};
-  `);
-}
-
-async function main(): Promise<void> {
-  const url = process.env['MIGRATE_DATABASE_URL'] || process.env['DATABASE_URL'];
-  if (!url) throw new Error('Set DATABASE_URL (or MIGRATE_DATABASE_URL, the owner of the schema).');
-  const appRole =
-    process.env['DATABASE_URL'] && decodeURIComponent(new URL(process.env['DATABASE_URL']).username);
-  await migrate(url, { log: (line) => console.log(line), ...(appRole && { appRole }) });
-}
-
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  main().catch((error: Error) => {
-    console.error(`Migration failed: ${error.message || String(error)}`);
-    process.exitCode = 1;
-  });
+  return found
+    .map(({ pid, application, role, since }) => {
+      const begun = since ? `, since ${since} UTC` : '';
+      return `${application ?? 'a session'} (pid ${pid}, role ${role ?? 'unknown'}${begun})`;
+    })
+    .join(', ');
 }

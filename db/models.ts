@@ -1,5 +1,5 @@
 import { Model } from 'objection';
-import type { BookingStatus, PaymentStatus, RefundPurpose } from '../domain/booking.ts';
+import type { BookingStatus, PaymentStatus, RefundReason } from '../domain/booking.ts';
 
 /**
  * The rows as Objection sees them. Plain reads, the lists' joins and `npm run shell` go through these; ranges, locks and
@@ -58,6 +58,7 @@ export class Booking extends Model {
   declare booking_date: string;
   declare start_time: string;
   declare end_time: string;
+  declare time_zone: string;
   declare number_of_slots: number;
   declare guest_count: number;
   declare special_requests: string | null;
@@ -97,6 +98,11 @@ export class Booking extends Model {
   }
 }
 
+/** A booking as lists show it, with the names that people know it by. */
+export class BookingListItem extends Model {
+  static override tableName = 'booking_rows';
+}
+
 export const intentStatuses = [
   'creating',
   'requires_payment_method',
@@ -121,13 +127,18 @@ export class Payment extends Model {
   declare currency: string;
   declare status: IntentStatus;
   declare amount_received_minor: number;
+  declare charged_at: Date | null;
+  declare decision: 'kept' | 'returned' | null;
+  declare refunding_minor: number;
+  declare disputed_minor: number;
+  declare declines: number;
   declare created_at: Date;
   declare updated_at: Date;
 
   static override get relationMappings() {
     return {
-      refund: {
-        relation: Model.HasOneRelation,
+      refunds: {
+        relation: Model.HasManyRelation,
         modelClass: Refund,
         join: { from: 'payments.id', to: 'refunds.payment_id' },
       },
@@ -140,18 +151,34 @@ export class Payment extends Model {
   }
 }
 
-export const refundStatuses = ['pending', 'submitted', 'succeeded', 'failed'] as const;
+/**
+ * pending: to be sent · parked: waits for a dispute to close · refused: Stripe refuses for good, staff must act ·
+ * submitted, succeeded, failed: Stripe's own words · dropped: the money has gone back another way.
+ */
+export const refundStatuses = [
+  'pending',
+  'parked',
+  'refused',
+  'submitted',
+  'succeeded',
+  'failed',
+  'dropped',
+] as const;
 export type RefundStatus = (typeof refundStatuses)[number];
 
 export class Refund extends Model {
   static override tableName = 'refunds';
   declare id: number;
+  declare ref: string;
   declare payment_id: number;
-  declare purpose: RefundPurpose;
+  declare booking_id: number;
+  declare reason: RefundReason;
   declare amount_minor: number;
   declare currency: string;
   declare status: RefundStatus;
+  declare attempt: number;
   declare stripe_refund_id: string | null;
+  declare refusal_code: string | null;
   declare last_error: string | null;
   declare created_at: Date;
   declare updated_at: Date;

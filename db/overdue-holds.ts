@@ -6,6 +6,8 @@ export interface SettleLease {
   overdueMs: number;
   /** For how long Stripe has been asked since, without a final answer. */
   silentMs: number;
+  /** How long until the stay begins: no payment under way is waited for beyond that. */
+  startsInMs: number;
 }
 
 /**
@@ -26,7 +28,8 @@ export async function leaseOverdueHold(
         and coalesce(b.settle_lease_until, '-infinity') < clock_timestamp()
       returning b.id as "bookingId",
         extract(epoch from clock_timestamp() - b.hold_expires_at)::float8 * 1000 as "overdueMs",
-        b.stripe_silent_ms as "silentMs"`,
+        b.stripe_silent_ms as "silentMs",
+        extract(epoch from lower(b.during) - clock_timestamp())::float8 * 1000 as "startsInMs"`,
     [leaseMs, bookingRef],
   );
   return lease;
@@ -65,7 +68,7 @@ export async function findOverdueHolds(db: Db, lateMs: number, limit: number): P
 }
 
 /**
- * Expires a hold that was not paid, unless money for it is on record by now: one statement (migration 0007). `leased`:
+ * Expires a hold that was not paid, unless money for it is on record by now: one statement (db/schema/settle-hold.sql). `leased`:
  * the caller has leased the overdue hold, and Stripe has had its say. Without a lease a hold expires only if it is
  * overdue, nobody settles it, and no PaymentIntent of it could be paid.
  * @returns false when the hold stays as it is

@@ -1,4 +1,5 @@
 import type { PaymentStatus } from '../domain/booking.ts';
+import { declinesMax } from '../domain/limits.ts';
 import { type Db, prepared, rows } from './knex.ts';
 import type { IntentStatus } from './models.ts';
 
@@ -13,20 +14,23 @@ export interface PaymentRow {
   createdAt: Date;
   bookingId: number;
   bookingRef: string;
+  /** Cards that were declined for this booking, whichever of its payments they were meant for. */
+  declines: number;
 }
 
 const paymentColumns = `
   p.id, p.ref, p.attempt, p.stripe_payment_intent_id as "intentId", p.amount_minor as "amountMinor", p.currency,
-  p.status, p.created_at as "createdAt", p.booking_id as "bookingId", b.ref as "bookingRef"`;
+  p.status, p.created_at as "createdAt", p.booking_id as "bookingId", b.ref as "bookingRef",
+  (select sum(q.declines)::integer from payments q where q.booking_id = b.id) as declines`;
 const paymentTables = 'payments p join bookings b on b.id = p.booking_id';
 
 export interface OpenPayment {
-  outcome: 'new' | 'live' | 'already_paid' | 'hold_expired';
+  outcome: 'new' | 'live' | 'already_paid' | 'hold_expired' | 'too_many_attempts';
   payment: PaymentRow;
 }
 
 /**
- * The booking's live payment, made in `creating` with this `ref` if there is none (migration 0004). `payment` is
+ * The booking's live payment, made in `creating` with this `ref` if there is none (db/schema/payments.sql). `payment` is
  * meaningful for `new` and `live` only.
  */
 export async function openPayment(db: Db, bookingId: number, ref: string): Promise<OpenPayment> {
@@ -34,9 +38,9 @@ export async function openPayment(db: Db, bookingId: number, ref: string): Promi
     db,
     'open_payment',
     `select outcome, payment_id as id, ref, attempt, status, intent_id as "intentId", amount_minor as "amountMinor",
-            currency, created_at as "createdAt", booking_ref as "bookingRef", ?::integer as "bookingId"
-       from open_payment(?, ?)`,
-    [bookingId, bookingId, ref],
+            currency, created_at as "createdAt", booking_ref as "bookingRef", ?::integer as "bookingId", 0 as declines
+       from open_payment(?, ?, ?)`,
+    [bookingId, bookingId, ref, declinesMax],
   );
   const { outcome, ...payment } = row as PaymentRow & { outcome: OpenPayment['outcome'] };
   return { outcome, payment };
@@ -75,15 +79,15 @@ export async function findPaymentById(db: Db, id: number): Promise<PaymentRow | 
   return row;
 }
 
-/** The refs of a booking's payments that brought money which was not sent back. */
-export async function findKeptPayments(db: Db, bookingRef: string): Promise<string[]> {
-  const kept = await rows<{ ref: string }>(
+/** The refs of a booking's payments that brought money about which nothing is decided. */
+export async function findUndecidedPayments(db: Db, bookingRef: string): Promise<string[]> {
+  const undecided = await rows<{ ref: string }>(
     db,
     `select p.ref from payments p join bookings b on b.id = p.booking_id
-      where b.ref = ? and p.status = 'succeeded' and not exists (select 1 from refunds f where f.payment_id = p.id)`,
+      where b.ref = ? and p.status = 'succeeded' and p.decision is null`,
     [bookingRef],
   );
-  return kept.map(({ ref }) => ref);
+  return undecided.map(({ ref }) => ref);
 }
 
 export interface IntentFact {
@@ -91,6 +95,9 @@ export interface IntentFact {
   status: IntentStatus;
   amountReceivedMinor: number;
   currency: string;
+  /** The charge that paid it, and when it was made. */
+  chargeId: string | null;
+  chargedAt: Date | null;
   /** Stripe has an error of the last attempt to pay: the front end shows `failed` and asks again. */
   lastAttemptFailed: boolean;
 }
@@ -122,7 +129,8 @@ export async function recordIntent(db: Db, payment: PaymentRow, fact: IntentFact
           and not exists (select 1 from payments q where q.booking_id = b.id and q.attempt > ?)
      )
      update payments p set status = ?, stripe_payment_intent_id = coalesce(stripe_payment_intent_id, ?),
-            amount_received_minor = ?, currency = ?, updated_at = clock_timestamp()
+            amount_received_minor = ?, currency = ?, stripe_charge_id = coalesce(?, stripe_charge_id),
+            charged_at = coalesce(?, charged_at), updated_at = clock_timestamp()
        from booking
       where p.id = ? and p.booking_id = booking.id
         and (p.status not in ('succeeded', 'canceled') or (p.status = 'canceled' and ? = 'succeeded'))`,
@@ -134,6 +142,8 @@ export async function recordIntent(db: Db, payment: PaymentRow, fact: IntentFact
       fact.intentId,
       fact.amountReceivedMinor,
       fact.currency,
+      fact.chargeId,
+      fact.chargedAt,
       payment.id,
       fact.status,
     ],
@@ -154,6 +164,8 @@ export async function adoptPaidIntent(
     amountMinor: number;
     receivedMinor: number;
     currency: string;
+    chargeId: string | null;
+    chargedAt: Date | null;
   },
 ): Promise<PaymentRow | undefined> {
   await db.transaction(async (trx) => {
@@ -162,9 +174,9 @@ export async function adoptPaidIntent(
     await rows(
       trx,
       `insert into payments (ref, booking_id, attempt, stripe_payment_intent_id, amount_minor, currency, status,
-                             amount_received_minor)
+                             amount_received_minor, stripe_charge_id, charged_at)
        select ?, b.id, (select coalesce(max(q.attempt), 0) + 1 from payments q where q.booking_id = b.id), ?, ?, ?,
-              'succeeded', ?
+              'succeeded', ?, ?, ?
          from bookings b where b.ref = ?
        on conflict (stripe_payment_intent_id) do nothing`,
       [
@@ -173,6 +185,8 @@ export async function adoptPaidIntent(
         intent.amountMinor,
         intent.currency,
         intent.receivedMinor,
+        intent.chargeId,
+        intent.chargedAt,
         intent.bookingRef,
       ],
     );

@@ -55,16 +55,15 @@ export async function findDeadWithOpenIntent(db: Db, limit: number): Promise<str
     `select distinct b.ref from payments p join bookings b on b.id = p.booking_id
       where p.status not in ('succeeded', 'canceled') and b.status <> 'pending'
         and b.updated_at < clock_timestamp() - interval '30 seconds'
+        -- A payment may be processing for days, and is asked for by the workflow.
+        and (p.status <> 'processing' or p.updated_at < clock_timestamp() - interval '30 minutes')
       limit ?`,
     [limit],
   );
   return found.map((row) => row.ref);
 }
 
-/**
- * Leaves the message that makes a workflow decide on money that nothing has been decided about: succeeded, not
- * what confirmed its booking, and not refunded.
- */
+/** Leaves the message that makes a workflow decide on money that nothing has been decided about. */
 export async function enqueueUndecidedMoney(db: Db, limit: number): Promise<number> {
   const left = await rows(
     db,
@@ -73,9 +72,7 @@ export async function enqueueUndecidedMoney(db: Db, limit: number): Promise<numb
                                              'intentId', p.stripe_payment_intent_id, 'verify', false)
        from payments p join bookings b on b.id = p.booking_id
       where p.status = 'succeeded' and p.updated_at < clock_timestamp() - interval '15 seconds'
-        and p.updated_at > clock_timestamp() - interval '30 days'
-        and p.id is distinct from b.confirmed_payment_id
-        and not exists (select 1 from refunds f where f.payment_id = p.id)
+        and p.decision is null
         and not exists (select 1 from outbox o where o.dead_at is null and o.payload ->> 'paymentRef' = p.ref::text)
       limit ? returning id`,
     [limit],
@@ -84,22 +81,77 @@ export async function enqueueUndecidedMoney(db: Db, limit: number): Promise<numb
 }
 
 /**
- * Leaves the message that starts the workflow of a refund again which Stripe has not been asked for yet. One that was
- * given up is a person's.
+ * Leaves the message that starts the workflow of a refund again which Stripe has not taken yet. One that was given up is a
+ * person's.
  */
 export async function enqueuePendingRefunds(db: Db, limit: number): Promise<number> {
   const left = await rows(
     db,
     `insert into outbox (topic, priority, payload)
-     select 'refund', 1, jsonb_build_object('paymentRef', p.ref, 'bookingRef', b.ref)
-       from refunds f join payments p on p.id = f.payment_id join bookings b on b.id = p.booking_id
+     select 'refund', 1, jsonb_build_object('refundRef', f.ref, 'bookingRef', b.ref)
+       from refunds f join bookings b on b.id = f.booking_id
       where f.status = 'pending' and f.updated_at < clock_timestamp() - interval '1 minute'
-        and not exists (select 1 from flags g where g.kind = 'refund_stuck' and g.subject = p.stripe_payment_intent_id)
-        and not exists (select 1 from outbox o where o.dead_at is null and o.payload ->> 'paymentRef' = p.ref::text)
+        and not exists (select 1 from outbox o where o.dead_at is null and o.payload ->> 'refundRef' = f.ref::text)
       limit ? returning id`,
     [limit],
   );
   return left.length;
+}
+
+/**
+ * Puts money before staff that nothing was decided about in many rounds, and takes back what was decided since.
+ * @returns how many flags were raised
+ */
+export async function flagUndecidedMoney(db: Db): Promise<number> {
+  const flagged = await rows(
+    db,
+    `with decided as (
+       update flags g set resolved_at = clock_timestamp() from payments p
+        where g.kind = 'payment_undecided' and g.resolved_at is null
+          and p.stripe_payment_intent_id = g.subject and p.decision is not null
+     )
+     insert into flags (kind, subject, detail, booking_id)
+     select 'payment_undecided', p.stripe_payment_intent_id,
+            'Paid, but neither kept nor given back for ten minutes; its workflow is sent for every minute.', p.booking_id
+       from payments p
+      where p.status = 'succeeded' and p.decision is null
+        and p.updated_at < clock_timestamp() - interval '10 minutes' and p.stripe_payment_intent_id is not null
+     on conflict (kind, subject) do update set resolved_at = null, created_at = now()
+      where flags.resolved_at is not null
+     returning id`,
+  );
+  return flagged.length;
+}
+
+/**
+ * Decides again on the refund of money that was to go back and of which no refund is known: a database that was restored,
+ * or a failover, has lost it. Stripe's own refunds are asked for before it is sent, and a refund that failed is staff's.
+ * @returns how many
+ */
+export async function restoreLostRefunds(db: Db, limit: number): Promise<number> {
+  const lost = await rows<{ id: number }>(
+    db,
+    `select p.id from payments p
+      where p.decision = 'returned' and p.refunding_minor + p.disputed_minor < p.amount_received_minor
+        and p.updated_at < clock_timestamp() - interval '1 minute'
+        and not exists (select 1 from refunds f where f.payment_id = p.id and f.status = 'failed')
+        and not exists (select 1 from parked_facts k where k.stripe_payment_intent_id = p.stripe_payment_intent_id)
+      limit ?`,
+    [limit],
+  );
+  let restored = 0;
+  for (const { id } of lost) {
+    restored += await db.transaction(async (trx) => {
+      const [made] = await rows<{ id: number | null }>(
+        trx,
+        `select refund_payment(p.id, 'staff:restored-' || gen_random_uuid()) as id
+           from payments p, lateral (select lock_payment(p.id)) locked where p.id = ?`,
+        [id],
+      );
+      return made?.id ? 1 : 0;
+    });
+  }
+  return restored;
 }
 
 /** Puts before staff what no program can explain: a confirmed booking whose payment is not a success. */

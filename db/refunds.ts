@@ -1,133 +1,121 @@
-import type { RefundPurpose } from '../domain/booking.ts';
-import { lockBooking } from './bookings.ts';
-import { type Db, rows } from './knex.ts';
+import type { RefundReason } from '../domain/booking.ts';
+import { type Db, prepared, rows } from './knex.ts';
 import type { RefundStatus } from './models.ts';
-import { noteStaffEvent } from './staff-events.ts';
 
 export interface RefundRow {
   id: number;
+  ref: string;
   paymentId: number;
   paymentRef: string;
   bookingId: number;
   bookingRef: string;
   intentId: string;
-  purpose: RefundPurpose;
+  reason: RefundReason;
   amountMinor: number;
+  currency: string;
   status: RefundStatus;
+  attempt: number;
+  /** Refunded again by staff, after it had failed. */
+  retried: boolean;
+  lastError: string | null;
   createdAt: Date;
 }
 
+const refundColumns = `
+  f.id, f.ref, f.payment_id as "paymentId", p.ref as "paymentRef", f.booking_id as "bookingId", b.ref as "bookingRef",
+  p.stripe_payment_intent_id as "intentId", f.reason, f.amount_minor as "amountMinor", f.currency, f.status, f.attempt,
+  f.retried_by is not null as retried, f.last_error as "lastError", f.created_at as "createdAt"`;
+const refundTables =
+  'refunds f join payments p on p.id = f.payment_id join bookings b on b.id = f.booking_id';
+
 /**
- * Decides that a payment goes back: the row, once per payment, and the message that starts its workflow. Called
- * inside the transaction that decides.
- * @returns false when the payment has a refund already
+ * Decides that what is left of a payment goes back, once for each reason, and leaves the message that starts its
+ * workflow (db/schema/refunds.sql). Called inside the transaction that decides, under the booking's lock.
+ * @returns the refund's id; undefined when nothing is left, or when there is a refund for this reason
  */
 export async function insertRefund(
   trx: Db,
-  refund: { paymentId: number; purpose: RefundPurpose; amountMinor: number; currency: string },
-): Promise<boolean> {
-  const made = await rows(
-    trx,
-    `with made as (
-       insert into refunds (payment_id, purpose, amount_minor, currency) values (?, ?, ?, ?)
-       on conflict (payment_id) do nothing returning payment_id
-     )
-     insert into outbox (topic, priority, payload)
-     select 'refund', 1, jsonb_build_object('paymentRef', p.ref, 'bookingRef', b.ref)
-       from made join payments p on p.id = made.payment_id join bookings b on b.id = p.booking_id
-     returning id`,
-    [refund.paymentId, refund.purpose, refund.amountMinor, refund.currency],
-  );
-  return made.length > 0;
+  refund: { paymentId: number; reason: RefundReason; amountMaxMinor?: number },
+): Promise<number | undefined> {
+  const [row] = await rows<{ id: number | null }>(trx, 'select refund_payment(?, ?, ?) as id', [
+    refund.paymentId,
+    refund.reason,
+    refund.amountMaxMinor ?? null,
+  ]);
+  return row?.id ?? undefined;
 }
 
-/**
- * Decides that all money that came for a booking goes back, since the booking is cancelled.
- * @returns how many payments of it had not been decided to go back before
- */
-export async function refundAllPaid(trx: Db, bookingId: number): Promise<number> {
-  const paid = await rows<{ paymentId: number; amountMinor: number; currency: string }>(
+/** Decides that all that is left of the money for a booking goes back, since the booking is cancelled. */
+export async function refundAllPaid(trx: Db, bookingId: number): Promise<void> {
+  const paid = await rows<{ id: number }>(
     trx,
-    `select id as "paymentId", amount_received_minor as "amountMinor", currency from payments
-      where booking_id = ? and status = 'succeeded'`,
+    "select id from payments where booking_id = ? and status = 'succeeded' order by id",
     [bookingId],
   );
-  let decided = 0;
-  for (const payment of paid) {
-    if (await insertRefund(trx, { ...payment, purpose: 'cancelled' })) decided++;
-  }
-  return decided;
+  for (const { id } of paid) await insertRefund(trx, { paymentId: id, reason: 'cancelled' });
 }
 
-/** Staff's word that what was kept of a cancelled booking goes back all the same. Nothing when it does already. */
-export async function refundCancelled(
+/** A refund by the name that Temporal and Stripe know, or by its public id. */
+export async function findRefund(
   db: Db,
-  { bookingRef, actorId }: { bookingRef: string; actorId: number },
-): Promise<void> {
-  await db.transaction(async (trx) => {
-    const booking = await lockBooking(trx, bookingRef);
-    if (booking?.status !== 'cancelled' || (await refundAllPaid(trx, booking.id)) === 0) return;
-    const detail = 'The booking had been cancelled too late for its money to go back.';
-    const subject = { subjectKind: 'booking', subjectId: booking.id } as const;
-    await noteStaffEvent(trx, { ...subject, actorId, action: 'refunded', detail });
-  });
-}
-
-/** The refund of a payment, by the payment's ref. */
-export async function findRefund(db: Db, paymentRef: string): Promise<RefundRow | undefined> {
+  by: { refundRef: string } | { id: number },
+): Promise<RefundRow | undefined> {
+  const [column, value] = 'id' in by ? ['id', by.id] : ['ref', by.refundRef];
   const [row] = await rows<RefundRow>(
     db,
-    `select f.id, f.payment_id as "paymentId", p.ref as "paymentRef", p.booking_id as "bookingId",
-            b.ref as "bookingRef", p.stripe_payment_intent_id as "intentId", f.purpose,
-            f.amount_minor as "amountMinor", f.status,
-            f.created_at as "createdAt"
-       from refunds f join payments p on p.id = f.payment_id join bookings b on b.id = p.booking_id
-      where p.ref = ?`,
-    [paymentRef],
+    `select ${refundColumns} from ${refundTables} where f.${column} = ?`,
+    [value],
   );
   return row;
 }
 
-export interface RefundFact {
-  stripeRefundId: string;
-  status: 'submitted' | 'succeeded' | 'failed';
-  error?: string | null;
-}
-
-/**
- * Records what Stripe says of a refund. `failed` may follow `succeeded` (a bank can return the money later), so it
- * overrides; nothing overrides `failed`, which is for a person. The booking shows `refunded` once the money that
- * counted for it went back, and no longer when it has come back to us.
- */
-export async function recordRefund(db: Db, paymentId: number, fact: RefundFact): Promise<void> {
-  await rows(
+/** The refunds of a booking, oldest first. */
+export function listRefunds(db: Db, bookingId: number): Promise<RefundRow[]> {
+  return rows(
     db,
-    `with told as (
-       update refunds set status = ?, stripe_refund_id = coalesce(stripe_refund_id, ?), last_error = ?,
-              updated_at = clock_timestamp()
-        where payment_id = ? and status <> 'failed' and not (status = 'succeeded' and ? = 'submitted')
-       returning payment_id, status
-     ), flagged as (
-       insert into flags (kind, subject, detail, booking_id)
-       select 'refund_failed', ?, 'Stripe could not return the money; it is back on the account balance.', p.booking_id
-         from told join payments p on p.id = told.payment_id where told.status = 'failed'
-       on conflict do nothing
-     )
-     update bookings b
-        set payment_status = case told.status when 'succeeded' then 'refunded' else 'succeeded' end,
-            updated_at = clock_timestamp()
-       from told join payments p on p.id = told.payment_id
-      where (told.status = 'succeeded' or (told.status = 'failed' and b.payment_status = 'refunded'))
-        and b.id = p.booking_id
-        and coalesce(b.confirmed_payment_id, p.id) = p.id`,
-    [fact.status, fact.stripeRefundId, fact.error ?? null, paymentId, fact.status, fact.stripeRefundId],
+    `select ${refundColumns} from ${refundTables} where f.booking_id = ? order by f.id limit 200`,
+    [bookingId],
   );
 }
 
-/** Notes why a refund has not gone through yet, for staff to see. */
+/** Notes why a refund has not gone through yet, for staff to see; the amount and what Stripe has are untouched. */
 export async function noteRefundTrouble(db: Db, refundId: number, trouble: string): Promise<void> {
   await rows(db, 'update refunds set last_error = ?, updated_at = clock_timestamp() where id = ?', [
     trouble,
     refundId,
   ]);
+}
+
+/**
+ * Notes that Stripe has refused an attempt for certain: the next one has another idempotency key. Nothing when somebody
+ * else has noted it already.
+ */
+export async function endRefundAttempt(
+  db: Db,
+  refund: Pick<RefundRow, 'id' | 'attempt'>,
+  refusal: { code: string | undefined; message: string },
+): Promise<void> {
+  await rows(
+    db,
+    `update refunds set attempt = attempt + 1, refusal_code = ?, last_error = ?, updated_at = clock_timestamp()
+      where id = ? and attempt = ?`,
+    [refusal.code ?? null, refusal.message, refund.id, refund.attempt],
+  );
+}
+
+/**
+ * Parks a refund that Stripe refuses because of a dispute: it is sent when the dispute has closed. Stripe's disputes of
+ * the payment have been recorded just before; where none of them is open the refund stays to be tried.
+ * @returns false when it was not parked
+ */
+export async function parkRefund(db: Db, refundId: number): Promise<boolean> {
+  const [row] = await prepared<{ parked: boolean }>(db, 'park_refund', 'select park_refund(?) as parked', [
+    refundId,
+  ]);
+  return row?.parked === true;
+}
+
+/** Gives a refund up: Stripe refuses it for good, or did for two weeks. Staff is told, and may retry it. */
+export async function refuseRefund(db: Db, refundId: number, detail: string): Promise<void> {
+  await rows(db, 'select refuse_refund(?, ?)', [refundId, detail]);
 }

@@ -74,30 +74,34 @@ export function createRoomCache(db: Db) {
 
 export type RoomCache = ReturnType<typeof createRoomCache>;
 
-export interface TakenRange {
-  startsAt: Date;
-  endsAt: Date;
-  status: 'pending' | 'confirmed';
+/** A stay that occupies its room, in minutes of its day on the room's wall clock. */
+export interface TakenTime {
+  date: string;
+  startMinute: number;
+  endMinute: number;
+  status: 'pending' | 'confirmed' | 'completed';
   /** When a hold ends if it is not paid: its deadline, or later while Stripe says that a payment is under way. */
   freesAt: Date;
 }
 
-/** What holds a room within `[from, to)`, and the database's clock. */
-export async function findTakenRanges(
+/** What occupies a room on the dates from `from` to `to`, in the order of time, and the database's clock. */
+export async function findTakenTimes(
   db: Db,
   roomId: number,
-  from: Date,
-  to: Date,
-): Promise<{ now: Date; taken: TakenRange[] }> {
-  const found = await prepared<TakenRange & { now: Date }>(
+  from: string,
+  to: string,
+): Promise<{ now: Date; taken: TakenTime[] }> {
+  const found = await prepared<TakenTime & { now: Date }>(
     db,
-    'taken_ranges',
-    `select clock.now, lower(b.during) as "startsAt", upper(b.during) as "endsAt", b.status,
+    'taken_times',
+    `select clock.now, b.booking_date::text as date, (extract(epoch from b.start_time) / 60)::integer as "startMinute",
+            (extract(epoch from b.end_time) / 60)::integer as "endMinute", b.status,
             greatest(b.hold_expires_at, b.settle_after) as "freesAt"
        from (select clock_timestamp() as now) clock
-       left join bookings b on b.room_id = ? and b.during && tstzrange(?, ?) and b.status in ('pending', 'confirmed')
-      order by lower(b.during)`,
+       left join (claims c join bookings b on b.id = c.booking_id)
+         on c.room_id = ? and c.during && tsrange(?::date, ?::date + 1)
+      order by c.during`,
     [roomId, from, to],
   );
-  return { now: found[0]?.now ?? new Date(), taken: found.filter((row) => row.startsAt !== null) };
+  return { now: found[0]?.now ?? new Date(), taken: found.filter((row) => row.date !== null) };
 }

@@ -1,8 +1,7 @@
-import { raiseFlag } from './flags.ts';
+import { declinesMax } from '../domain/limits.ts';
 import { type Db, prepared, rows } from './knex.ts';
 import type { IntentStatus } from './models.ts';
 import type { Message } from './outbox.ts';
-import { recordRefund, type RefundFact } from './refunds.ts';
 
 export interface IntentEvent {
   eventId: string;
@@ -14,6 +13,10 @@ export interface IntentEvent {
   currency: string;
   paymentRef: string | null;
   bookingRef: string | null;
+  /** The charge that paid it, or was declined. */
+  chargeId: string | null;
+  /** When Stripe made the event, ISO 8601. */
+  eventAt: string;
 }
 
 export interface RecordedEvent {
@@ -23,7 +26,7 @@ export interface RecordedEvent {
 }
 
 /**
- * Records verified `payment_intent.*` events, each once, all of them or none, in one statement (migration 0009).
+ * Records verified `payment_intent.*` events, each once, all of them or none, in one statement (db/schema/payment-events.sql).
  * @param events of different PaymentIntents
  * @param leaseMs how long their messages are the caller's
  * @returns what became of each, in their order
@@ -36,8 +39,8 @@ export async function recordIntentEvents(
   const recorded = await prepared<RecordedRow>(
     db,
     'record_payment_events',
-    'select * from record_payment_events(?, ?) order by place',
-    [JSON.stringify(events), leaseMs],
+    'select * from record_payment_events(?, ?, ?) order by place',
+    [JSON.stringify(events), leaseMs, declinesMax],
   );
   return recorded.map(({ place: _, outcome, outbox_id: id, ...message }) => ({
     outcome,
@@ -47,129 +50,63 @@ export async function recordIntentEvents(
 
 type RecordedRow = { place: number; outcome: RecordedEvent['outcome']; outbox_id: string | null } & Message;
 
-/** Remembers an event's id. @returns false for a repeat */
-async function rememberEvent(
-  trx: Db,
-  event: { eventId: string; type: string; objectId: string },
-): Promise<boolean> {
-  const made = await rows(
-    trx,
-    'insert into stripe_events (id, type, object_id) values (?, ?, ?) on conflict do nothing returning id',
-    [event.eventId, event.type, event.objectId],
-  );
-  return made.length > 0;
+/** The object that a fact is of, and the payment it belongs to: a charge names it where its PaymentIntent is not told. */
+interface OfPayment {
+  id: string;
+  intentId: string | null;
+  chargeId: string | null;
 }
 
-async function findPaymentOfIntent(trx: Db, intentId: string) {
-  const [payment] = await rows<{ id: number; bookingId: number }>(
-    trx,
-    'select id, booking_id as "bookingId" from payments where stripe_payment_intent_id = ?',
-    [intentId],
-  );
-  return payment;
+/** A refund as Stripe has it. */
+export interface RefundFact extends OfPayment {
+  kind: 'refund';
+  /** Our own name for it; null for one that was made at Stripe. */
+  refundRef: string | null;
+  status: 'submitted' | 'succeeded' | 'failed';
+  amountMinor: number;
+  currency: string;
+  error: string | null;
+  /** The amount in words for people: `15.00 USD`. */
+  shown: string;
 }
 
-export interface RefundEvent extends RefundFact {
-  eventId: string;
-  type: string;
-  intentId: string;
-  /** The payment that the refund names; one that was made by hand at Stripe names none. */
-  paymentRef: string | null;
+/** A dispute as Stripe had it at `asOf`, ISO 8601. */
+export interface DisputeFact extends OfPayment {
+  kind: 'dispute';
+  status: string;
+  /** Has the bank taken the money and not given it back? */
+  withdrawn: boolean;
+  amountMinor: number;
+  currency: string;
+  asOf: string;
+  shown: string;
 }
 
-/** Records a `refund.*` event on the refund that we asked for. A refund made by hand at Stripe is told by its charge. */
-export async function recordRefundEvent(
-  db: Db,
-  event: RefundEvent,
-): Promise<'recorded' | 'repeat' | 'foreign'> {
-  return db.transaction(async (trx) => {
-    if (!(await rememberEvent(trx, { ...event, objectId: event.stripeRefundId }))) return 'repeat';
-    const payment = await findPaymentOfIntent(trx, event.intentId);
-    if (!payment) return 'foreign';
-    const known = await rows(
-      trx,
-      `select 1 from refunds f join payments p on p.id = f.payment_id
-        where p.id = ? and (f.stripe_refund_id = ? or (f.stripe_refund_id is null and p.ref = ?))`,
-      [payment.id, event.stripeRefundId, event.paymentRef],
-    );
-    if (known.length === 0) return 'foreign';
-    await recordRefund(trx, payment.id, event);
-    return 'recorded';
-  });
+/** How much of a charge has gone back, by whichever refunds. */
+export interface ChargeFact extends OfPayment {
+  kind: 'charge';
+  refundedMinor: number;
 }
+
+export type MoneyFact = RefundFact | DisputeFact | ChargeFact;
 
 /**
- * Records that a charge was refunded in full. Where no refund of ours stands behind it, somebody did it at Stripe:
- * the booking shows `refunded`, stays as it is, and staff is told. A refund of ours that was given up is complete with
- * it: staff was asked to make it there by hand.
+ * Records what Stripe says of a refund, a dispute or a charge, in one statement (db/schema/money-facts.sql).
+ * @param event the event that told of it, which counts once; undefined where Stripe was asked
+ * @returns `parked` when its payment is not known or not paid yet: it counts as soon as it is
  */
-export async function recordChargeRefunded(
+export async function recordMoneyFact(
   db: Db,
-  event: { eventId: string; type: string; chargeId: string; intentId: string; inFull: boolean },
-): Promise<'recorded' | 'repeat' | 'foreign'> {
-  return db.transaction(async (trx) => {
-    if (!(await rememberEvent(trx, { ...event, objectId: event.chargeId }))) return 'repeat';
-    const payment = await findPaymentOfIntent(trx, event.intentId);
-    if (!payment) return 'foreign';
-    if (!event.inFull) return 'recorded';
-    const ours = await rows(trx, 'select 1 from refunds where payment_id = ?', [payment.id]);
-    if (ours.length > 0) {
-      if (await completeStuckRefund(trx, payment.id)) await showRefunded(trx, payment);
-      return 'recorded';
-    }
-    await showRefunded(trx, payment);
-    const detail = 'The money was given back at Stripe, not through this service; the booking stands.';
-    await raiseFlag(trx, {
-      kind: 'refunded_at_stripe',
-      subject: event.intentId,
-      detail,
-      bookingId: payment.bookingId,
-    });
-    return 'recorded';
-  });
-}
-
-/**
- * Ends a refund that was given up: its money went back all the same. One that is still tried is told by its own answer
- * and events, since the charge counts as refunded before the money has arrived.
- * @returns false when there is none
- */
-async function completeStuckRefund(trx: Db, paymentId: number): Promise<boolean> {
-  const completed = await rows(
-    trx,
-    `update refunds f set status = 'succeeded', last_error = null, updated_at = clock_timestamp()
-       from payments p
-      where p.id = ? and f.payment_id = p.id and f.status = 'pending'
-        and exists (select 1 from flags g where g.kind = 'refund_stuck' and g.subject = p.stripe_payment_intent_id)
-     returning f.id`,
-    [paymentId],
+  fact: MoneyFact,
+  event?: { id: string; type: string },
+): Promise<'recorded' | 'repeat' | 'parked'> {
+  const [row] = await prepared<{ outcome: 'recorded' | 'repeat' | 'parked' }>(
+    db,
+    'record_money_fact',
+    'select record_money_fact(?, ?) as outcome',
+    [event ? JSON.stringify(event) : null, JSON.stringify(fact)],
   );
-  return completed.length > 0;
-}
-
-/** Shows the booking as refunded, if this is the payment that counts for it. */
-async function showRefunded(trx: Db, payment: { id: number; bookingId: number }): Promise<void> {
-  await rows(
-    trx,
-    `update bookings set payment_status = 'refunded', updated_at = clock_timestamp()
-      where id = ? and coalesce(confirmed_payment_id, ?) = ?`,
-    [payment.bookingId, payment.id, payment.id],
-  );
-}
-
-/** Notes a dispute for staff; nothing is cancelled or refunded by itself. */
-export async function recordDispute(
-  db: Db,
-  event: { eventId: string; type: string; disputeId: string; intentId: string },
-): Promise<'recorded' | 'repeat' | 'foreign'> {
-  return db.transaction(async (trx) => {
-    if (!(await rememberEvent(trx, { ...event, objectId: event.disputeId }))) return 'repeat';
-    const payment = await findPaymentOfIntent(trx, event.intentId);
-    if (!payment) return 'foreign';
-    const detail = `The customer disputes the payment ${event.intentId}; answer at Stripe.`;
-    await raiseFlag(trx, { kind: 'dispute', subject: event.disputeId, detail, bookingId: payment.bookingId });
-    return 'recorded';
-  });
+  return row?.outcome ?? 'repeat';
 }
 
 /** Which of these event ids have been recorded? */

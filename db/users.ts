@@ -1,23 +1,27 @@
+import { Problem } from '../domain/problems.ts';
 import type { Db } from './knex.ts';
 import { prepared, rows } from './knex.ts';
-import { User } from './models.ts';
 import { noteStaffEvent } from './staff-events.ts';
 import { revokeUserSessions } from './sessions.ts';
+import { sql } from './sql.ts';
 
 /**
- * Makes an account.
+ * Creates a guest's account. An address that is taken is no error to Postgres, which would write it to its log.
  * @param email in canonical form (domain/email.ts)
- * @throws the violation of `users_email_taken`
+ * @returns its id; undefined when the e-mail is taken
  */
 export async function insertUser(
   db: Db,
-  user: { email: string; passwordHash: string; isStaff?: boolean },
-): Promise<number> {
-  const staff = user.isStaff ?? false;
-  const made = await User.query(db)
-    .insert({ email: user.email, password_hash: user.passwordHash, is_staff: staff, is_superuser: staff })
-    .returning('id');
-  return made.id;
+  user: { email: string; passwordHash: string },
+): Promise<number | undefined> {
+  const [made] = await sql<{ id: number }>(
+    db,
+    'insert_user',
+    `insert into users (email, password_hash) values (:email, :passwordHash)
+     on conflict (email) do nothing returning id`,
+    user,
+  );
+  return made?.id;
 }
 
 /**
@@ -73,21 +77,6 @@ export async function findLogin(db: Db, email: string): Promise<LoginRow | undef
     [email],
   );
   return row;
-}
-
-/**
- * Is this account active and staff at this moment, and its session not ended? Asked on every staff request: a lost role
- * and a reset password count at once.
- */
-export async function isStaff(db: Db, caller: { userId: number; sessionId: string }): Promise<boolean> {
-  const found = await prepared(
-    db,
-    'is_staff',
-    `select 1 from users where id = ? and is_staff and is_active
-        and not exists (select 1 from sessions where id = ? and revoked_at is not null)`,
-    [caller.userId, caller.sessionId],
-  );
-  return found.length > 0;
 }
 
 /**

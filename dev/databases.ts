@@ -57,9 +57,9 @@ export async function createTemplate(
 ): Promise<void> {
   const ownerUrl = inDatabase(server.ownerUrl, name);
   await withClient(server.adminUrl, (admin) => admin.query(`CREATE DATABASE ${name} OWNER booking_owner`));
-  await migrate(ownerUrl, { appRole: 'booking_app' });
+  await migrate(ownerUrl, { appUrl: inDatabase(server.appUrl, name) });
   if (fill) await withClient(ownerUrl, fill);
-  // A database that somebody is connected to cannot be copied.
+  // Postgres copies only a database without connections.
   await withClient(server.adminUrl, (admin) =>
     admin.query(`ALTER DATABASE ${name} WITH IS_TEMPLATE true ALLOW_CONNECTIONS false`),
   );

@@ -19,14 +19,14 @@ function nodeProblem() {
   return `Node ${nodeMin.join('.')} or newer is needed, and this is ${process.versions.node}: https://nodejs.org`;
 }
 
-/** What the installed packages depend on: the lock file, and the platform of the native ones. */
+/** Identifies the packages to install: the lock file, and the platform of the native ones. */
 function wantedStamp() {
   const lock = readFileSync(join(projectDir, 'package-lock.json'));
   return `${createHash('sha256').update(lock).digest('hex')} ${process.platform}-${process.arch}`;
 }
 
 /**
- * True when somebody else (an `npm ci` by hand) already installed every locked version.
+ * True when every locked version is installed already, by an `npm ci` by hand.
  * npm writes what it really installed into node_modules/.package-lock.json.
  */
 function installedByHand() {

@@ -1,4 +1,4 @@
-// What `npm start` runs (through start.mjs): the whole system, until Ctrl-C.
+// `npm start` runs this through start.mjs: it brings up the whole system and keeps it running until Ctrl-C.
 import { join } from 'node:path';
 import { lockDataDir } from './lock.ts';
 import { endAllLeftovers } from './processes/record.ts';
@@ -7,6 +7,7 @@ import { claimPorts, readStartSettings } from './settings.ts';
 import { SetupProblem } from './setup-problem.ts';
 import { createStack, type Stack } from './stack.ts';
 import { describeSystem } from './summary.ts';
+import { answerToArguments } from '../domain/arguments.ts';
 
 /** One Ctrl-C arrives twice, from the terminal and from start.mjs; a person takes longer for a second one. */
 const secondSignalAfterMs = 500;
@@ -15,7 +16,20 @@ const forcedExitCode = 130;
 
 const log = (line: string) => console.log(line);
 
+const help = `
+npm start
+
+Runs the whole system until Ctrl-C: Postgres, Temporal and a Stripe emulator
+unless settings point elsewhere, the schema and demo data, API and worker. It
+takes no arguments, but the settings of .env.example (environment or .env).
+`;
+
 async function main(): Promise<void> {
+  const answer = answerToArguments(help, process.argv.slice(2));
+  if (answer) {
+    (answer.exitCode === 0 ? console.log : console.error)(answer.text);
+    process.exit(answer.exitCode);
+  }
   const settings = readStartSettings();
   const { dataDir } = settings;
   const unlock = lockDataDir(dataDir);

@@ -27,7 +27,7 @@ export interface ProcessSpec extends Command {
   forceSignal?: NodeJS.Signals;
   /** Runs before every start, also before a restart. */
   prepare?: () => Promise<void>;
-  /** Resolves once the process serves. `starting.aborted` turns true when nobody waits any more. */
+  /** Resolves once the process serves. `starting` is aborted when the start has failed. */
   ready?: (process: Spawned, starting: AbortSignal) => Promise<unknown>;
 }
 
@@ -51,7 +51,7 @@ interface Entry {
  * When the owner dies without a chance to stop them, a watchdog does.
  *
  * @param options.dir       where logs/ and run/ (the record of what runs) go
- * @param options.announce  told in one line about every unexpected end and restart
+ * @param options.announce  receives one line about every unexpected end and restart
  * @param options.stopOrder names in the order in which stopAll stops them, `api` for `api-1` too; others go first
  * @param options.removeDirWhenOrphaned  the watchdog also deletes dir (for tests)
  */

@@ -8,6 +8,7 @@ import { createMachine } from '../test/e2e/npm-start.ts';
 import { startChromium } from './chromium.ts';
 import { projectDir } from './project-dir.ts';
 import { SetupProblem } from './setup-problem.ts';
+import { answerToArguments } from '../domain/arguments.ts';
 
 const dir = join(projectDir, 'docs', 'images');
 const viewport = { width: 1200, height: 820 };
@@ -87,7 +88,18 @@ async function photographWorkflow(page: Page, machine: Machine): Promise<void> {
   await save(page, 'workflow');
 }
 
+const help = `
+npm run screenshots
+
+Starts the whole system and takes the pictures of docs/images/ anew.
+`;
+
 async function main(): Promise<void> {
+  const answer = answerToArguments(help, process.argv.slice(2));
+  if (answer) {
+    (answer.exitCode === 0 ? console.log : console.error)(answer.text);
+    process.exit(answer.exitCode);
+  }
   mkdirSync(dir, { recursive: true });
   const browser = await startChromium(process.env);
   const machine = await createMachine();

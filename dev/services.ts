@@ -3,15 +3,15 @@ import { type Ports, readSecretKey, type StartSettings } from './settings.ts';
 import type { Stack } from './stack.ts';
 
 export interface System {
-  /** What the API and the worker were given. */
+  /** The settings of API and worker. */
   env: NodeJS.ProcessEnv;
   apiUrl: string;
   temporalUiUrl: string | undefined;
 }
 
 /**
- * Brings up what `npm start` promises: the services that nobody else provides, the schema, the demo data, the API and
- * the worker. Independent parts start at the same time. Resolves when both say that they are ready.
+ * Brings up the system of `npm start`: the services that no setting points elsewhere, the schema, the demo data, the API
+ * and the worker. Independent parts start at the same time. Resolves when both say that they are ready.
  *
  * @throws SetupProblem in one line for anything a person has to change
  */
@@ -42,7 +42,7 @@ export async function startServices(options: {
       log(`Postgres   up in ${since()}   ${server.description}`);
     }
     const since = stopwatch();
-    await stack.run('migrate', 'db/migrate.ts', env);
+    await stack.run('migrate', 'commands/migrate.ts', env);
     await stack.run('seed', 'commands/seed.ts', env);
     log(`Database   migrated and seeded in ${since()}`);
   }
@@ -73,7 +73,7 @@ export async function startServices(options: {
   const since = stopwatch();
   await Promise.all([
     stack.startApi({ env, port: ports.api, isReady: () => answers(`${apiUrl}/readyz`) }),
-    // The worker says that it is ready by a line in its log only; a quieter log does not have it.
+    // Only a line in its log says that the worker is ready; a log of warnings does not have it.
     stack.startWorker({ env, ...(!logsInfo(env) && { isReady: () => true }) }),
   ]);
   log(`Service    API and worker up in ${since()}`);

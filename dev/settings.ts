@@ -5,11 +5,11 @@ import { claimPort, loopback, type PortSetting, readPort } from './ports.ts';
 import { projectDir } from './project-dir.ts';
 import { SetupProblem } from './setup-problem.ts';
 
-/** What `npm start` was told: by the environment first, then by `.env`. An empty value counts as none. */
+/** The settings of `npm start`: from the environment, then from `.env`. An empty value counts as unset. */
 export interface StartSettings {
   env: NodeJS.ProcessEnv;
   dataDir: string;
-  /** Which services are somebody else's, hence not started. */
+  /** The services that run elsewhere (their address is set) and are not started here. */
   external: { postgres: boolean; temporal: boolean; stripe: boolean };
 }
 
@@ -64,7 +64,7 @@ export async function claimPorts({ env, external }: StartSettings): Promise<Port
   };
 }
 
-/** The key that signs tokens: made once, kept in the data directory, so that a restart logs nobody out. */
+/** The key that signs tokens. It is kept in the data directory, so that users stay signed in over a restart. */
 export function readSecretKey(dataDir: string): string {
   const file = join(dataDir, 'secret-key');
   if (!existsSync(file)) writeFileSync(file, randomBytes(48).toString('base64url'), { mode: 0o600 });

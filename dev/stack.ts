@@ -16,21 +16,21 @@ export interface StackOptions {
   /** Where every part keeps its data and its log. */
   dataDir: string;
   log: (line: string) => void;
-  /** Told in one line of every unexpected end and restart; `log` unless given. */
+  /** Receives one line about every unexpected end and restart; by default `log`. */
   announce?: (line: string) => void;
-  /** Are processes started again when they end by themselves? */
+  /** Start a process again when it ends by itself. */
   restart: boolean;
-  /** The data is thrown away at the end, so Temporal need not stop in an orderly way. */
+  /** The data is deleted at the end, so Temporal may be killed instead of stopped. */
   isTemporary?: boolean;
 }
 
-/** What an API or a worker is given; its name is `api` or `worker` unless there are several. */
+/** Settings of one API or worker process. The name defaults to `api` or `worker`. */
 type Part = Omit<NodeProcess, 'name' | 'script'> & { name?: string };
 
 /**
- * The parts of the service as processes on this machine, each started by one call: `npm start`, the tests, the chaos
- * run and the benchmarks differ only in which parts they start, and how many. The processes end with this one, however
- * it ends.
+ * Starts the parts of the service as processes on this machine, each by one call. `npm start`, the tests, the chaos run
+ * and the benchmarks differ only in which parts they start, and how many. The processes end when this one ends, even if
+ * it is killed.
  */
 export function createStack({ dataDir, log, announce = log, restart, isTemporary = false }: StackOptions) {
   const processes = createProcesses({
@@ -43,10 +43,10 @@ export function createStack({ dataDir, log, announce = log, restart, isTemporary
     dataDir,
     log,
     processes,
-    /** On a free port unless told otherwise. */
+    /** Starts Postgres, by default on a free port. */
     startPostgres: (options: Partial<Parameters<typeof startPostgres>[0]> = {}) =>
       startPostgres({ ...base, port: 0, ...options }),
-    /** On a free port and without its UI unless told otherwise. */
+    /** Starts Temporal, by default on a free port and without its UI. */
     startTemporal: (options: Partial<Parameters<typeof startTemporal>[0]> = {}) =>
       startTemporal({
         ...base,
@@ -54,21 +54,21 @@ export function createStack({ dataDir, log, announce = log, restart, isTemporary
         ...(isTemporary && { stopSteps: [{ signal: 'SIGKILL', waitMs: 5_000 }] }),
         ...options,
       }),
-    /** On a free port, without settings of ours, unless told otherwise. */
+    /** Starts the Stripe emulator, by default on a free port and without our settings. */
     startStripe: async (options: Partial<Parameters<typeof startStripeProcess>[0]> = {}) =>
       startStripeProcess({
         ...{ processes, dataDir, env: bareEnvironment() },
         ...options,
         port: options.port ?? (await findFreePort()),
       }),
-    /** @param options.isReady resolves to true once it serves; unless given, once it listens */
+    /** @param options.isReady true once the API serves; by default, once it listens */
     startApi({ name = 'api', port, isReady, ...part }: Part & { port: number; isReady?: Probe }) {
       return processes.start({
         ...nodeProcess({ ...part, name, script: 'api/main.ts', env: { ...part.env, PORT: String(port) } }),
         ready: (_process, starting) => until(name, isReady ?? (() => listens(loopback, port)), starting),
       });
     },
-    /** @param options.isReady resolves to true once it works; unless given, once its log says so */
+    /** @param options.isReady true once the worker works; by default, once its log says so */
     startWorker({ name = 'worker', isReady, ...part }: Part & { isReady?: Probe }) {
       return processes.start({
         ...nodeProcess({ ...part, name, script: 'worker/main.ts' }),
@@ -79,7 +79,7 @@ export function createStack({ dataDir, log, announce = log, restart, isTemporary
     /** Runs a script of the project to its end. Rejects unless it exits with 0. */
     run: (name: string, script: string, env: NodeJS.ProcessEnv) =>
       processes.run(nodeProcess({ name, script, env })),
-    /** Stops everything, those that take requests first. Nothing is started after this. */
+    /** Stops every process, those that take requests first. After this nothing is started any more. */
     stop: (onStop?: (name: string) => void) => processes.stopAll(onStop),
   };
 }
@@ -89,7 +89,8 @@ type Probe = () => boolean | Promise<boolean>;
 export type Stack = ReturnType<typeof createStack>;
 
 /**
- * A stack in a temporary directory that goes when it is stopped, when its making fails, or when this process dies.
+ * Creates a stack in a temporary directory, which is deleted when the stack is stopped, when `build` fails, or when this
+ * process dies.
  *
  * @param options.keep leaves the directory, with the logs, when it is stopped
  * @param build starts the parts; what it returns is returned with `stop`

@@ -15,12 +15,12 @@ if (process.platform === 'win32') {
 if (!install()) process.exit(1);
 
 const projectDir = fileURLToPath(new URL('..', import.meta.url));
-const main = spawn(process.execPath, ['--import', 'tsx', 'dev/main.ts'], {
+const main = spawn(process.execPath, ['--import', 'tsx', 'dev/main.ts', ...process.argv.slice(2)], {
   cwd: projectDir,
   stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
 });
 
-// npm passes SIGTERM on and waits, but when npm itself is killed nobody tells us: watch for another parent.
+// npm passes SIGTERM on and waits, but no signal comes when npm itself is killed: so watch for another parent.
 const parent = process.ppid;
 const watching = setInterval(() => {
   if (process.env.npm_lifecycle_event !== 'start' || process.ppid === parent) return;

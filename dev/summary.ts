@@ -14,7 +14,7 @@ interface Slot {
   end: string;
 }
 
-/** What a person who just started the system wants to know, with commands that work when pasted in order. */
+/** The text that `npm start` ends with: addresses, accounts, and commands that work when pasted in order. */
 export async function describeSystem(system: System, settings: StartSettings): Promise<string> {
   const { apiUrl, env } = system;
   const rows: [string, string][] = [

@@ -23,12 +23,17 @@ export function statusesBefore(to: BookingStatus): BookingStatus[] {
   return bookingStatuses.filter((from) => legalMoves[from].includes(to));
 }
 
-/** Why money goes back. Unique per payment: a payment is refunded once, for one purpose. */
-export type RefundPurpose = 'late' | 'cancelled' | 'duplicate' | 'mismatch' | 'staff';
+/** Why a payment confirms nothing and goes back. */
+export type ReturnReason = 'late' | 'cancelled' | 'duplicate' | 'mismatch';
+
+/** Why money goes back, once for each reason: `staff:` is one request of staff, `stripe:` one refund made at Stripe. */
+export type RefundReason = ReturnReason | `staff:${string}` | `stripe:${string}`;
 
 export interface CancelRules {
   status: BookingStatus;
   startsAt: Date;
+  /** The latest start that the booking has had: in a new time zone its cancellation is not dearer. */
+  latestStart?: Date;
   now: Date;
   /** The whole price comes back until this many hours before the start. */
   freeCancelHours: number;
@@ -52,7 +57,7 @@ export function judgeCancel(rules: CancelRules): CancelVerdict {
   if (rules.status === 'pending') return { allowed: true, refund: true };
   if (rules.status !== 'confirmed') return { allowed: false, reason: 'not_cancellable' };
   if (rules.startsAt <= rules.now && !rules.byStaff) return { allowed: false, reason: 'already_started' };
-  const hoursAhead = (rules.startsAt.getTime() - rules.now.getTime()) / 3_600_000;
+  const hoursAhead = ((rules.latestStart ?? rules.startsAt).getTime() - rules.now.getTime()) / 3_600_000;
   const refund =
     rules.seenAsHold || hoursAhead >= rules.freeCancelHours || (rules.byStaff && rules.refundAsked);
   return { allowed: true, refund };

@@ -11,12 +11,19 @@ export const settleBoundMs = 10_000;
 /** While Stripe says `processing` at the deadline, the hold is kept this much longer, asked for every so often. */
 export const processingGraceMs = 10 * 60_000;
 export const processingPollMs = 15_000;
+/** Cards that are declined for one hold: after so many its PaymentIntent is cancelled, and there is no other. */
+export const declinesMax = 10;
 /** Whoever settles a hold holds its lease this long; longer than the bound, so that it ends first. */
 export const settleLeaseMs = 15_000;
 /** A request that collides with an overdue hold waits for its settlement no longer than this. */
 export const collisionWaitMs = 1_000;
 /** A workflow whose clock is ahead of the database's looks again after this at the latest. */
 export const clockDoubtMs = 15_000;
+/**
+ * Steps that settle, complete or delete many rows at once trust no single clock: they wait until the database's and the
+ * process's own are no further apart than this.
+ */
+export const clockSkewMaxMs = 60_000;
 /** The sweeper in every API process leaves a hold to its workflow for this long. */
 export const sweepDelayMs = 5_000;
 /** The cleanup call does no more than this at a time. */
@@ -63,8 +70,12 @@ export const accessTokenSeconds = 30 * 60;
 export const clockToleranceSeconds = 30;
 export const refreshTokenDays = 7;
 export const sessionDays = 30;
-/** A refresh token presented again this soon after its rotation is a second tab, not a thief. */
-export const refreshGraceMs = 10_000;
+/** A refresh token presented again this soon after its rotation is a second tab or a lost answer, not a thief. */
+export const refreshGraceMs = 30_000;
+/** A guest's reads go by an answer of this age at most to whether the session is still open. */
+export const sessionAnswerMs = 5_000;
+/** A device is known to an account for this long after its last login there. */
+export const deviceDays = 180;
 
 export const passwordCharsMin = 8;
 export const passwordBytesMax = 1_024;
@@ -80,3 +91,5 @@ export const reconcileLookBackMs = 3 * 86_400_000;
 /** Runs overlap: an event can appear in Stripe's list later than its own time says. */
 export const reconcileOverlapMs = 5 * 60_000;
 export const reconcileBatchMax = 200;
+/** Open stays whose instants one round of the reconciler compares with their wall-clock time. */
+export const instantsCheckedMax = 1_000;

@@ -6,7 +6,13 @@ export interface PaymentNews {
   verify: boolean;
 }
 
+/** A booking that has got other instants, and the workflow that owned it then. */
+export interface BookingChange {
+  bookingRef: string;
+  workflowId: string;
+}
+
 export interface RefundInput {
   bookingRef: string;
-  paymentRef: string;
+  refundRef: string;
 }

@@ -25,6 +25,11 @@ export const problems = {
   over_capacity: { status: 400, title: 'The room does not hold that many guests.' },
   clock_change: { status: 400, title: 'The clocks change during this time.' },
   amount_mismatch: { status: 400, title: 'The amount or currency is not that of the booking.' },
+  amount_not_chargeable: {
+    status: 400,
+    title: 'The payment provider does not charge this amount.',
+    remedy: 'Book more or fewer slots, or tell the venue that the price of this room cannot be paid.',
+  },
   already_paid: { status: 400, title: 'This booking is already paid.' },
   invalid_signature: { status: 400, title: 'The webhook signature is not valid.' },
   invalid_payload: { status: 400, title: 'The webhook payload is not valid.' },
@@ -50,6 +55,7 @@ export const problems = {
   },
   // What is there
   not_found: { status: 404, title: 'There is nothing at this address.' },
+  refund_not_found: { status: 404, title: 'The refund does not exist.' },
   room_not_found: { status: 404, title: 'The room does not exist or is not available.' },
   booking_not_found: { status: 404, title: 'The booking does not exist.' },
   method_not_allowed: { status: 405, title: 'This address does not take that method.' },
@@ -57,10 +63,20 @@ export const problems = {
   email_taken: { status: 409, title: 'This e-mail is already registered.' },
   slot_taken: { status: 409, title: 'The room is already booked for this time.' },
   hold_expired: { status: 409, title: 'The hold on this slot has ended.' },
+  bookings_ahead: {
+    status: 409,
+    title: 'Bookings lie ahead in this room.',
+    remedy: 'Say that they keep their wall-clock time in the new time zone, or leave the zone as it is.',
+  },
+  bookings_cannot_move: {
+    status: 409,
+    title: 'Some bookings cannot keep their time in the new time zone.',
+    remedy: 'Wait until they are over, or cancel them first.',
+  },
   not_cancellable: { status: 409, title: 'This booking can no longer be cancelled.' },
-  not_refundable: { status: 409, title: 'This payment is not paid, or its refund is decided already.' },
+  not_refundable: { status: 409, title: 'There is nothing left of this payment to give back.' },
+  refund_not_retryable: { status: 409, title: 'This refund cannot be sent again now.' },
   not_overdue: { status: 409, title: 'Only a hold whose deadline has passed can be settled.' },
-  refresh_in_progress: { status: 409, title: 'The token was refreshed a moment ago.' },
   request_in_progress: {
     status: 409,
     title: 'A request with this Idempotency-Key is still running.',
@@ -78,6 +94,11 @@ export const problems = {
   unsupported_media_type: { status: 415, title: 'The body must be application/json in UTF-8.' },
   headers_too_large: { status: 431, title: 'The headers are too large.' },
   too_many_holds: { status: 429, title: 'Too many unpaid holds.' },
+  too_many_payment_attempts: {
+    status: 429,
+    title: 'Too many cards were declined for this booking.',
+    remedy: 'The hold ends unpaid; book the slot again when it is free.',
+  },
   too_many_requests: { status: 429, title: 'Too many requests.' },
   // Ours
   internal_error: { status: 500, title: 'Something went wrong on our side.' },

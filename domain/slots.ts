@@ -41,6 +41,9 @@ export function parseTimeOfDay(text: string): number {
   return minutes;
 }
 
+/** The end of a range, as minutes of the day it begins on: `00:00` is the midnight that the day ends with, like `24:00`. */
+export const parseEndOfRange = (text: string): number => parseTimeOfDay(text) || 1440;
+
 /** Every minute of a day as `HH:MM:00`: lists of slots write thousands of them. */
 const timesOfDay = Array.from({ length: 1441 }, (_, minute) => {
   const hours = String(Math.floor(minute / 60)).padStart(2, '0');
@@ -114,7 +117,7 @@ function dayClock(date: string, timeZone: string): DayClock {
 }
 
 function resolveOnce(day: Temporal.PlainDate, minute: number, timeZone: string): number | undefined {
-  const local = day.toPlainDateTime().add({ minutes: minute });
+  const local = day.toPlainDateTime().add({ milliseconds: Math.round(minute * 60_000) });
   try {
     return local.toZonedDateTime(timeZone, { disambiguation: 'reject' }).epochMilliseconds;
   } catch {
@@ -138,6 +141,31 @@ export function rangeOf(
   if (start === undefined || end === undefined) return undefined;
   if (end - start !== (endMinute - startMinute) * 60_000) return undefined;
   return { startsAt: new Date(start), endsAt: new Date(end) };
+}
+
+/**
+ * The instants of a stay that cannot be refused any more, whatever the clocks do in it: of a time that the day has twice
+ * the earlier, for one that it does not have the time as much later (`compatible`, as RFC 5545 and Temporal read it).
+ */
+export function resolveRange(
+  date: string,
+  startMinute: number,
+  endMinute: number,
+  timeZone: string,
+): { startsAt: Date; endsAt: Date } {
+  const range = rangeOf(date, startMinute, endMinute, timeZone);
+  if (range) return range;
+  const day = Temporal.PlainDate.from(date);
+  const [start, end] = [startMinute, endMinute].map(
+    (minute) =>
+      day
+        .toPlainDateTime()
+        .add({ milliseconds: Math.round(minute * 60_000) })
+        .toZonedDateTime(timeZone).epochMilliseconds,
+  ) as [number, number];
+  // A stay that lies in the hour that is skipped would be over before it began.
+  const endsAt = end > start ? end : start + (endMinute - startMinute) * 60_000;
+  return { startsAt: new Date(start), endsAt: new Date(endsAt) };
 }
 
 /**

@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { Context } from 'koa';
-import { hashOf } from './cookie-tokens.ts';
+import { hashToken } from '../core/accounts/tokens.ts';
 import { Problem } from '../domain/problems.ts';
 
 /**
@@ -11,7 +11,7 @@ import { Problem } from '../domain/problems.ts';
 export function requireToken(ctx: Context, token: string | undefined, setting: string): void {
   if (token === undefined) return;
   const sent = /^Bearer (.{1,512})$/.exec(ctx.get('Authorization'))?.[1] ?? '';
-  if (timingSafeEqual(hashOf(sent), hashOf(token))) return;
+  if (timingSafeEqual(hashToken(sent), hashToken(token))) return;
   const detail = `Send the header "Authorization: Bearer <${setting}>".`;
   throw new Problem('unauthenticated', { detail, headers: { 'WWW-Authenticate': 'Bearer' } });
 }

@@ -2,23 +2,16 @@ import { bodyParser } from '@koa/bodyparser';
 import Router from '@koa/router';
 import type { Context, Middleware } from 'koa';
 import type { z } from 'zod';
-import { isStaff } from '../db/users.ts';
 import { jsonBodyBytesMax, queryBytesMax, requestMs } from '../domain/limits.ts';
 import { Problem } from '../domain/problems.ts';
-import type { Db } from '../db/knex.ts';
-import { type AccessTokens, authenticate } from './auth/access-tokens.ts';
+import { type AuthDeps, authenticate } from './auth/authenticate.ts';
 import { inputProblem } from './problems.ts';
 import type { Caller, Route } from './route.ts';
-
-interface MountDeps {
-  db: Db;
-  accessTokens: AccessTokens;
-}
 
 const parseJson = bodyParser({ enableTypes: ['json'], jsonLimit: jsonBodyBytesMax, encoding: 'utf-8' });
 
 /** Serves the routes: authenticate → allow → parse → handle → parse the answer. */
-export function mount(routes: readonly Route[], deps: MountDeps): Middleware {
+export function mount(routes: readonly Route[], deps: AuthDeps): Middleware {
   const router = new Router();
   for (const route of routes) {
     // Registered without its trailing slash, a path is served with and without one.
@@ -42,7 +35,7 @@ function allowedMethods(router: Router, path: string): string[] {
   return [...new Set(methods)];
 }
 
-async function serve(route: Route, ctx: Context, deps: MountDeps): Promise<void> {
+async function serve(route: Route, ctx: Context, deps: AuthDeps): Promise<void> {
   ctx.state['route'] = route.path;
   const caller = await allow(route, ctx, deps);
   const params = route.params && parse(route.params, ctx['params'], () => new Problem('not_found'));
@@ -62,13 +55,13 @@ function sendJson(ctx: Context, answer: unknown, isPublic: boolean): void {
   ctx.compress = true;
 }
 
-async function allow(route: Route, ctx: Context, deps: MountDeps): Promise<Caller | undefined> {
+async function allow(route: Route, ctx: Context, deps: AuthDeps): Promise<Caller | undefined> {
   if (route.access === 'anyone') return undefined;
-  const caller = authenticate(ctx, deps.accessTokens);
+  const caller = await authenticate(ctx, deps, { isRead: route.method === 'GET' });
   ctx.state['userId'] = caller.userId;
   // What an authenticated caller sees is nobody else's to keep.
   ctx.set('Cache-Control', 'no-store');
-  if (route.access === 'staff' && !(await isStaff(deps.db, caller))) throw new Problem('staff_only');
+  if (route.access === 'staff' && !caller.isStaff) throw new Problem('staff_only');
   return caller;
 }
 

@@ -105,7 +105,9 @@ function operationOf(route: Route): Json {
 
 function securityOf({ access, ownChecks }: Route): Json[] {
   if (access !== 'anyone') return [{ bearer: [] }];
-  return ownChecks?.security ? [{ [ownChecks.security.name]: [] }] : [];
+  if (!ownChecks?.security) return [];
+  const { name, besideBearer = false } = ownChecks.security;
+  return [...(besideBearer ? [{ bearer: [] }] : []), { [name]: [] }];
 }
 
 function requestBodyOf({ body, bodyOptional, example, ownChecks }: Route): Json {

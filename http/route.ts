@@ -2,12 +2,15 @@ import type { Context } from 'koa';
 import type { z } from 'zod';
 import type { ProblemCode } from '../domain/problems.ts';
 
-/** Who may call: the caller's name is on the token; `staff` is asked of the database at every request. */
+/** Who may call: everybody, or whoever sends an access token whose session is open. */
 export type Access = 'anyone' | 'user' | 'staff';
 
+/** The account and the session that a request speaks for. */
 export interface Caller {
   userId: number;
   sessionId: string;
+  /** For staff as of this request. A guest's read may learn up to 5 s late that its caller has become staff. */
+  isStaff: boolean;
 }
 
 export interface Call<A extends Access, P, Q, B> {
@@ -22,8 +25,8 @@ type Example<T> = T | (() => T);
 
 /** What a handler reads and checks by itself. Nothing is done with it but to document it. */
 export interface OwnChecks {
-  /** The way in that stands for the caller's token: its name, and OpenAPI's Security Scheme Object. */
-  security?: { name: string; scheme: Record<string, unknown> };
+  /** The way in that stands for the caller's token, or beside it: its name, and OpenAPI's Security Scheme Object. */
+  security?: { name: string; scheme: Record<string, unknown>; besideBearer?: boolean };
   header?: { name: string; description: string };
   body?: { description: string; example: Record<string, unknown> };
 }

@@ -86,12 +86,22 @@ export function nextClockChange(month: 3 | 10): string {
   }
 }
 
-/** The cookie that an answer sets, as `name=value` and its attributes; undefined if it sets none. */
+/** The first cookie that an answer sets, as `name=value` and its attributes; undefined if it sets none. */
 export function cookieOf(answer: Answer): { pair: string; value: string; attributes: string[] } | undefined {
-  const [first] = answer.headers.getSetCookie();
-  if (first === undefined) return undefined;
-  const [pair = '', ...attributes] = first.split('; ');
-  return { pair, value: pair.slice(pair.indexOf('=') + 1), attributes };
+  return cookiesOf(answer)[0];
+}
+
+/** Every cookie that an answer sets, in its order. */
+export function cookiesOf(answer: { headers: Headers }) {
+  return answer.headers.getSetCookie().map((line) => {
+    const [pair = '', ...attributes] = line.split('; ');
+    return { pair, value: pair.slice(pair.indexOf('=') + 1), attributes };
+  });
+}
+
+/** The device cookie that an answer sets, as a browser sends it back. */
+export function deviceOf(answer: { headers: Headers }): string {
+  return cookiesOf(answer).find(({ pair }) => /^(__Host-)?device=/.test(pair))?.pair ?? '';
 }
 
 /** Speaks to the system's database as the owner of its schema, past the service. */

@@ -1,21 +1,20 @@
 import type { Logger } from 'pino';
 import type Stripe from 'stripe';
 import type { Config } from '../config.ts';
+import type { CredentialDeps } from '../core/accounts/check-credentials.ts';
+import type { DerivedKey } from '../core/derived-keys.ts';
 import type { BookingDetailRow } from '../db/bookings.ts';
-import type { Db } from '../db/knex.ts';
-import type { Passwords } from '../db/passwords.ts';
 import type { RoomCache } from '../db/rooms.ts';
-import type { Limiters } from '../http/rate-limit.ts';
+import type { AccountCookies } from '../http/auth/cookies.ts';
 
 /** What the pages work with; the API process gives it to them. */
-export interface WebDeps {
+export interface WebDeps extends CredentialDeps {
   config: Config;
-  db: Db;
   stripe: Stripe;
   log: Logger;
   rooms: RoomCache;
-  passwords: Passwords;
-  limiters: Limiters;
+  cookies: AccountCookies;
+  panelFormKey: DerivedKey;
   workflows: {
     /** Has a worker asked Temporal for work lately? */
     hasWorker(): Promise<boolean>;

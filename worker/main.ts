@@ -14,6 +14,14 @@ import { scheduleStep } from './schedule.ts';
 import { searchAttributeStep } from './search-attribute.ts';
 import { type SetUpStep, setUpNamespace } from './set-up.ts';
 import { createWorker } from './worker.ts';
+import { answerToArguments } from '../domain/arguments.ts';
+
+const help = `
+npm run worker
+
+Runs workflows and their activities until SIGINT or SIGTERM. It takes no
+arguments, but the settings of .env.example (environment or .env).
+`;
 
 /** A stop takes as long as the worker lets its activities finish, and a little; after an error no longer than this. */
 const stopMs = 40_000;
@@ -22,6 +30,11 @@ const countDroppedEveryMs = 5_000;
 
 /** The worker process. SIGINT and SIGTERM let its activities finish; an unexpected error ends it with exit code 1. */
 async function main(): Promise<void> {
+  const answer = answerToArguments(help, process.argv.slice(2));
+  if (answer) {
+    (answer.exitCode === 0 ? console.log : console.error)(answer.text);
+    process.exit(answer.exitCode);
+  }
   const config = loadConfig(process.env);
   const processLog = createProcessLog({ level: config.logLevel, service: 'worker' });
   installRuntime(config, processLog);
@@ -44,7 +57,9 @@ async function main(): Promise<void> {
 async function run(config: Config, log: Logger, stopping: AbortSignal): Promise<void> {
   const db = connectDatabase(config.database.url, {
     poolMax: config.database.poolMax,
+    prepared: config.database.prepared,
     applicationName: 'booking-worker',
+    say: (sentence) => log.warn(sentence),
     // Nobody waits for an answer here: better slow than repeated.
     acquireMs: 5_000,
   });

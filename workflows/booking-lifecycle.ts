@@ -1,38 +1,42 @@
-import {
-  allHandlersFinished,
-  CancellationScope,
-  condition,
-  patched,
-  sleep,
-  workflowInfo,
-} from '@temporalio/workflow';
+import { allHandlersFinished, CancellationScope, condition, sleep, workflowInfo } from '@temporalio/workflow';
 import type { BookingState } from '../activities/index.ts';
 import { clockDoubtMs } from '../domain/limits.ts';
 import { type Desk, msUntil } from './inbox.ts';
 import type { CancelRequest, PaymentNews } from './messages.ts';
 import { databaseSteps, stripeSteps } from './steps.ts';
 
+export interface Lived {
+  status: BookingState['status'];
+  /** False when the history has grown long and another run must go on; then nobody waits for an answer of this one. */
+  isOver: boolean;
+}
+
 /**
  * A booking's life, from whatever state its row is in: hold → stay → loose ends. Mail that arrives during the last
  * steps begins the round again, so that nothing is left on the desk when the workflow ends.
  */
-export async function liveBooking(desk: Desk, first: BookingState): Promise<BookingState> {
+export async function liveBooking(desk: Desk, first: BookingState): Promise<Lived> {
   let booking = desk.show(first);
+  const stages = [awaitPayment, closeIntents, awaitEndOfStay, readRemainingMail, closeIntents];
   do {
-    booking = await awaitPayment(desk, booking);
-    booking = await closeIntents(desk, booking);
-    booking = await awaitEndOfStay(desk, booking);
-    booking = await readRemainingMail(desk, booking);
-    booking = await closeIntents(desk, booking);
+    for (const stage of stages) {
+      booking = await stage(desk, booking);
+      if (mustContinue(desk)) return { status: booking.status, isOver: false };
+    }
     await condition(() => desk.hasMail() || allHandlersFinished());
   } while (desk.hasMail() || ownsOpenBooking(booking));
-  return booking;
+  return { status: booking.status, isOver: true };
+}
+
+/** Is the history so long that Temporal suggests another run? Cancellations get their answers from this one. */
+function mustContinue(desk: Desk): boolean {
+  return workflowInfo().continueAsNewSuggested && !desk.hasCancels() && allHandlersFinished();
 }
 
 /** The hold: until it is paid, cancelled, or settled at its deadline with Stripe as the arbiter. */
 async function awaitPayment(desk: Desk, from: BookingState): Promise<BookingState> {
   let booking = from;
-  while (booking.status === 'pending') {
+  while (booking.status === 'pending' && !mustContinue(desk)) {
     const mail = await condition(desk.hasMail, waitMs(booking.settleAt, booking.settleInMs));
     booking = mail ? await readMail(desk, booking) : desk.show(await settleHold(booking.bookingRef));
   }
@@ -45,17 +49,14 @@ async function awaitPayment(desk: Desk, from: BookingState): Promise<BookingStat
  */
 async function settleHold(bookingRef: string): Promise<BookingState> {
   const hold = { bookingRef, actor: actor() };
-  if (patched('expire-unasked-hold')) {
-    const booking = await databaseSteps.expireUnaskedHold(hold);
-    if (booking.status !== 'pending') return booking;
-  }
-  return stripeSteps.settleHold(hold);
+  const booking = await databaseSteps.expireUnaskedHold(hold);
+  return booking.status === 'pending' ? stripeSteps.settleHold(hold) : booking;
 }
 
 /** The stay: a confirmed booking that this workflow owns, until its end or its cancellation. */
 async function awaitEndOfStay(desk: Desk, from: BookingState): Promise<BookingState> {
   let booking = from;
-  while (ownsOpenBooking(booking) && booking.status === 'confirmed') {
+  while (ownsOpenBooking(booking) && booking.status === 'confirmed' && !mustContinue(desk)) {
     const mail = await condition(desk.hasMail, waitMs(booking.endsAt, booking.endsInMs));
     booking = mail
       ? await readMail(desk, booking)
@@ -67,7 +68,9 @@ async function awaitEndOfStay(desk: Desk, from: BookingState): Promise<BookingSt
 /** Mail for a booking that is over: late money is decided, a cancellation gets its answer. */
 async function readRemainingMail(desk: Desk, from: BookingState): Promise<BookingState> {
   let booking = from;
-  while (desk.hasMail() && !ownsOpenBooking(booking)) booking = await readMail(desk, booking);
+  while (desk.hasMail() && !ownsOpenBooking(booking) && !mustContinue(desk)) {
+    booking = await readMail(desk, booking);
+  }
   return booking;
 }
 
@@ -76,8 +79,9 @@ async function readRemainingMail(desk: Desk, from: BookingState): Promise<Bookin
  * must be asked about comes last.
  */
 async function readMail(desk: Desk, booking: BookingState): Promise<BookingState> {
-  const plainFirst = desk.hasDoubts() && desk.hasPlainMail() && patched('mail-before-stripe');
-  const news = plainFirst ? desk.nextFact() : desk.nextNews();
+  if (desk.takeChange())
+    return desk.show(await databaseSteps.loadBooking({ bookingRef: booking.bookingRef }));
+  const news = desk.hasPlainMail() ? desk.nextFact() : desk.nextNews();
   if (news) return readNews(desk, booking, news);
   const cancel = desk.nextCancel();
   if (!cancel) return booking;
@@ -87,7 +91,9 @@ async function readMail(desk: Desk, booking: BookingState): Promise<BookingState
 }
 
 async function readNews(desk: Desk, booking: BookingState, news: PaymentNews): Promise<BookingState> {
-  const state = await (news.verify ? unlessMail(desk, () => settlePayment(news)) : settlePayment(news));
+  const state = await (news.verify
+    ? unless(desk.hasPlainMail, () => settlePayment(news))
+    : settlePayment(news));
   if (state) return desk.show(state);
   desk.putBack(news);
   return booking;
@@ -96,9 +102,10 @@ async function readNews(desk: Desk, booking: BookingState, news: PaymentNews): P
 /** Nobody shall pay any more: PaymentIntents that are still open are cancelled, and one that was paid is decided. */
 async function closeIntents(desk: Desk, from: BookingState): Promise<BookingState> {
   let booking = from;
-  while (booking.hasOpenIntent) {
+  while (booking.hasOpenIntent && !mustContinue(desk)) {
     const owner = { bookingRef: booking.bookingRef, actor: actor(), workflowId: workflowInfo().workflowId };
-    const closed = await unlessMail(desk, () => stripeSteps.closeIntents(owner));
+    // Any news interrupts this: it may be what the step, which asks Stripe more and more seldom, waits for.
+    const closed = await unless(desk.hasMail, () => stripeSteps.closeIntents(owner));
     if (closed) return desk.show(closed);
     booking = await readMail(desk, booking);
   }
@@ -112,18 +119,19 @@ const stripePatienceMs = 500;
  * Takes a step that asks Stripe, which may be away for hours: mail that needs no Stripe does not wait for that.
  * @returns undefined when there is such mail; the step is given up, and to be taken again
  */
-async function unlessMail(desk: Desk, step: () => Promise<BookingState>): Promise<BookingState | undefined> {
+async function unless(
+  hasMail: () => boolean,
+  step: () => Promise<BookingState>,
+): Promise<BookingState | undefined> {
   const scope = new CancellationScope();
   const done = scope.run(step);
   const mail = scope.run(async () => {
-    await condition(desk.hasPlainMail);
-    if (!patched('mail-before-stripe')) return 'waits';
+    await condition(hasMail);
     await sleep(stripePatienceMs);
     return undefined;
   });
   try {
-    const first = await Promise.race([done, mail]);
-    return first === 'waits' ? await done : first;
+    return await Promise.race([done, mail]);
   } finally {
     scope.cancel();
     await Promise.allSettled([done, mail]);
@@ -131,7 +139,7 @@ async function unlessMail(desk: Desk, step: () => Promise<BookingState>): Promis
 }
 
 /** Decides what a payment is for; asks Stripe first where the news may not be the truth. */
-export function settlePayment(news: PaymentNews): Promise<BookingState> {
+function settlePayment(news: PaymentNews): Promise<BookingState> {
   const input = { ...news, actor: actor(), workflowId: workflowInfo().workflowId };
   return news.verify ? stripeSteps.verifyPayment(input) : databaseSteps.decidePayment(input);
 }

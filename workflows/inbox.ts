@@ -1,7 +1,13 @@
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { condition, setHandler, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import type { BookingState } from '../activities/index.ts';
-import { bookingStatusAttribute, cancelUpdate, holdQuery, paymentNewsSignal } from './messages.ts';
+import {
+  bookingChangedSignal,
+  bookingStatusAttribute,
+  cancelUpdate,
+  holdQuery,
+  paymentNewsSignal,
+} from './messages.ts';
 import type { CancelRequest, CancelResult, PaymentNews } from './messages.ts';
 
 interface CancelCase {
@@ -12,11 +18,13 @@ interface CancelCase {
 /**
  * The desk where messages arrive. Its handlers only record; the workflow's main path looks at the desk when it is
  * ready, so that there is one place where anything is decided.
+ * @param unread news that came before: with the start, or to the run before this one
  */
-export function openDesk(bookingRef: string) {
-  const news: PaymentNews[] = [];
+export function openDesk(bookingRef: string, unread: readonly PaymentNews[] = []) {
+  const news: PaymentNews[] = [...unread];
   const cancels: CancelCase[] = [];
   let booking: BookingState | undefined;
+  let changed = false;
 
   function addNews(item: PaymentNews): void {
     // The same news, not yet read, is one piece of news.
@@ -24,6 +32,9 @@ export function openDesk(bookingRef: string) {
   }
 
   setHandler(paymentNewsSignal, addNews);
+  setHandler(bookingChangedSignal, () => {
+    changed = true;
+  });
   setHandler(cancelUpdate, async (request) => {
     const entry: CancelCase = { request };
     cancels.push(entry);
@@ -44,14 +55,22 @@ export function openDesk(bookingRef: string) {
       booking = state;
       return state;
     },
-    hasMail: () => news.length > 0 || cancels.length > 0,
+    hasCancels: () => cancels.length > 0,
+    /** What another run must read. */
+    unreadNews: (): PaymentNews[] => [...news],
+    hasMail: () => changed || news.length > 0 || cancels.length > 0,
     /** Mail that can be read without asking Stripe. */
     hasPlainMail: () => cancels.length > 0 || news.some(({ verify }) => !verify),
-    hasDoubts: () => news.some(({ verify }) => verify),
     nextNews: () => news.shift(),
     /** News that is taken as it is. */
     nextFact: () => takeFirst(news, ({ verify }) => !verify),
     nextCancel: () => cancels.shift(),
+    /** Has the booking's row been changed since it was read? Asked once: the caller reads it again. */
+    takeChange(): boolean {
+      const wasChanged = changed;
+      changed = false;
+      return wasChanged;
+    },
     /** For later. */
     putBack: addNews,
   };

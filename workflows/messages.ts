@@ -1,6 +1,6 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { BookingStatus } from '../domain/booking.ts';
-import type { PaymentNews, RefundInput } from '../domain/messages.ts';
+import type { BookingChange, PaymentNews, RefundInput } from '../domain/messages.ts';
 
 /**
  * Everything that is said to a workflow, and how it is called: the API's only door. These names and shapes are in
@@ -11,23 +11,33 @@ import type { PaymentNews, RefundInput } from '../domain/messages.ts';
 export const bookingStatusAttribute = 'BookingStatus';
 
 /**
- * Workflow ids are made of refs, which nothing repeats: a booking's, or a payment's (its intent's where it has none).
+ * Workflow ids are made of refs, which nothing repeats: a booking's, a refund's, or a payment's (its intent's where it has
+ * none).
  * `db/reconcile.ts` and `db/schema/hold-slot.sql` spell them in SQL.
  */
 export const bookingWorkflowId = (bookingRef: string) => `booking-${bookingRef}`;
 export const latePaymentWorkflowId = (paymentRef: string) => `late-payment-${paymentRef}`;
 export const isLatePaymentWorkflowId = (workflowId: string) =>
   workflowId.startsWith(latePaymentWorkflowId(''));
-export const refundWorkflowId = (paymentRef: string) => `refund-${paymentRef}`;
+export const refundWorkflowId = (refundRef: string) => `refund-${refundRef}`;
+/** What follows a run that has ended well: the id of the message that brings it makes it another. */
+export const nextWorkflowId = (workflowId: string, messageId: string) => `${workflowId}-${messageId}`;
 /** One reconciler for all workers of a task queue. */
 export const reconcileScheduleId = (taskQueue: string) => `reconcile-${taskQueue}`;
 export const reconcileWorkflowId = (taskQueue: string) => `reconcile-${taskQueue}`;
 
 export interface BookingInput {
   bookingRef: string;
+  /** News that the run before has received and not read, when its history had grown long. */
+  news?: PaymentNews[];
 }
 
-export type { PaymentNews, RefundInput };
+/** The news that started the run; and what the run before has not read. */
+export interface LatePaymentInput extends PaymentNews {
+  news?: PaymentNews[];
+}
+
+export type { BookingChange, PaymentNews, RefundInput };
 
 export interface CancelRequest {
   /** Who asks, as the audit names them: `user:7`, `staff:1`. */
@@ -52,6 +62,8 @@ export interface HoldView {
 }
 
 export const paymentNewsSignal = defineSignal<[PaymentNews]>('paymentNews');
+/** The booking's row has got other instants: read it again. */
+export const bookingChangedSignal = defineSignal('bookingChanged');
 export const cancelUpdate = defineUpdate<CancelResult, [CancelRequest]>('cancel');
 export const holdQuery = defineQuery<HoldView>('hold');
 

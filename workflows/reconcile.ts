@@ -16,10 +16,14 @@ export async function reconcileWorkflow(): Promise<ReconcileReport> {
   const { eventsUntil: since, lookedBackAt } = last ?? {};
   const events = await steps.recordMissedEvents({ since, lookedBackAt }).catch(toUndefined);
   const repairs = await steps.repairBookings();
+  const afterId = last?.instantsCheckedTo ?? 0;
+  const instants = await steps.correctInstants({ afterId }).catch(toUndefined);
   return {
     eventsUntil: events?.until ?? since,
     lookedBackAt: events?.lookedBackAt ?? lookedBackAt,
     missedEvents: events?.missed ?? 'not known',
+    instantsCheckedTo: instants?.nextAfterId ?? afterId,
+    correctedInstants: instants?.corrected ?? 0,
     ...repairs,
   };
 }

@@ -1,17 +1,16 @@
 import { ActivityFailure } from '@temporalio/workflow';
 import type { RefundInput } from './messages.ts';
-import { databaseSteps, refundSteps } from './steps.ts';
+import { databaseSteps, isFinal, refundSteps } from './steps.ts';
 
 /**
- * Sends one payment back, whatever has become of its booking. Tried for two weeks; after that, or when Stripe
- * refuses for good, staff finds it flagged.
+ * Sends one refund, whatever has become of its booking. Tried for two weeks; after that staff finds it flagged. A run that
+ * has not sent it fails, so that another can replace it: when a dispute has closed, or when staff retries it.
  */
-export async function refundWorkflow({ paymentRef }: RefundInput): Promise<string> {
+export async function refundWorkflow({ refundRef }: RefundInput): Promise<string> {
   try {
-    return await refundSteps.sendRefund({ paymentRef });
+    return await refundSteps.sendRefund({ refundRef });
   } catch (error) {
-    if (!(error instanceof ActivityFailure)) throw error;
-    await databaseSteps.flagRefundStuck({ paymentRef });
-    return 'stuck';
+    if (error instanceof ActivityFailure && !isFinal(error)) await databaseSteps.giveUpRefund({ refundRef });
+    throw error;
   }
 }

@@ -51,8 +51,8 @@ function databaseStep<Name extends keyof Activities>(name: Name): Activities[Nam
   return step as Activities[Name];
 }
 
-/** A local activity's failure comes bare, an ordinary one's inside an ActivityFailure. */
-function isFinal(error: unknown): boolean {
+/** Can no retry help? A local activity's failure comes bare, an ordinary one's inside an ActivityFailure. */
+export function isFinal(error: unknown): boolean {
   const cause = error instanceof ActivityFailure ? error.cause : error;
   return cause instanceof ApplicationFailure && cause.nonRetryable === true;
 }
@@ -68,5 +68,5 @@ export const databaseSteps = {
    */
   cancelBooking: durable.cancelBooking,
   completeStay: databaseStep('completeStay'),
-  flagRefundStuck: databaseStep('flagRefundStuck'),
+  giveUpRefund: databaseStep('giveUpRefund'),
 };

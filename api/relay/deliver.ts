@@ -29,11 +29,13 @@ export function createDelivery(db: Db, workflows: WorkflowClient) {
         // A start with a higher id was written later, as a repair, and is sent.
         if ((startedBy.get(bookingRef) ?? 0) > Number(message.id)) return;
         return workflows.startBooking(bookingRef, message.payload.summary);
+      case 'booking_changed':
+        return workflows.tellChange(message.payload);
       case 'payment':
         markStarted(bookingRef, message.id);
         return workflows.tellPayment(message.payload, message.id);
       case 'refund':
-        return workflows.startRefund(message.payload);
+        return workflows.startRefund(message.payload, message.id);
       case 'orphan_payment':
         if (!(await readBookingState(db, bookingRef))) throw new OrphanError(`no booking ${bookingRef}`);
         return workflows.tellPayment(message.payload, message.id);

@@ -3,19 +3,23 @@ import {
   defineSearchAttributeKey,
   TypedSearchAttributes,
   WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
 } from '@temporalio/common';
 import type { Config } from '../../config.ts';
 import type { BookingStatus } from '../../domain/booking.ts';
 import type { bookingWorkflow, latePaymentWorkflow, refundWorkflow } from '../../workflows/index.ts';
 import {
+  bookingChangedSignal,
   bookingStatusAttribute,
   bookingWorkflowId,
   cancelUpdate,
   cancelUpdateId,
   latePaymentWorkflowId,
+  nextWorkflowId,
   paymentNewsSignal,
   refundWorkflowId,
   type CancelRequest,
+  type BookingChange,
   type CancelResult,
   type PaymentNews,
   type RefundInput,
@@ -111,43 +115,76 @@ export function createWorkflowClient(settings: Config['temporal']) {
 
     /**
      * Tells a booking's workflow of a payment, starting it if need be; if it has ended, the late-payment workflow
-     * decides. `messageId` tells apart the news of a PaymentIntent that has no payment row yet.
+     * decides; if that has ended too, another one. `messageId` names what has no name of its own.
      */
     async tellPayment(news: PaymentNews, messageId: string): Promise<void> {
       await soon(async (link) => {
         const options = await bookingStart(link, news.bookingRef);
-        const told = await startOnce(() =>
-          link.workflow.signalWithStart<typeof bookingWorkflow, [PaymentNews]>('bookingWorkflow', {
-            ...options,
-            signal: paymentNewsSignal,
-            signalArgs: [news],
-          }),
+        const told = { signal: paymentNewsSignal, signalArgs: [news] as [PaymentNews] };
+        const toOwner = { ...options, ...told };
+        const isTold = await startOnce(() =>
+          link.workflow.signalWithStart<typeof bookingWorkflow, [PaymentNews]>('bookingWorkflow', toOwner),
         );
-        if (told) return;
-        await startOnce(() =>
-          link.workflow.start<typeof latePaymentWorkflow>('latePaymentWorkflow', {
-            ...options,
-            workflowId: latePaymentWorkflowId(news.paymentRef ?? `${news.intentId}-${messageId}`),
-            args: [news],
-            staticSummary: 'Money for a booking that was over',
-          }),
-        );
+        if (isTold) return;
+        const lateId = latePaymentWorkflowId(news.paymentRef ?? `${news.intentId}-${messageId}`);
+        for (const workflowId of [lateId, nextWorkflowId(lateId, messageId)]) {
+          const isTaken = await startOnce(() =>
+            link.workflow.signalWithStart<typeof latePaymentWorkflow, [PaymentNews]>('latePaymentWorkflow', {
+              ...options,
+              ...told,
+              workflowId,
+              args: [news],
+              staticSummary: 'Money for a booking that was over',
+            }),
+          );
+          if (isTaken) return;
+        }
       });
     },
 
-    /** Starts the refund of a payment, once. */
-    async startRefund(refund: RefundInput): Promise<void> {
-      await soon(({ workflow }) =>
+    /** Lets the workflow that owns a booking read its row again, starting it if need be; one that has ended need not. */
+    async tellChange({ bookingRef, workflowId }: BookingChange): Promise<void> {
+      await soon(async (link) => {
+        if (workflowId === bookingWorkflowId(bookingRef)) {
+          const options = {
+            ...(await bookingStart(link, bookingRef)),
+            signal: bookingChangedSignal,
+            signalArgs: [] as [],
+          };
+          return startOnce(() =>
+            link.workflow.signalWithStart<typeof bookingWorkflow, []>('bookingWorkflow', options),
+          );
+        }
+        return link.workflow
+          .getHandle(workflowId)
+          .signal(bookingChangedSignal)
+          .catch((error: unknown) => {
+            if (!(error instanceof WorkflowNotFoundError)) throw error;
+          });
+      });
+    },
+
+    /**
+     * Starts a refund, unless its workflow runs. A run that has ended well took the refund for sent; if there is a message
+     * all the same, as after a restored database, another one looks again.
+     */
+    async startRefund(refund: RefundInput, messageId: string): Promise<void> {
+      const start = (link: TemporalLink, workflowId: string) =>
         startOnce(() =>
-          workflow.start<typeof refundWorkflow>('refundWorkflow', {
-            workflowId: refundWorkflowId(refund.paymentRef),
+          link.workflow.start<typeof refundWorkflow>('refundWorkflow', {
+            workflowId,
             taskQueue,
             args: [refund],
             workflowIdReusePolicy: 'ALLOW_DUPLICATE_FAILED_ONLY',
-            staticSummary: 'Sends a payment back',
+            staticSummary: 'Sends money back',
           }),
-        ),
-      );
+        );
+      await soon(async (link) => {
+        const workflowId = refundWorkflowId(refund.refundRef);
+        if (await start(link, workflowId)) return;
+        const { status } = await link.workflow.getHandle(workflowId).describe();
+        if (status.name !== 'RUNNING') await start(link, nextWorkflowId(workflowId, messageId));
+      });
     },
 
     /**

@@ -1,16 +1,17 @@
 import { z } from 'zod';
-import { insertUser } from '../../db/users.ts';
-import { canonicalEmail } from '../../domain/email.ts';
+import { logIn } from '../../core/accounts/log-in.ts';
+import { logOut } from '../../core/accounts/log-out.ts';
+import { refreshSession } from '../../core/accounts/refresh-session.ts';
+import { register } from '../../core/accounts/register.ts';
 import { passwordBytesMax } from '../../domain/limits.ts';
-import { passwordFault } from '../../domain/password.ts';
-import { fieldProblem } from '../../domain/problems.ts';
-import { checkPassword } from '../../http/auth/check-password.ts';
-import { refuseCrossSite } from '../../http/auth/sessions.ts';
-import type { Deps } from '../deps.ts';
+import { fieldProblem, invalidToken, Problem } from '../../domain/problems.ts';
+import { bearerToken, unauthenticated } from '../../http/auth/authenticate.ts';
+import { visitorOf } from '../../http/auth/visitor.ts';
 import { addressKey } from '../../http/client-address.ts';
-import { countAgainst } from '../../http/rate-limit.ts';
 import { route, type Route } from '../../http/route.ts';
+import { refuseForeign } from '../../http/same-origin.ts';
 import { id, text } from '../../http/schemas.ts';
+import type { Deps } from '../deps.ts';
 
 const email = text(254).meta({
   description: 'An e-mail address; case and surrounding spaces do not matter.',
@@ -23,37 +24,34 @@ const password = z
   });
 
 export function authRoutes(deps: Deps): Route[] {
-  const { db, passwords, sessions, accessTokens, limiters, config } = deps;
+  const { accessTokens, cookies } = deps;
+  const { corsOrigins } = deps.config.http;
   const refreshCookie = {
-    type: 'apiKey',
-    in: 'cookie',
-    name: sessions.cookieName,
-    description: 'The cookie that a login sets.',
+    name: 'refreshCookie',
+    scheme: {
+      type: 'apiKey',
+      in: 'cookie',
+      name: cookies.refreshToken.name,
+      description: 'The cookie that a login sets.',
+    },
   };
 
-  const register = route({
+  const registration = route({
     method: 'POST',
     path: '/api/register/',
     access: 'anyone',
     tag: 'Accounts',
-    summary: 'Make an account',
+    summary: 'Create an account',
     body: z.strictObject({ email, password, confirm_password: password }),
     example: { email: 'guest@example.com', password: 'correct horse', confirm_password: 'correct horse' },
     status: 201,
     response: z.strictObject({ message: z.string(), user_id: id }),
     problems: ['passwords_differ', 'password_too_weak', 'email_taken'],
   })(async ({ body, ctx }) => {
-    const address = canonicalEmail(body.email);
-    if (!address) throw fieldProblem('invalid_request', 'email', 'This is not an e-mail address.');
     if (body.password !== body.confirm_password) {
       throw fieldProblem('passwords_differ', 'confirm_password', 'Type the same password twice.');
     }
-    const weak = passwordFault(body.password, address);
-    if (weak) throw fieldProblem('password_too_weak', 'password', weak);
-    await countAgainst(limiters.registrations, addressKey(ctx.ip));
-    const passwordHash = await passwords.hash(body.password);
-    // An address that is taken is refused by the database (db/errors.ts).
-    const userId = await insertUser(db, { email: address, passwordHash });
+    const userId = await register(deps, body, addressKey(ctx.ip));
     return { message: 'Registration successful', user_id: userId };
   });
 
@@ -62,7 +60,7 @@ export function authRoutes(deps: Deps): Route[] {
     path: '/api/login/',
     access: 'anyone',
     tag: 'Accounts',
-    summary: 'Log in; the refresh token comes as an HTTP-only cookie',
+    summary: 'Log in; the refresh token and the device come as HTTP-only cookies',
     body: z.strictObject({ email, password }),
     example: { email: 'longtran20014@gmail.com', password: '123456Long' },
     status: 200,
@@ -76,15 +74,16 @@ export function authRoutes(deps: Deps): Route[] {
     }),
     problems: ['invalid_credentials'],
   })(async ({ body, ctx }) => {
-    const user = await checkPassword(deps, ctx, body);
-    const caller = await sessions.begin(ctx, user);
+    const loggedIn = await logIn(deps, body, visitorOf(ctx, deps));
+    cookies.setLogin(ctx, 'refreshToken', loggedIn);
+    const { user, sessionId } = loggedIn;
     return {
       message: 'Login successful',
       user_id: user.id,
       email: user.email,
       is_staff: user.isStaff,
       is_superuser: user.isSuperuser,
-      access: accessTokens.sign(caller),
+      access: accessTokens.sign({ userId: user.id, sessionId }),
     };
   });
 
@@ -93,30 +92,42 @@ export function authRoutes(deps: Deps): Route[] {
     path: '/api/token/refresh-cookie/',
     access: 'anyone',
     tag: 'Accounts',
-    summary: 'A new access token for the refresh cookie, which is rotated',
+    summary: 'A new access token for the refresh cookie, which is rotated; repeating within 30 s is safe',
     status: 200,
     response: z.strictObject({ access: z.string(), message: z.string() }),
-    problems: ['invalid_refresh_token', 'refresh_in_progress', 'cross_site'],
-    ownChecks: { security: { name: 'refreshCookie', scheme: refreshCookie } },
+    problems: ['invalid_refresh_token', 'cross_site'],
+    ownChecks: { security: refreshCookie },
   })(async ({ ctx }) => {
-    refuseCrossSite(ctx, config.http.corsOrigins);
-    const caller = await sessions.refresh(ctx);
-    return { access: accessTokens.sign(caller), message: 'Token refreshed successfully' };
+    refuseForeign(ctx, { allowedOrigins: corsOrigins, allowSilent: true });
+    const token = cookies.refreshToken.read(ctx);
+    if (token === undefined) throw new Problem('invalid_refresh_token');
+    const { refreshToken, ...subject } = await refreshSession(deps, token).catch((error: unknown) => {
+      if (error instanceof Problem) cookies.refreshToken.clear(ctx);
+      throw error;
+    });
+    cookies.refreshToken.set(ctx, refreshToken);
+    return { access: accessTokens.sign(subject), message: 'Token refreshed successfully' };
   });
 
   const logout = route({
     method: 'POST',
     path: '/api/logout/',
-    access: 'user',
+    access: 'anyone',
     tag: 'Accounts',
-    summary: 'End the session and clear its cookie',
+    summary: 'End the session of the access token and that of the refresh cookie; one of them is enough',
     status: 200,
     response: z.strictObject({ message: z.string() }),
-    problems: [],
-  })(async ({ caller, ctx }) => {
-    await sessions.end(ctx, caller);
+    problems: ['unauthenticated', 'invalid_token', 'cross_site'],
+    ownChecks: { security: { ...refreshCookie, besideBearer: true } },
+  })(async ({ ctx }) => {
+    const [bearer, refreshToken] = [bearerToken(ctx), cookies.refreshToken.read(ctx)];
+    if (refreshToken !== undefined) refuseForeign(ctx, { allowedOrigins: corsOrigins, allowSilent: true });
+    const sessionId = bearer === undefined ? undefined : accessTokens.verify(bearer)?.sessionId;
+    const isEnded = await logOut(deps, { sessionId, refreshToken });
+    cookies.refreshToken.clear(ctx);
+    if (!isEnded) throw bearer === undefined ? unauthenticated() : invalidToken();
     return { message: 'Logout successful' };
   });
 
-  return [register, login, refresh, logout];
+  return [registration, login, refresh, logout];
 }

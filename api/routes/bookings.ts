@@ -1,9 +1,8 @@
 import { z } from 'zod';
-import { isStaff } from '../../db/users.ts';
 import { bookingStatuses } from '../../domain/booking.ts';
 import { guestCountMax, specialRequestsCharsMax } from '../../domain/limits.ts';
 import { Problem } from '../../domain/problems.ts';
-import { parseTimeOfDay } from '../../domain/slots.ts';
+import { parseEndOfRange, parseTimeOfDay } from '../../domain/slots.ts';
 import type { Deps } from '../deps.ts';
 import { answerPage, loadBookingFor } from '../booking-answers.ts';
 import { cancelBooking } from '../cancel.ts';
@@ -27,7 +26,7 @@ const newBooking = z.strictObject({
   room_id: id,
   booking_date: date,
   start_time: askedTimeOfDay,
-  end_time: askedTimeOfDay,
+  end_time: askedTimeOfDay.meta({ description: '`24:00` or `00:00`: the midnight that the day ends with.' }),
   guest_count: z.number().int().min(1).max(guestCountMax),
   special_requests: text(specialRequestsCharsMax).nullish(),
   user_id: id
@@ -77,6 +76,7 @@ export function bookingRoutes(deps: Deps): Route[] {
       'in_the_past',
       'too_far_ahead',
       'too_long',
+      'amount_not_chargeable',
       'over_capacity',
       'clock_change',
       'not_your_user',
@@ -87,7 +87,7 @@ export function bookingRoutes(deps: Deps): Route[] {
   })(async ({ body, caller, ctx }) => {
     const userId = body.user_id ?? caller.userId;
     const forAnother = userId !== caller.userId;
-    if (forAnother && !(await isStaff(db, caller))) throw new Problem('not_your_user');
+    if (forAnother && !caller.isStaff) throw new Problem('not_your_user');
     return answerOnce(db, {
       ctx,
       caller,
@@ -100,7 +100,7 @@ export function bookingRoutes(deps: Deps): Route[] {
           actor: `${forAnother ? 'staff' : 'user'}:${caller.userId}`,
           date: body.booking_date,
           startMinute: parseTimeOfDay(body.start_time),
-          endMinute: parseTimeOfDay(body.end_time),
+          endMinute: parseEndOfRange(body.end_time),
           guestCount: body.guest_count,
           specialRequests: body.special_requests ?? null,
           idempotencyLease,
@@ -166,10 +166,10 @@ export function bookingRoutes(deps: Deps): Route[] {
     example: { refund: false },
     status: 200,
     response: bookingView,
-    problems: ['booking_not_found', 'not_cancellable', 'workflow_unavailable'],
+    problems: ['booking_not_found', 'not_cancellable', 'not_refundable', 'workflow_unavailable'],
   })(async ({ params, body, caller }) => {
     const booking = await loadBookingFor(deps, caller, params.id);
-    const byStaff = booking.user_id !== caller.userId || (await isStaff(db, caller));
+    const byStaff = booking.user_id !== caller.userId || caller.isStaff;
     await cancelBooking(deps, booking, { callerId: caller.userId, byStaff, refund: byStaff && body.refund });
     return viewBooking(await loadBookingFor(deps, caller, params.id));
   });

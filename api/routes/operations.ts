@@ -3,7 +3,9 @@ import { completeStays } from '../../db/bookings.ts';
 import { findOverdueHolds } from '../../db/overdue-holds.ts';
 import { isStripeChangeOpen } from '../../db/deployment.ts';
 import { outboxDepth } from '../../db/outbox.ts';
+import { createWriteProbe } from '../../db/readiness.ts';
 import { settleHolds } from '../../core/bookings/settle-hold.ts';
+import { clocksAgree } from '../../db/clocks.ts';
 import { cleanupBatchMax, outboxLaggingMs } from '../../domain/limits.ts';
 import { Problem } from '../../domain/problems.ts';
 import type { Deps } from '../deps.ts';
@@ -22,8 +24,9 @@ const cleanupToken = {
 };
 
 export function operationRoutes(deps: Deps): Route[] {
+  const isWritable = createWriteProbe(deps.db);
   const readHealth = shareWhileUnderWay(() =>
-    Promise.all([outboxDepth(deps.db), askEngine(deps), isStripeChangeOpen(deps.db)]),
+    Promise.all([askDatabase(deps, isWritable), askEngine(deps), isStripeChangeOpen(deps.db)]),
   );
   const livez = route({
     method: 'GET',
@@ -41,7 +44,8 @@ export function operationRoutes(deps: Deps): Route[] {
     path: '/readyz',
     access: 'anyone',
     tag: 'Operations',
-    summary: 'Can it serve? Postgres must answer; without Temporal or a worker it is degraded',
+    summary:
+      'Can it serve? Postgres must answer and take writes; without Temporal or a worker it is degraded',
     status: 200,
     response: z.strictObject({
       status: health,
@@ -92,6 +96,7 @@ export function operationRoutes(deps: Deps): Route[] {
     ownChecks: deps.config.cleanupToken === undefined ? {} : { security: cleanupToken },
   })(async ({ ctx }) => {
     requireToken(ctx, deps.config.cleanupToken, 'CLEANUP_TOKEN');
+    if (!(await clocksAgree(deps.db))) return { expired: 0, confirmed: 0, completed: 0, left: 0 };
     const overdue = await findOverdueHolds(deps.db, 0, cleanupBatchMax);
     const settled = await settleHolds(deps, overdue, { actor: 'cleanup', totalMs: cleanupMs });
     const completed = await completeStays(deps.db, { actor: 'cleanup', limit: cleanupBatchMax });
@@ -100,6 +105,17 @@ export function operationRoutes(deps: Deps): Route[] {
   });
 
   return [livez, readyz, cleanup];
+}
+
+/** Postgres must answer and take writes; whatever keeps it from that, this process cannot serve. */
+async function askDatabase({ db, log }: Deps, isWritable: () => Promise<unknown>) {
+  try {
+    const [depth] = await Promise.all([outboxDepth(db), isWritable()]);
+    return depth;
+  } catch (error) {
+    log.warn({ err: error }, 'not ready: Postgres takes no writes, or does not answer');
+    throw new Problem('database_unavailable', { headers: { 'Retry-After': '1' } });
+  }
 }
 
 /** Temporal and its worker: without them bookings are taken all the same, and carried out later. */

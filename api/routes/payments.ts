@@ -6,10 +6,12 @@ import { loadBookingFor } from '../booking-answers.ts';
 import type { Deps } from '../deps.ts';
 import { answerOnce } from '../../http/idempotency.ts';
 import { route, type Route } from '../../http/route.ts';
-import { id } from '../../http/schemas.ts';
+import { id, idParams } from '../../http/schemas.ts';
 import { findOpenedIntent, type OpenIntent, openIntent } from '../../core/payments/open-payment.ts';
 import { Problem } from '../../domain/problems.ts';
 import type { BookingDetailRow } from '../../db/bookings.ts';
+import { retryRefund } from '../../core/payments/retry-refund.ts';
+import { refundView, viewRefund } from '../views.ts';
 
 const intentView = z
   .strictObject({
@@ -69,6 +71,8 @@ export function paymentRoutes(deps: Deps): Route[] {
       'already_paid',
       'amount_mismatch',
       'hold_expired',
+      'amount_not_chargeable',
+      'too_many_payment_attempts',
       'stripe_unavailable',
       'payment_provider_refused',
     ],
@@ -92,5 +96,22 @@ export function paymentRoutes(deps: Deps): Route[] {
     });
   });
 
-  return [open];
+  const retry = route({
+    method: 'POST',
+    path: '/api/staff/refunds/{id}/retry/',
+    access: 'staff',
+    tag: 'Payment',
+    summary: 'Send a refund again that has not gone through',
+    params: idParams,
+    exampleParams: { id: '1' },
+    status: 202,
+    response: refundView,
+    problems: ['refund_not_found', 'refund_not_retryable'],
+  })(async ({ params, caller }) => {
+    const refund = await retryRefund(deps.db, { refundId: params.id, actorId: caller.userId });
+    const { id, status, amountMinor: amount_minor, createdAt } = refund;
+    return viewRefund({ id, status, amount_minor, created_at: createdAt.toISOString() }, refund.currency);
+  });
+
+  return [open, retry];
 }

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import {
   findBookableRoom,
-  findTakenRanges,
+  findTakenTimes,
   listRooms,
   type BookableRoom,
-  type TakenRange,
+  type TakenTime,
 } from '../../db/rooms.ts';
 import { datesToShow } from '../../domain/availability.ts';
 import { availabilityDaysMax } from '../../domain/limits.ts';
@@ -25,7 +25,10 @@ const slotView = z
     starts_at: instant.nullable(),
     ends_at: instant.nullable(),
     status: z.enum(slotStatuses),
-    frees_at: instant.nullable().meta({ description: 'When a held slot frees if it is not paid for.' }),
+    frees_at: instant.nullable().meta({
+      description:
+        'When a held slot can be booked if its hold is not paid for. Null where it never can: the hold ends too late.',
+    }),
   })
   .meta({ id: 'Slot' });
 
@@ -69,16 +72,17 @@ export function roomRoutes({ db, config }: Deps): Route[] {
     const room = await findBookableRoom(db, params.id);
     if (!room) throw new Problem('room_not_found');
     const days = datesToShow(query, room, { now: new Date(), horizonDays: config.horizonDays });
+    const [from, to] = [days[0] as string, days.at(-1) as string];
     const slots = days.flatMap((day) => slotsOf(room, day));
-    const { now, taken } = await findTakenRanges(db, room.id, ...spanOf(slots));
+    const { now, taken } = await findTakenTimes(db, room.id, from, to);
     const horizon = new Date(now.getTime() + config.horizonDays * 86_400_000);
     return {
       room_id: room.id,
       time_zone: room.timeZone,
-      from: days[0] as string,
-      to: days.at(-1) as string,
-      slots: holdersOf(slots, taken).map(([slot, holder]) =>
-        viewSlot(slot, statusOf(room, slot, { now, horizon }, holder), holder),
+      from,
+      to,
+      slots: holdersOf(slots, taken).map(([slot, holders]) =>
+        viewSlot(slot, statusOf(room, slot, { now, horizon }, holders), { now, holders }),
       ),
     };
   });
@@ -86,30 +90,32 @@ export function roomRoutes({ db, config }: Deps): Route[] {
   return [list, availability];
 }
 
-function spanOf(slots: readonly Slot[]): [Date, Date] {
-  const ranges = slots.flatMap((slot) => slot.range ?? []);
-  return [ranges[0]?.startsAt ?? new Date(0), ranges.at(-1)?.endsAt ?? new Date(0)];
-}
-
-/**
- * Each slot with what holds it, if anything does. Both lists are in the order of time, and no two bookings that hold a
- * room overlap, so one walk through both is enough.
- */
+/** Each slot with what occupies any part of it. Both lists are in the order of time, so one walk through both is enough. */
 function holdersOf(
   slots: readonly Slot[],
-  taken: readonly TakenRange[],
-): [slot: Slot, holder: TakenRange | undefined][] {
-  let next = 0;
+  taken: readonly TakenTime[],
+): [slot: Slot, holders: readonly TakenTime[]][] {
+  let first = 0;
   return slots.map((slot) => {
-    const { range } = slot;
-    if (!range) return [slot, undefined];
-    for (let ahead = taken[next]; ahead && ahead.endsAt <= range.startsAt; ahead = taken[next]) next++;
-    const holder = taken[next];
-    return [slot, holder && holder.startsAt < range.endsAt ? holder : undefined];
+    for (let ahead = taken[first]; ahead && endsBefore(ahead, slot); ahead = taken[first]) first++;
+    let next = first;
+    for (let other = taken[next]; other && begunBeforeEndOf(slot, other); other = taken[next]) next++;
+    return [slot, taken.slice(first, next)];
   });
 }
 
-function viewSlot(slot: Slot, status: SlotStatus, holder: TakenRange | undefined): z.input<typeof slotView> {
+const endsBefore = (taken: TakenTime, slot: Slot) =>
+  taken.date < slot.date || (taken.date === slot.date && taken.endMinute <= slot.startMinute);
+
+const begunBeforeEndOf = (slot: Slot, taken: TakenTime) =>
+  taken.date < slot.date || (taken.date === slot.date && taken.startMinute < slot.endMinute);
+
+interface Occupied {
+  now: Date;
+  holders: readonly TakenTime[];
+}
+
+function viewSlot(slot: Slot, status: SlotStatus, occupied: Occupied): z.input<typeof slotView> {
   const { range } = slot;
   const start_time = formatTimeOfDay(slot.startMinute);
   const end_time = formatTimeOfDay(slot.endMinute);
@@ -122,19 +128,25 @@ function viewSlot(slot: Slot, status: SlotStatus, holder: TakenRange | undefined
     starts_at: range?.startsAt.toISOString() ?? null,
     ends_at: range?.endsAt.toISOString() ?? null,
     status,
-    frees_at: status === 'held' && holder ? holder.freesAt.toISOString() : null,
+    frees_at: (status === 'held' && freesAt(slot, occupied)?.toISOString()) || null,
   };
 }
 
-/** What can be booked is `free`; what lies beyond the horizon is `closed`, as long as it does. */
+/** When the last of the holds ends, if somebody can book the slot then: not in the past, and before the slot begins. */
+function freesAt({ range }: Slot, { now, holders }: Occupied): Date | undefined {
+  const last = new Date(Math.max(...holders.map((holder) => holder.freesAt.getTime())));
+  return range && last > now && last < range.startsAt ? last : undefined;
+}
+
+/** What can be booked is `free`; what lies beyond the horizon is `closed`, as long as it does. The worst holder counts. */
 function statusOf(
   room: BookableRoom,
   slot: Slot,
   { now, horizon }: { now: Date; horizon: Date },
-  holder: TakenRange | undefined,
+  holders: readonly TakenTime[],
 ): SlotStatus {
   if (!slot.range || !room.isAvailable) return 'closed';
   if (slot.range.startsAt <= now) return 'past';
-  if (!holder) return slot.range.startsAt > horizon ? 'closed' : 'free';
-  return holder.status === 'pending' ? 'held' : 'booked';
+  if (holders.length === 0) return slot.range.startsAt > horizon ? 'closed' : 'free';
+  return holders.every((holder) => holder.status === 'pending') ? 'held' : 'booked';
 }

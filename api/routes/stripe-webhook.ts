@@ -67,6 +67,7 @@ const envelope = z.object({
   id: z.string().min(1).max(255),
   type: z.string().min(1).max(255),
   livemode: z.boolean(),
+  created: z.number().int().min(0).max(8_640_000_000).optional(),
   account: z.string().max(255).nullish(),
   data: z.object({ object: z.object({}) }),
 });
@@ -111,7 +112,8 @@ function readEvent(payload: string): Stripe.Event {
   } catch {
     throw new Problem('invalid_payload');
   }
-  if (event?.object === 'v2.core.event') event = { ...event, data: { object: {} } } as typeof event;
+  if (event?.object === 'v2.core.event')
+    event = { ...event, created: undefined, data: { object: {} } } as typeof event;
   if (!envelope.safeParse(event).success) throw new Problem('invalid_payload');
   return event as Stripe.Event;
 }

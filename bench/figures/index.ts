@@ -6,6 +6,7 @@ import { intents } from './intents.ts';
 import { lists } from './lists.ts';
 import { lives } from './lives.ts';
 import { memory } from './memory.ts';
+import { poolers } from './poolers.ts';
 import { soak } from './soak.ts';
 import { stampede } from './stampede.ts';
 import { webhooks } from './webhooks.ts';
@@ -15,6 +16,7 @@ export const figures: readonly Figure[] = [
   lists,
   bookings,
   webhooks,
+  poolers,
   stampede,
   intents,
   lives,

@@ -1,4 +1,3 @@
-import { bookingColumns, bookingTables } from '../../db/bookings.ts';
 import { alternate, type Bench, closed, type Figure, ms, open, ratio, format0 } from '../figure.ts';
 import type { Target } from '../load/job.ts';
 import { fillWeek, insertPastBookings, staffId, usersCount } from '../seed.ts';
@@ -11,7 +10,7 @@ interface Reading {
   sql: { text: string; values: unknown[][] };
 }
 
-const page = `select ${bookingColumns} from ${bookingTables}`;
+const page = 'select b.* from booking_rows b';
 const cursorOf = (id: number) => Buffer.from(`before:${id}`).toString('base64url');
 const clients = 8;
 const perSecond = 50;
@@ -103,7 +102,7 @@ function readingsAt(service: Service, size: number): Reading[] {
       what: 'one booking',
       requests: ids.map((id) => ({ path: `/api/bookings/${id}/`, token: tokens[id % usersCount] as string })),
       sql: {
-        text: `select ${bookingColumns}, p.*, f.status from ${bookingTables}
+        text: `select b.*, p.*, f.status from booking_rows b
                left join lateral (select * from payments p where p.booking_id = b.id
                                   order by (p.id = b.confirmed_payment_id) desc nulls last, p.id desc limit 1) p on true
                left join refunds f on f.payment_id = p.id where b.id = $1`,
@@ -114,10 +113,10 @@ function readingsAt(service: Service, size: number): Reading[] {
       what: 'availability of a week',
       requests: [{ path: `/api/rooms/1/availability/?from=${from}&to=${to}` }],
       sql: {
-        text: `select lower(during), upper(during), status, hold_expires_at from bookings
-                where room_id = $1 and during && tstzrange($2, $3) and status in ('pending', 'confirmed')
-                order by lower(during)`,
-        values: [[1, `${from}T00:00:00Z`, `${to}T24:00:00Z`]],
+        text: `select lower(c.during), upper(c.during), b.status, b.hold_expires_at
+                 from claims c join bookings b on b.id = c.booking_id
+                where c.room_id = $1 and c.during && tsrange($2, $3) order by lower(c.during)`,
+        values: [[1, `${from}T00:00:00`, `${to}T24:00:00`]],
       },
     },
     {

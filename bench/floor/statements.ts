@@ -6,9 +6,9 @@ export const bookingFloor = `
   with room as (
     select id from rooms where id = $1 for no key update
   ), booking as (
-    insert into bookings (ref, user_id, room_id, during, booking_date, start_time, end_time, number_of_slots,
-                          guest_count, amount_minor, currency, hold_expires_at, workflow_id)
-    select gen_random_uuid(), $2, id, tstzrange($3, $4), $5, $6, $7, 1, 2, 2000, 'usd', now() + interval '1 day', 'floor'
+    insert into bookings (ref, user_id, room_id, time_zone, during, booking_date, start_time, end_time,
+                          number_of_slots, guest_count, amount_minor, currency, hold_expires_at, workflow_id)
+    select gen_random_uuid(), $2, id, 'UTC', tstzrange($3, $4), $5, $6, $7, 1, 2, 2000, 'usd', now() + interval '1 day', 'floor'
       from room
     returning ref
   )

@@ -1,13 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { settleHoldWithin } from './settle-hold.ts';
-import { type BookingDetailRow } from '../../db/bookings.ts';
-import { type Conflict, type Held, holdSlot, type HoldOutcome, type Refused } from '../../db/hold-slot.ts';
+import { type BookingDetailRow, noPayment } from '../../db/bookings.ts';
+import {
+  type Conflict,
+  type HeldTooOften,
+  holdSlot,
+  type HoldOutcome,
+  type Refused,
+} from '../../db/hold-slot.ts';
 import { retryTransient, violatedConstraint } from '../../db/errors.ts';
 import type { BookableRoom } from '../../db/rooms.ts';
 import { collisionWaitMs } from '../../domain/limits.ts';
 import { fieldProblem, Problem } from '../../domain/problems.ts';
+import { isChargeable, showAmount } from '../../domain/money.ts';
 import { formatTimeOfDay, type Quote, quote, type SlotRequest } from '../../domain/slots.ts';
-import { bookingWorkflowId } from '../../workflows/messages.ts';
 import type { Deps } from '../../api/deps.ts';
 
 export interface BookingRequest extends SlotRequest {
@@ -26,7 +32,7 @@ const attemptsMax = 4;
  * Holds a slot for a user: priced from the remembered room, taken in one statement, its workflow started by the
  * relay after the answer. The database decides who is first.
  * @throws Problem room_not_found, slot_taken, too_many_holds, in_the_past, too_far_ahead, invalid_request (an account
- *   that is gone), overloaded, and those of `quote`
+ *   that is gone), amount_not_chargeable, overloaded, and those of `quote`
  */
 export async function holdBooking(deps: Deps, request: BookingRequest): Promise<BookingDetailRow> {
   for (let attempt = 1; ; attempt++) {
@@ -40,7 +46,7 @@ export async function holdBooking(deps: Deps, request: BookingRequest): Promise<
         topic: 'start_booking',
         payload: { bookingRef: ref, summary },
       });
-      return rowOf(request, room, price, ref, held);
+      return { ...held, ...noPayment };
     }
     if (held) await answerRefusal(deps, request, held);
     if (attempt >= attemptsMax) throw givenUp(held);
@@ -54,12 +60,21 @@ export async function holdBooking(deps: Deps, request: BookingRequest): Promise<
 async function priceRoom(deps: Deps, request: BookingRequest): Promise<{ room: BookableRoom; price: Quote }> {
   const remembered = await findOpenRoom(deps, request.roomId);
   try {
-    return { room: remembered, price: quote(remembered, request) };
+    return { room: remembered, price: quotePayable(remembered, request) };
   } catch {
     deps.rooms.forget(request.roomId);
     const room = await findOpenRoom(deps, request.roomId);
-    return { room, price: quote(room, request) };
+    return { room, price: quotePayable(room, request) };
   }
+}
+
+/** What a booking costs. A hold that nobody could pay for would only keep the slot from others. */
+function quotePayable(room: BookableRoom, request: BookingRequest): Quote {
+  const price = quote(room, request);
+  const { amountMinor, currency } = price;
+  if (isChargeable(amountMinor, currency)) return price;
+  const detail = `${showAmount(amountMinor, currency)} cannot be paid by card. Book more or fewer slots, or ask the venue.`;
+  throw new Problem('amount_not_chargeable', { detail });
 }
 
 async function findOpenRoom({ rooms }: Deps, id: number): Promise<BookableRoom> {
@@ -96,7 +111,7 @@ async function tryToHold({ db, config }: Deps, attempt: Attempt): Promise<HoldOu
         actor: attempt.actor,
         roomId: room.id,
         roomVersion: room.version,
-        bookingDate: attempt.date,
+        date: attempt.date,
         startTime: formatTimeOfDay(attempt.startMinute),
         endTime: formatTimeOfDay(attempt.endMinute),
         guestCount: attempt.guestCount,
@@ -104,24 +119,26 @@ async function tryToHold({ db, config }: Deps, attempt: Attempt): Promise<HoldOu
         holdMs: config.holdMs,
         horizonDays: config.horizonDays,
         openHoldsMax: config.limits.openHolds,
+        repeatedHoldsMax: config.limits.repeatedHolds,
         idempotencyLease: attempt.idempotencyLease,
       }),
     );
   } catch (error) {
-    if (violatedConstraint(error) === 'bookings_slot_taken') return undefined;
+    if (violatedConstraint(error) === 'claims_slot_taken') return undefined;
     throw error;
   }
 }
 
 /**
- * Throws what the refusal means to the client, or clears the way and returns for another attempt. Past and horizon
- * are refused before the version is compared: the room's zone may have been changed, so the room is read again next time.
+ * Throws what the refusal means to the client, or clears the way and returns for another attempt. `hold_slot` has
+ * compared the version of the room before it refused anything.
  */
 async function answerRefusal(
   deps: Deps,
   request: BookingRequest,
-  refusal: Conflict | Refused,
+  refusal: Conflict | HeldTooOften | Refused,
 ): Promise<void> {
+  const { limits, horizonDays } = deps.config;
   switch (refusal.outcome) {
     case 'room_changed':
       return deps.rooms.forget(request.roomId);
@@ -130,21 +147,20 @@ async function answerRefusal(
     case 'slot_taken':
       throw slotTaken(refusal);
     case 'in_the_past':
-      deps.rooms.forget(request.roomId);
       throw fieldProblem('in_the_past', 'start_time', 'Choose a start in the future.');
     case 'too_far_ahead':
-      deps.rooms.forget(request.roomId);
-      throw fieldProblem(
-        'too_far_ahead',
-        'booking_date',
-        `Choose a date within ${deps.config.horizonDays} days.`,
-      );
+      throw fieldProblem('too_far_ahead', 'booking_date', `Choose a date within ${horizonDays} days.`);
     case 'user_unknown':
       throw fieldProblem('invalid_request', 'user_id', 'There is no active user with this id.');
     case 'too_many_holds':
       throw new Problem('too_many_holds', {
-        detail: `A user has at most ${deps.config.limits.openHolds} unpaid holds; pay or cancel one first.`,
+        detail: `A user has at most ${limits.openHolds} unpaid holds; pay or cancel one first.`,
         headers: { 'Retry-After': '60' },
+      });
+    case 'held_too_often':
+      throw new Problem('too_many_holds', {
+        detail: `This time was held ${limits.repeatedHolds} times in 24 hours without being paid. Choose another time, or come back later.`,
+        headers: { 'Retry-After': String(refusal.retry_after_seconds) },
       });
     case 'room_unavailable':
       deps.rooms.forget(request.roomId);
@@ -174,46 +190,4 @@ function summaryOf(room: BookableRoom, request: BookingRequest): string {
     formatTimeOfDay(minute).slice(0, 5),
   );
   return `Room ${room.id}, ${request.date} ${from}–${to} ${room.timeZone}`;
-}
-
-/** The row as it was written: reading it again would cost a round trip. */
-function rowOf(
-  request: BookingRequest,
-  room: BookableRoom,
-  price: Quote,
-  ref: string,
-  held: Held,
-): BookingDetailRow {
-  return {
-    id: held.booking_id,
-    ref,
-    user_id: request.userId,
-    user_email: held.user_email,
-    room_id: room.id,
-    room_name: room.name,
-    booking_date: request.date,
-    start_time: formatTimeOfDay(request.startMinute),
-    end_time: formatTimeOfDay(request.endMinute),
-    starts_at: price.startsAt,
-    ends_at: price.endsAt,
-    time_zone: room.timeZone,
-    number_of_slots: price.numberOfSlots,
-    guest_count: request.guestCount,
-    special_requests: request.specialRequests,
-    amount_minor: price.amountMinor,
-    currency: price.currency,
-    status: 'pending',
-    payment_status: 'pending',
-    hold_expires_at: held.hold_expires_at,
-    hold_seconds_left: (held.hold_expires_at.getTime() - held.created_at.getTime()) / 1000,
-    workflow_id: bookingWorkflowId(ref),
-    created_at: held.created_at,
-    payment_intent_id: null,
-    payment_intent_status: null,
-    payment_ref: null,
-    refund_status: null,
-    refund_amount_minor: null,
-    refund_currency: null,
-    refund_created_at: null,
-  };
 }

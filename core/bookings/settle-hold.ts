@@ -3,7 +3,7 @@ import { type BookingState, readBookingState } from '../../db/booking-state.ts';
 import type { Db } from '../../db/knex.ts';
 import { decideMoney } from '../payments/decide-payment.ts';
 import { expireHold, leaseOverdueHold, releaseHoldLease, type SettleLease } from '../../db/overdue-holds.ts';
-import { findKeptPayments } from '../../db/payments.ts';
+import { findUndecidedPayments } from '../../db/payments.ts';
 import { processingGraceMs, processingPollMs, settleBoundMs, settleLeaseMs } from '../../domain/limits.ts';
 import type { BookingStatus } from '../../domain/booking.ts';
 import type { ActivityDeps } from '../deps.ts';
@@ -27,7 +27,7 @@ export interface SettleRequest {
  * PaymentIntent is cancelled before the slot is given back: `canceled` means that no money can follow, `succeeded`
  * means confirm.
  * Without a final answer for 10 s the hold expires all the same, and its workflow goes on cancelling; while Stripe
- * says `processing` the hold is kept up to 10 minutes longer. Where nobody asked for a payment Stripe has no say, and
+ * says `processing` the hold is kept up to 10 minutes longer, but not beyond the start of the stay. Where nobody asked for a payment Stripe has no say, and
  * one statement does.
  *
  * Safe to call at any time, by anybody, at once: one caller holds the lease, and what is not due stays.
@@ -66,7 +66,7 @@ async function settleLeased(deps: SettleDeps, request: SettleRequest, lease: Set
     const patienceMs = settleBoundMs - lease.silentMs - (Date.now() - begun);
     const verdict = await askStripe(deps, request.bookingRef, Math.max(askEveryMs, patienceMs));
     const passedMs = Date.now() - begun;
-    const graceLeftMs = processingGraceMs - lease.overdueMs - passedMs;
+    const graceLeftMs = Math.min(processingGraceMs - lease.overdueMs, lease.startsInMs) - passedMs;
     if (verdict === 'processing' && graceLeftMs > 0) {
       const retryInMs = Math.min(processingPollMs, graceLeftMs);
       return releaseHoldLease(deps.db, lease.bookingId, { retryInMs, silentMs: 0 });
@@ -101,7 +101,7 @@ function concludeInSilence(deps: SettleDeps, request: SettleRequest): Promise<vo
 async function concludeHold(deps: SettleDeps, request: SettleRequest, cause: string): Promise<void> {
   const { bookingRef, actor } = request;
   if (await expireHold(deps.db, { bookingRef, actor, cause, leased: true })) return;
-  const paid = await findKeptPayments(deps.db, bookingRef);
+  const paid = await findUndecidedPayments(deps.db, bookingRef);
   for (const paymentRef of paid) await decideMoney(deps.db, { paymentRef, actor });
   // Money that does not match goes back, and then the hold was not paid after all.
   if (paid.length > 0) await expireHold(deps.db, { bookingRef, actor, cause, leased: true });

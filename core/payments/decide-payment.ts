@@ -1,13 +1,14 @@
-import type { RefundPurpose } from '../../domain/booking.ts';
+import type { ReturnReason } from '../../domain/booking.ts';
 import { lockBooking, moveBooking, type LockedBooking } from '../../db/bookings.ts';
 import { violatedConstraint } from '../../db/errors.ts';
 import { raiseFlag } from '../../db/flags.ts';
 import { type Db, prepared, rows } from '../../db/knex.ts';
 import { findPayment } from '../../db/payments.ts';
 import { insertRefund } from '../../db/refunds.ts';
+import { followRoomZone } from '../../db/stay-instants.ts';
 
 /** `undecided`: no such payment, Stripe does not say `succeeded`, or a workflow must decide. */
-export type MoneyDecision = 'confirmed' | 'refunded' | 'undecided';
+export type MoneyDecision = 'kept' | 'returned' | 'undecided';
 
 interface PaidRow {
   id: number;
@@ -15,9 +16,11 @@ interface PaidRow {
   receivedMinor: number;
   currency: string;
   intentId: string;
+  decision: 'kept' | 'returned' | null;
+  /** When Stripe charged the card; null where nobody has asked. */
+  chargedAt: Date | null;
+  /** Some of it has gone back at Stripe already; a hold is confirmed all the same. */
   refunded: boolean;
-  /** Somebody has given it back at Stripe already; the booking stands all the same. */
-  refundedAtStripe: boolean;
 }
 
 interface MoneyInput {
@@ -32,16 +35,17 @@ interface MoneyInput {
 
 /**
  * Decides, once and for all, what a succeeded payment is for: it confirms its booking, or it goes back. Either way in
- * one transaction under the booking's lock; a payment with a refund row never confirms anything.
+ * one transaction under the booking's lock; `payments.decision` is set once, and a returned payment never confirms
+ * anything.
  */
 export async function decideMoney(db: Db, input: MoneyInput): Promise<MoneyDecision> {
   // First what nearly always is the case, and needs no look at the payment before.
-  if (await confirmHold(db, input)) return 'confirmed';
+  if (await confirmHold(db, input)) return 'kept';
   return decideInDoubt(db, input);
 }
 
 /**
- * Confirms a hold with its payment, in one statement (migration 0007).
+ * Confirms a hold with its payment, in one statement (db/schema/confirm-hold.sql).
  * @returns false when anything is out of the ordinary, and has to be decided with care
  */
 async function confirmHold(db: Db, { paymentRef, actor, workflowId }: MoneyInput): Promise<boolean> {
@@ -63,45 +67,35 @@ async function decideInDoubt(db: Db, input: MoneyInput): Promise<MoneyDecision> 
     const booking = await lockBooking(trx, payment.bookingRef);
     const [paid] = await rows<PaidRow>(
       trx,
-      `select p.id, p.status, p.amount_received_minor as "receivedMinor", p.currency,
-              p.stripe_payment_intent_id as "intentId",
-              exists (select 1 from refunds f where f.payment_id = p.id) as refunded,
-              exists (select 1 from flags g
-                       where g.kind = 'refunded_at_stripe' and g.subject = p.stripe_payment_intent_id)
-                as "refundedAtStripe"
+      `select p.id, p.status, p.amount_received_minor as "receivedMinor", p.currency, p.decision,
+              p.stripe_payment_intent_id as "intentId", p.charged_at as "chargedAt",
+              p.refunding_minor > 0 as refunded
          from payments p where p.id = ? for no key update`,
       [payment.id],
     );
     if (!booking || paid?.status !== 'succeeded') return 'undecided';
-    if (booking.confirmedPaymentId === paid.id) return 'confirmed';
-    if (paid.refunded) return 'refunded';
+    if (paid.decision) return paid.decision;
 
     // Late money needs a workflow that owns the booking from here on; its message brings one.
     if (booking.status === 'expired' && !input.workflowId) return 'undecided';
 
-    const purpose = await confirmOrName(trx, booking, paid, input);
-    if (!purpose) {
-      if (paid.refundedAtStripe)
-        await rows(trx, "update bookings set payment_status = 'refunded' where id = ?", [booking.id]);
-      return 'confirmed';
-    }
-    await insertRefund(trx, {
-      paymentId: paid.id,
-      purpose,
-      amountMinor: paid.receivedMinor,
-      currency: paid.currency,
-    });
-    return 'refunded';
+    const reason = await confirmOrRefuse(trx, booking, paid, input);
+    const decision = reason ? 'returned' : 'kept';
+    await rows(trx, 'update payments set decision = ? where id = ?', [decision, paid.id]);
+    if (reason) await insertRefund(trx, { paymentId: paid.id, reason });
+    // What went back at Stripe before this was decided shows on the booking now.
+    await rows(trx, 'select show_money(?)', [booking.id]);
+    return decision;
   });
 }
 
-/** Confirms the booking with this payment, or names the purpose of its refund. */
-async function confirmOrName(
+/** Confirms the booking with this payment, or says why the money goes back. */
+async function confirmOrRefuse(
   trx: Db,
   booking: LockedBooking,
   paid: PaidRow,
   input: MoneyInput,
-): Promise<RefundPurpose | undefined> {
+): Promise<ReturnReason | undefined> {
   if (paid.receivedMinor !== booking.amountMinor || paid.currency !== booking.currency) {
     const detail = `${paid.receivedMinor} ${paid.currency} came for a booking of ${booking.amountMinor} ${booking.currency}.`;
     await raiseFlag(trx, { kind: 'payment_mismatch', subject: paid.intentId, detail, bookingId: booking.id });
@@ -115,12 +109,15 @@ async function confirmOrName(
     ...(input.workflowId && { workflowId: input.workflowId }),
   };
   switch (booking.status) {
-    case 'pending':
+    case 'pending': {
+      if (!isPaidInTime(booking, paid)) return 'late';
       await moveBooking(trx, { ...confirmation, cause: 'paid' });
       return undefined;
+    }
     case 'expired': {
       // Money that has gone back by hand keeps a booking, but takes no slot.
-      const possible = booking.roomAvailable && booking.startsAt > booking.now && !paid.refundedAtStripe;
+      const startsAt = await followRoomZone(trx, booking.id);
+      const possible = booking.roomAvailable && startsAt > booking.now && !paid.refunded;
       const late = { ...confirmation, cause: 'paid_late' };
       return possible && (await takeSlotAgain(trx, late)) ? undefined : 'late';
     }
@@ -132,12 +129,20 @@ async function confirmOrName(
   }
 }
 
-/** Moves an expired booking back into its slot; the constraint says whether it is still free. */
+/**
+ * Was a hold paid for before its stay began? While it stands the charge's own time at Stripe decides: the news of it may
+ * arrive after the start.
+ */
+function isPaidInTime(booking: LockedBooking, { chargedAt }: PaidRow): boolean {
+  return booking.startsAt > booking.now || (chargedAt !== null && chargedAt < booking.startsAt);
+}
+
+/** Moves an expired booking back into its slot; the constraint of its claim says whether that is still free. */
 async function takeSlotAgain(trx: Db, move: Parameters<typeof moveBooking>[1]): Promise<boolean> {
   try {
     return await trx.transaction((savepoint) => moveBooking(savepoint, move));
   } catch (error) {
-    if (violatedConstraint(error) === 'bookings_slot_taken') return false;
+    if (violatedConstraint(error) === 'claims_slot_taken') return false;
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import Stripe from 'stripe';
-import { factOf, factOfNone, findOrCreateIntent } from '../stripe/intents.ts';
+import { factOf, factOfNone, findOrCreateIntent, flagLostIntent, retrieveIntent } from '../stripe/intents.ts';
 import { isFinalRefusal, isKeyRefused } from '../stripe/client.ts';
 import type { BookingDetailRow } from '../../db/bookings.ts';
 import type { Db } from '../../db/knex.ts';
@@ -25,19 +25,24 @@ export interface OpenIntent {
   intent: Stripe.PaymentIntent;
 }
 
+/** Refusals of Stripe's that another amount would not meet (https://docs.stripe.com/error-codes). */
+const amountCodes: readonly (string | undefined)[] = ['amount_too_small', 'amount_too_large'];
+
 /** A PaymentIntent that was canceled or could not be made is followed by another attempt, so often. */
 const attemptsMax = 4;
 
 /**
  * The live PaymentIntent of a booking: the one it has, or a new one. The row comes first and no connection is held
  * while Stripe is asked. The client secret is Stripe's to give: it is never stored.
- * @throws Problem already_paid, hold_expired, stripe_unavailable, payment_provider_refused
+ * @throws Problem already_paid, hold_expired, too_many_payment_attempts, stripe_unavailable, amount_not_chargeable,
+ *   payment_provider_refused
  */
-export async function openIntent(deps: Deps, booking: BookingDetailRow): Promise<OpenIntent> {
+export async function openIntent(deps: Deps, booking: Pick<BookingDetailRow, 'id'>): Promise<OpenIntent> {
   for (let attempt = 1; ; attempt++) {
     const { outcome, payment } = await openPayment(deps.db, booking.id, randomUUID());
     if (outcome === 'already_paid') throw new Problem('already_paid');
     if (outcome === 'hold_expired') throw holdExpired();
+    if (outcome === 'too_many_attempts') throw new Problem('too_many_payment_attempts');
     const intent = await askStripe(deps, payment);
     if (intent) {
       await recordIntent(deps.db, payment, factOf(intent));
@@ -49,15 +54,15 @@ export async function openIntent(deps: Deps, booking: BookingDetailRow): Promise
 }
 
 /**
- * The PaymentIntent that was opened for a payment, as it is by now: paid or canceled too.
- * @throws Problem booking_not_found, stripe_unavailable, payment_provider_refused
+ * The PaymentIntent that was opened for a payment, as it is by now: paid or canceled too. Where Stripe has none any more
+ * the booking gets another.
+ * @throws Problem booking_not_found, and those of `openIntent`
  */
 export async function findOpenedIntent(deps: Deps, paymentId: number): Promise<OpenIntent> {
   const payment = await findPaymentById(deps.db, paymentId);
   if (!payment) throw new Problem('booking_not_found');
   const intent = await askStripe(deps, payment);
-  if (!intent) throw stripeUnavailable();
-  return { payment, intent };
+  return intent ? { payment, intent } : openIntent(deps, { id: payment.bookingId });
 }
 
 /** The hold may have been settled while Stripe was asked: then this intent was closed with it, and is of no use. */
@@ -75,10 +80,14 @@ async function stillWanted(
 async function askStripe(deps: Deps, payment: PaymentRow): Promise<Stripe.PaymentIntent | undefined> {
   const { db, stripe, log } = deps;
   try {
-    if (payment.intentId) return await stripe.paymentIntents.retrieve(payment.intentId);
-    const intent = await findOrCreateIntent(stripe, payment);
-    if (!intent) await recordIntent(db, payment, factOfNone(payment));
-    return intent;
+    const intent = payment.intentId
+      ? await retrieveIntent(stripe, payment.intentId)
+      : await findOrCreateIntent(stripe, payment);
+    if (intent) return intent;
+    // Another account's key, perhaps: should that PaymentIntent be paid after all, its money is decided as late money is.
+    if (payment.intentId) await flagLostIntent(db, payment, payment.intentId);
+    await recordIntent(db, payment, factOfNone(payment));
+    return undefined;
   } catch (error) {
     if (!(error instanceof Stripe.errors.StripeError)) throw error;
     if (isKeyRefused(error)) {
@@ -86,6 +95,7 @@ async function askStripe(deps: Deps, payment: PaymentRow): Promise<Stripe.Paymen
       const { code, type, statusCode, requestId } = error;
       log.error({ code, type, statusCode, stripeRequestId: requestId }, 'Stripe refuses our key');
     } else if (isFinalRefusal(error)) {
+      if (amountCodes.includes(error.code)) throw new Problem('amount_not_chargeable');
       throw new Problem('payment_provider_refused', { detail: `Stripe says: ${error.code ?? error.type}.` });
     }
     throw stripeUnavailable();

@@ -3,17 +3,16 @@ import { z } from 'zod';
 import { isOutOfReach } from '../../db/errors.ts';
 import type { Db } from '../../db/knex.ts';
 import { intentStatuses } from '../../db/models.ts';
+import { chargeFactOf, disputeFactOf, refundFactOf } from '../stripe/money-facts.ts';
 import {
-  recordChargeRefunded,
-  recordDispute,
   type IntentEvent,
+  type MoneyFact,
   type RecordedEvent,
   recordIntentEvents,
-  recordRefundEvent,
+  recordMoneyFact,
 } from '../../db/stripe-events.ts';
 import { integerMax } from '../../domain/limits.ts';
 import { gather } from './batch.ts';
-import { refundFactOf } from './send-refund.ts';
 
 /** The events that mean something here; Stripe's list of events is asked for these (20 at most). */
 export const handledEventTypes = [
@@ -26,6 +25,10 @@ export const handledEventTypes = [
   'refund.failed',
   'charge.refunded',
   'charge.dispute.created',
+  'charge.dispute.updated',
+  'charge.dispute.funds_withdrawn',
+  'charge.dispute.funds_reinstated',
+  'charge.dispute.closed',
 ] as const;
 
 /** Payments in one statement: while it runs, the answers of the one before go out and the next gather. */
@@ -35,7 +38,7 @@ const statementsAtOnceMax = 4;
 const statementPatienceMs = 50;
 
 export interface EventRecord extends Pick<RecordedEvent, 'message'> {
-  outcome: RecordedEvent['outcome'] | 'ignored' | 'invalid';
+  outcome: RecordedEvent['outcome'] | 'parked' | 'ignored' | 'invalid';
 }
 
 /**
@@ -53,8 +56,14 @@ export function createEventRecorder(db: Db, leaseMs: number) {
     isHopeless: isOutOfReach,
   });
 
+  async function recordFact({ id, type }: Stripe.Event, fact: MoneyFact): Promise<EventRecord> {
+    const { data } = moneyFactShape.safeParse(fact);
+    if (!data) return { outcome: 'invalid' };
+    if (fact.intentId === null && fact.chargeId === null) return { outcome: 'ignored' };
+    return { outcome: await recordMoneyFact(db, fact, { id, type }) };
+  }
+
   return async function recordEvent(event: Stripe.Event): Promise<EventRecord> {
-    const { id: eventId, type } = event;
     switch (event.type) {
       case 'payment_intent.succeeded':
       case 'payment_intent.payment_failed':
@@ -65,26 +74,16 @@ export function createEventRecorder(db: Db, leaseMs: number) {
       }
       case 'refund.created':
       case 'refund.updated':
-      case 'refund.failed': {
-        const refund = event.data.object;
-        const intentId = idOf(refund.payment_intent);
-        if (!intentId) return { outcome: 'ignored' };
-        const paymentRef = uuidOf(refund.metadata?.['payment_ref']);
-        const facts = { eventId, type, intentId, paymentRef, ...refundFactOf(refund) };
-        return { outcome: await recordRefundEvent(db, facts) };
-      }
-      case 'charge.refunded': {
-        const { id: chargeId, refunded: inFull, payment_intent } = event.data.object;
-        const intentId = idOf(payment_intent);
-        if (!intentId) return { outcome: 'ignored' };
-        return { outcome: await recordChargeRefunded(db, { eventId, type, chargeId, intentId, inFull }) };
-      }
-      case 'charge.dispute.created': {
-        const { id: disputeId, payment_intent } = event.data.object;
-        const intentId = idOf(payment_intent);
-        if (!intentId) return { outcome: 'ignored' };
-        return { outcome: await recordDispute(db, { eventId, type, disputeId, intentId }) };
-      }
+      case 'refund.failed':
+        return recordFact(event, refundFactOf(event.data.object));
+      case 'charge.refunded':
+        return recordFact(event, chargeFactOf(event.data.object));
+      case 'charge.dispute.created':
+      case 'charge.dispute.updated':
+      case 'charge.dispute.funds_withdrawn':
+      case 'charge.dispute.funds_reinstated':
+      case 'charge.dispute.closed':
+        return recordFact(event, disputeFactOf(event.data.object, madeAt(event)));
       default:
         return { outcome: 'ignored' };
     }
@@ -111,10 +110,27 @@ const intentShape = z.object({
   amount_received: minorUnits.default(0),
   currency: z.string().length(3),
   metadata: z.record(z.string(), z.string()).nullish(),
+  latest_charge: z.union([z.string(), z.object({ id: z.string() })]).nullish(),
 });
 
+/** What every fact about money must have; amounts beyond a column are of another system on this account, too. */
+const moneyFactShape = z.object({
+  id: z.string().min(1).max(255),
+  intentId: z.string().min(1).max(255).nullable(),
+  chargeId: z.string().min(1).max(255).nullable(),
+  amountMinor: z.number().int().min(0).max(integerMax).optional(),
+  refundedMinor: z.number().int().min(0).max(integerMax).optional(),
+  currency: z.string().length(3).optional(),
+  status: z.string().min(1).max(100).optional(),
+});
+
+/** When Stripe made an event; one that was made by hand may not say. */
+const madeAt = ({ created }: { created?: number }) =>
+  new Date(created === undefined ? Date.now() : created * 1000);
+
 /** What a `payment_intent.*` event says; undefined if it has not the shape of one. */
-function intentEventOf({ id: eventId, type }: Stripe.Event, object: unknown): IntentEvent | undefined {
+function intentEventOf(event: Stripe.Event, object: unknown): IntentEvent | undefined {
+  const { id: eventId, type } = event;
   const { data: intent } = intentShape.safeParse(object);
   return (
     intent && {
@@ -127,6 +143,8 @@ function intentEventOf({ id: eventId, type }: Stripe.Event, object: unknown): In
       currency: intent.currency,
       paymentRef: uuidOf(intent.metadata?.['payment_ref']),
       bookingRef: uuidOf(intent.metadata?.['booking_ref']),
+      chargeId: idOf(intent.latest_charge) ?? null,
+      eventAt: madeAt(event).toISOString(),
     }
   );
 }

@@ -1,13 +1,18 @@
 import { ApplicationFailure } from '@temporalio/common';
-import type Stripe from 'stripe';
-import { raiseFlag } from '../../db/flags.ts';
+import Stripe from 'stripe';
+import { findMoneyMoved } from './find-money-moved.ts';
+import { refundFactOf } from '../stripe/money-facts.ts';
+import { judgeRefundRefusal } from '../stripe/refund-refusals.ts';
 import {
+  endRefundAttempt,
   findRefund,
   noteRefundTrouble,
-  recordRefund,
-  type RefundFact,
+  parkRefund,
+  refuseRefund,
   type RefundRow,
 } from '../../db/refunds.ts';
+import { recordMoneyFact } from '../../db/stripe-events.ts';
+import { unreachable } from '../../domain/unreachable.ts';
 import type { ActivityDeps } from '../deps.ts';
 import { isFinalRefusal, isReplayedFailure } from '../stripe/client.ts';
 import type { InTurn } from '../../activities/limiter.ts';
@@ -15,104 +20,129 @@ import type { InTurn } from '../../activities/limiter.ts';
 /** Stripe forgets an idempotency key after 24 hours; from here on the refund is looked for before it is made. */
 const keyTrustMs = 20 * 3_600_000;
 
+/** Attempts in one run of the activity: where the amount differs from what is left, what is left is tried at once. */
+const attemptsAtOnceMax = 3;
+
+interface OfRefund {
+  refundRef: string;
+}
+
 export function createRefundActivities(deps: ActivityDeps, inTurn: InTurn) {
   const { db } = deps;
   return {
-    /** Sends the money of a payment back, once. @returns the refund's status */
-    sendRefund: inTurn(async ({ paymentRef }: { paymentRef: string }): Promise<string> => {
-      const refund = await findRefund(db, paymentRef);
-      if (!refund) throw ApplicationFailure.nonRetryable(`no refund of ${paymentRef}`, 'RefundNotFound');
-      if (refund.status !== 'pending') return refund.status;
-      try {
-        const fact = refundFactOf(await findOrCreateRefund(deps, refund));
-        await recordRefund(db, refund.paymentId, fact);
-        return fact.status;
-      } catch (error) {
-        await noteRefundTrouble(db, refund.id, error instanceof Error ? error.message : String(error));
-        if (isFinalRefusal(error))
-          throw ApplicationFailure.nonRetryable('Stripe refuses the refund', error.code ?? error.type);
-        throw error;
-      }
-    }),
+    /**
+     * Sends a refund, once.
+     * @returns its status at Stripe, or `dropped` when the money has gone back another way
+     * @throws what ends the run so that it can be replaced: RefundNotFound (a restored database), RefundParked until a
+     *   dispute has closed, RefundRefused until staff retries it; anything else is tried again
+     */
+    sendRefund: inTurn(({ refundRef }: OfRefund) => sendRefund(deps, refundRef)),
 
-    /** The refund will not go through by itself: staff must see to it. */
-    async flagRefundStuck({ paymentRef }: { paymentRef: string }): Promise<void> {
-      const refund = await findRefund(db, paymentRef);
-      if (!refund || refund.status !== 'pending') return;
-      const detail = 'Stripe refuses this refund or did not answer for two weeks; make it by hand.';
-      await raiseFlag(db, {
-        kind: 'refund_stuck',
-        subject: refund.intentId,
-        detail,
-        bookingId: refund.bookingId,
-      });
+    /** Stripe has refused the refund for two weeks: staff must see to it. */
+    async giveUpRefund({ refundRef }: OfRefund): Promise<void> {
+      const refund = await findRefund(db, { refundRef });
+      if (refund) {
+        const said = refund.lastError ? ` Stripe says: ${refund.lastError}` : '';
+        await refuseRefund(db, refund.id, `This refund was tried for two weeks in vain.${said}`);
+      }
     },
   };
 }
 
-/**
- * Makes the refund, or finds what has been made. Stripe's own amount is the last guard: it gives back no more than
- * came. Where part was given back by hand, only the rest is.
- */
-async function findOrCreateRefund({ stripe }: ActivityDeps, refund: RefundRow): Promise<Stripe.Refund> {
-  let amountMinor = refund.amountMinor;
-  if (Date.now() - refund.createdAt.getTime() > keyTrustMs) {
-    const made = await listRefunds(stripe, refund);
-    if (made.newest && made.leftMinor <= 0) return made.newest;
-    amountMinor = made.leftMinor;
-  }
-  for (let round = 1; ; round++) {
+async function sendRefund(deps: ActivityDeps, refundRef: string): Promise<string> {
+  for (let attempt = 1; attempt <= attemptsAtOnceMax; attempt++) {
+    const refund = await findRefund(deps.db, { refundRef });
+    if (!refund) throw ApplicationFailure.nonRetryable(`no refund ${refundRef}`, 'RefundNotFound');
+    const ended = endOf(refund);
+    if (ended) return ended;
+    if (mayBeMade(refund) && (await findMade(deps, refund))) continue;
     try {
-      return await createRefund(stripe, refund, amountMinor, round);
+      await recordMoneyFact(deps.db, refundFactOf(await createRefund(deps.stripe, refund)));
     } catch (error) {
-      const replayed = isReplayedFailure(error) && round < roundsMax;
-      if (!replayed && !isFinalRefusal(error)) throw error;
-      const made = await listRefunds(stripe, refund);
-      if (made.newest && made.leftMinor <= 0) return made.newest;
-      // Refused, although as much as we know of is left: no other key will help.
-      if (!replayed && made.leftMinor === amountMinor) throw error;
-      amountMinor = made.leftMinor;
+      if (!(error instanceof Stripe.errors.StripeError)) throw error;
+      if (!(await takeRefusal(deps, refund, error))) throw error;
     }
+  }
+  // Stripe's word on another refund of this payment is still to come.
+  throw ApplicationFailure.retryable(`the refund ${refundRef} has not settled`, 'RefundUnsettled');
+}
+
+/** How a refund has ended, if it is not to be sent any more. */
+function endOf({ status }: RefundRow): string | undefined {
+  switch (status) {
+    case 'pending':
+      return undefined;
+    case 'submitted':
+    case 'succeeded':
+    case 'failed':
+    case 'dropped':
+      return status;
+    case 'parked':
+      throw ApplicationFailure.nonRetryable('the refund waits for a dispute to close', 'RefundParked');
+    case 'refused':
+      throw ApplicationFailure.nonRetryable('the refund was given up; staff can retry it', 'RefundRefused');
+    default:
+      return unreachable(status);
   }
 }
 
-/** After a failure that Stripe replays the next key is used, so often in one try. */
-const roundsMax = 5;
-
-/** The key is the payment's, so that there is one refund. What else is asked under another round has its own. */
-async function createRefund(
-  stripe: Stripe,
-  refund: RefundRow,
-  amountMinor: number,
-  round: number,
-): Promise<Stripe.Refund> {
-  const { paymentRef, bookingRef, purpose, intentId } = refund;
-  const part = amountMinor === refund.amountMinor ? '' : `:${amountMinor}`;
+/** The key is the refund's and the attempt's, so that there is one refund whoever asks, however often. */
+function createRefund(stripe: Stripe, refund: RefundRow): Promise<Stripe.Refund> {
+  const { ref, paymentRef, bookingRef, reason, intentId, amountMinor, attempt } = refund;
   return stripe.refunds.create(
     {
       payment_intent: intentId,
       amount: amountMinor,
-      metadata: { booking_ref: bookingRef, payment_ref: paymentRef, purpose },
+      metadata: { booking_ref: bookingRef, payment_ref: paymentRef, refund_ref: ref, reason },
     },
-    { idempotencyKey: `refund:${paymentRef}${part}${round === 1 ? '' : `:${round}`}` },
+    { idempotencyKey: `refund:${ref}:${attempt}` },
   );
 }
 
-/** What Stripe has given back of this payment, whoever asked for it, and how much of ours is left to give. */
-async function listRefunds(stripe: Stripe, refund: RefundRow) {
-  const { data } = await stripe.refunds.list({ payment_intent: refund.intentId, limit: 100 });
-  const standing = data.filter((made) => made.status !== 'failed' && made.status !== 'canceled');
-  const givenMinor = standing.reduce((sum, made) => sum + made.amount, 0);
-  return { newest: standing[0], leftMinor: refund.amountMinor - givenMinor };
+/**
+ * May Stripe have made this refund in a way that its idempotency key does not tell? Long ago, or, where the row is made
+ * anew after a restored database had lost it, under another name.
+ */
+function mayBeMade({ createdAt, reason }: RefundRow): boolean {
+  return Date.now() - createdAt.getTime() > keyTrustMs || reason.startsWith('staff:restored');
 }
 
-/** Stripe's word on a refund in ours. `pending` and `requires_action` are on their way. */
-export function refundFactOf(refund: Stripe.Refund): RefundFact {
-  const status =
-    refund.status === 'succeeded'
-      ? 'succeeded'
-      : refund.status === 'failed' || refund.status === 'canceled'
-        ? 'failed'
-        : 'submitted';
-  return { stripeRefundId: refund.id, status, error: refund.failure_reason ?? null };
+/** Has Stripe made this refund, though its answer was lost? Then it is on record now, as is everything else that moved. */
+async function findMade(deps: ActivityDeps, refund: RefundRow): Promise<boolean> {
+  const made = await findMoneyMoved(deps, refund.intentId);
+  return made.some(({ metadata }) => metadata?.['refund_ref'] === refund.ref);
+}
+
+/**
+ * Notes what Stripe said to an attempt. A refusal for certain ends the attempt, after all that Stripe has of the payment
+ * was recorded: the refund may have been made by a request whose answer was lost, or money may have moved another way.
+ * @returns whether another attempt may go through at once
+ */
+async function takeRefusal(
+  deps: ActivityDeps,
+  refund: RefundRow,
+  error: Stripe.errors.StripeError,
+): Promise<boolean> {
+  const { db } = deps;
+  const { code, message, param } = error;
+  await noteRefundTrouble(db, refund.id, message);
+  if (!isFinalRefusal(error) && !isReplayedFailure(error)) return false;
+  if (await findMade(deps, refund)) return true;
+  await endRefundAttempt(db, refund, { code, message });
+  if (isReplayedFailure(error)) return true;
+
+  const refusal = judgeRefundRefusal({ code, param });
+  switch (refusal) {
+    case 'disputed':
+      return parkRefund(db, refund.id);
+    case 'differs':
+      return true;
+    case 'final':
+      await refuseRefund(db, refund.id, `Stripe refuses this refund: ${message}`);
+      return true;
+    case 'passes':
+      return error.type === 'StripeIdempotencyError';
+    default:
+      return unreachable(refusal);
+  }
 }

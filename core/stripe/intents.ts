@@ -17,13 +17,18 @@ interface Deps {
   stripe: Stripe;
 }
 
-/** What a PaymentIntent of Stripe's means to a payment row. */
+/** What a PaymentIntent of Stripe's means to a payment row; when it was paid, where its latest charge was asked for too. */
 export function factOf(intent: Stripe.PaymentIntent): IntentFact {
+  const charge = intent.latest_charge;
+  const paidBy =
+    intent.status === 'succeeded' && charge !== null && typeof charge !== 'string' ? charge : undefined;
   return {
     intentId: intent.id,
     status: intent.status as IntentStatus,
     amountReceivedMinor: intent.amount_received,
     currency: intent.currency,
+    chargeId: (typeof charge === 'string' ? charge : charge?.id) ?? null,
+    chargedAt: paidBy ? new Date(paidBy.created * 1000) : null,
     lastAttemptFailed: Boolean(intent.last_payment_error),
   };
 }
@@ -47,7 +52,7 @@ export async function findOrCreateIntent(
   }
   const since = Math.floor(payment.createdAt.getTime() / 1000) - 60;
   for await (const intent of stripe.paymentIntents.list({ created: { gte: since }, limit: 100 })) {
-    if (intent.metadata['payment_ref'] === payment.ref) return intent;
+    if (intent.metadata['payment_ref'] === payment.ref) return retrieveIntent(stripe, intent.id);
   }
   return undefined;
 }
@@ -55,7 +60,15 @@ export async function findOrCreateIntent(
 /** What a payment becomes for which there is no PaymentIntent: nothing that anybody could pay. */
 export function factOfNone(payment: PaymentRow): IntentFact {
   const { currency } = payment;
-  return { intentId: null, status: 'canceled', amountReceivedMinor: 0, currency, lastAttemptFailed: false };
+  return {
+    intentId: null,
+    status: 'canceled',
+    amountReceivedMinor: 0,
+    currency,
+    chargeId: null,
+    chargedAt: null,
+    lastAttemptFailed: false,
+  };
 }
 
 async function createIntent(stripe: Stripe, payment: PaymentRow): Promise<Stripe.PaymentIntent> {
@@ -73,7 +86,7 @@ async function createIntent(stripe: Stripe, payment: PaymentRow): Promise<Stripe
     { idempotencyKey: `intent:${payment.bookingRef}:${payment.attempt}` },
   );
   const replayed = created.lastResponse.headers['idempotent-replayed'] === 'true';
-  return replayed ? stripe.paymentIntents.retrieve(created.id) : created;
+  return replayed ? stripe.paymentIntents.retrieve(created.id, { expand: ['latest_charge'] }) : created;
 }
 
 /** Final word on a PaymentIntent that must not be paid any more; `unknown` when Stripe gives none. */
@@ -135,9 +148,8 @@ export async function retrieveIntent(
 }
 
 /** Another account's key, or test data that was deleted: asking again may not bring it back, a person may. */
-function flagLostIntent(db: Db, { bookingId }: PaymentRow, intentId: string): Promise<void> {
-  const detail =
-    'Stripe does not have this payment: is the key that of its account? It is asked for again for three days.';
+export function flagLostIntent(db: Db, { bookingId }: PaymentRow, intentId: string): Promise<void> {
+  const detail = 'Stripe does not have this payment: is the key that of its account?';
   return raiseFlag(db, { kind: 'payment_mismatch', subject: intentId, detail, bookingId });
 }
 

@@ -13,3 +13,11 @@ create function refuse_change() returns trigger language plpgsql as $$
 begin
   raise exception '% is append-only', tg_table_name using errcode = 'insufficient_privilege';
 end $$;
+
+-- One row that `/readyz` writes to: a database that only reads (a standby, a full disk) cannot serve.
+create table readiness (
+  id         boolean primary key default true,
+  checked_at timestamptz not null default clock_timestamp(),
+  constraint readiness_one_row check (id)
+);
+insert into readiness default values;

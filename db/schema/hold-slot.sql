@@ -1,27 +1,43 @@
 -- Takes a slot in one round trip. A function, because each of its statements sees what committed before it,
 -- which one statement with a lock inside does not: the count of open holds would be read before the lock.
--- Lock order everywhere: user, room, booking. The exclusion constraint decides; the look before it only spares
+-- Lock order everywhere: user, room, booking. The exclusion constraint of `claims` decides; the look before it only spares
 -- the losers of a stampede the locks.
-create function hold_slot(
-  p_ref uuid, p_user_id integer, p_actor text,
-  p_room_id integer, p_room_version integer,
-  p_during tstzrange, p_booking_date date, p_start_time time, p_end_time time,
-  p_number_of_slots integer, p_guest_count integer, p_special_requests text,
-  p_amount_minor integer, p_currency text,
-  p_hold_ms integer, p_horizon_days integer, p_open_holds_max integer,
-  p_summary text, p_lease_ms integer, p_idempotency_lease uuid
-) returns table (
-  outcome text, booking_id integer, user_email text, created_at timestamptz, hold_expires_at timestamptz,
-  outbox_id bigint, conflict_ref uuid, conflict_start time, conflict_end time
+-- `request`: the members of `HoldRequest` (db/hold-slot.ts). The caller has priced a room that it remembers, so its
+-- version is compared first: nothing is refused by a rule that the room no longer has.
+create function hold_slot(request jsonb) returns table (
+  outcome text, booking booking_rows, outbox_id bigint, conflict_ref uuid, conflict_start time, conflict_end time,
+  retry_after_seconds integer
 ) language plpgsql as $$
 declare
   v_now timestamptz := clock_timestamp();
+  v_ref uuid := request ->> 'ref';
+  v_user_id integer := request ->> 'userId';
+  v_room_id integer := request ->> 'roomId';
+  v_room_version integer := request ->> 'roomVersion';
+  v_starts_at timestamptz := request ->> 'startsAt';
+  v_date date := request ->> 'date';
+  v_start_time time := request ->> 'startTime';
+  v_end_time time := request ->> 'endTime';
+  v_wall_clock tsrange := wall_clock(v_date, v_start_time, v_end_time);
+  v_open_holds_max integer := request ->> 'openHoldsMax';
+  v_repeated_holds_max integer := request ->> 'repeatedHoldsMax';
+  v_idempotency_lease uuid := request ->> 'idempotencyLease';
   v_room rooms%rowtype;
+  v_booking_id integer;
 begin
-  if lower(p_during) <= v_now then
+  select * into v_room from rooms r where r.id = v_room_id;
+  if not found or not v_room.is_available then
+    outcome := 'room_unavailable'; return next; return;
+  end if;
+  if v_room.version <> v_room_version then
+    outcome := 'room_changed'; return next; return;
+  end if;
+
+  if v_starts_at <= v_now then
     outcome := 'in_the_past'; return next; return;
   end if;
-  if lower(p_during) > v_now + make_interval(days => p_horizon_days) then
+  -- In hours: a day of Postgres is as long as the clock of the session's time zone makes it.
+  if v_starts_at > v_now + (request ->> 'horizonDays')::integer * interval '24 hours' then
     outcome := 'too_far_ahead'; return next; return;
   end if;
 
@@ -30,62 +46,83 @@ begin
                    and coalesce(b.settle_after, v_now) <= v_now
               then 'overdue' else 'slot_taken' end
     into conflict_ref, conflict_start, conflict_end, outcome
-    from bookings b
-   where b.room_id = p_room_id and b.during && p_during and b.status in ('pending', 'confirmed')
+    from claims c join bookings b on b.id = c.booking_id
+   where c.room_id = v_room_id and c.during && v_wall_clock
    order by b.status, b.hold_expires_at desc limit 1;
   if found then
     return next; return;
   end if;
 
-  if p_open_holds_max > 0 then
-    select u.email into user_email from users u where u.id = p_user_id and u.is_active for no key update;
+  -- The user's row is locked where holds are counted, so that two requests at once do not both see the last place.
+  if v_open_holds_max > 0 or v_repeated_holds_max > 0 then
+    perform from users u where u.id = v_user_id and u.is_active for no key update;
   else
-    select u.email into user_email from users u where u.id = p_user_id and u.is_active;
+    perform from users u where u.id = v_user_id and u.is_active;
   end if;
   if not found then
     outcome := 'user_unknown'; return next; return;
   end if;
-  if p_open_holds_max > 0 and (
+  if v_open_holds_max > 0 and (
     select count(*) from bookings b
-     where b.user_id = p_user_id and b.status = 'pending' and b.hold_expires_at > v_now
-  ) >= p_open_holds_max then
+     where b.user_id = v_user_id and b.status = 'pending' and b.hold_expires_at > v_now
+  ) >= v_open_holds_max then
     outcome := 'too_many_holds'; return next; return;
   end if;
-
-  select * into v_room from rooms r where r.id = p_room_id for no key update;
-  if not found or not v_room.is_available then
-    outcome := 'room_unavailable'; return next; return;
+  if v_repeated_holds_max > 0 then
+    -- The newest that count: when the last of them is a day old, there is a place again.
+    select greatest(1, ceil(extract(epoch from min(n.created_at) + interval '24 hours' - v_now)))
+      into retry_after_seconds
+      from (select b.created_at from bookings b
+             where b.user_id = v_user_id and b.room_id = v_room_id and b.booking_date = v_date
+               and b.status in ('expired', 'cancelled') and b.confirmed_payment_id is null
+               and b.payment_status not in ('succeeded', 'refunded')
+               and wall_clock(b.booking_date, b.start_time, b.end_time) && v_wall_clock
+               and b.created_at > v_now - interval '24 hours'
+             order by b.created_at desc limit v_repeated_holds_max) n
+    having count(*) >= v_repeated_holds_max;
+    if found then
+      outcome := 'held_too_often'; return next; return;
+    end if;
   end if;
-  if v_room.version <> p_room_version then
+
+  select * into v_room from rooms r where r.id = v_room_id for no key update;
+  if not found or v_room.version <> v_room_version then
     outcome := 'room_changed'; return next; return;
   end if;
 
   -- The clock again: the locks may have been waited for.
   v_now := clock_timestamp();
-  insert into bookings (ref, user_id, room_id, during, booking_date, start_time, end_time, number_of_slots,
+  if v_starts_at <= v_now then
+    outcome := 'in_the_past'; return next; return;
+  end if;
+  -- An unpaid hold ends when its stay begins, however long a hold may be.
+  insert into bookings (ref, user_id, room_id, booking_date, start_time, end_time, time_zone, during, number_of_slots,
                         guest_count, special_requests, amount_minor, currency, hold_expires_at, workflow_id,
                         created_at, updated_at)
-  values (p_ref, p_user_id, p_room_id, p_during, p_booking_date, p_start_time, p_end_time, p_number_of_slots,
-          p_guest_count, p_special_requests, p_amount_minor, p_currency,
-          v_now + p_hold_ms * interval '1 millisecond', 'booking-' || p_ref, v_now, v_now)
-  returning bookings.id, bookings.created_at, bookings.hold_expires_at
-       into booking_id, created_at, hold_expires_at;
+  values (v_ref, v_user_id, v_room_id, v_date, v_start_time, v_end_time, v_room.time_zone,
+          tstzrange(v_starts_at, (request ->> 'endsAt')::timestamptz), (request ->> 'numberOfSlots')::integer,
+          (request ->> 'guestCount')::integer, request ->> 'specialRequests',
+          (request ->> 'amountMinor')::integer, request ->> 'currency',
+          least(v_now + (request ->> 'holdMs')::integer * interval '1 millisecond', v_starts_at),
+          'booking-' || v_ref, v_now, v_now)
+  returning id into v_booking_id;
 
   insert into booking_events (booking_id, actor, to_status, cause)
-  values (booking_id, p_actor, 'pending', 'requested');
+  values (v_booking_id, request ->> 'actor', 'pending', 'requested');
 
   insert into outbox (topic, priority, payload, available_at)
-  values ('start_booking', 2, jsonb_build_object('bookingRef', p_ref, 'summary', p_summary),
-          v_now + p_lease_ms * interval '1 millisecond')
+  values ('start_booking', 2, jsonb_build_object('bookingRef', v_ref, 'summary', request ->> 'summary'),
+          v_now + (request ->> 'outboxLeaseMs')::integer * interval '1 millisecond')
   returning outbox.id into outbox_id;
 
-  if p_idempotency_lease is not null then
-    update idempotency_keys k set made_id = booking_id where k.lease_id = p_idempotency_lease and k.made_id is null;
+  if v_idempotency_lease is not null then
+    update idempotency_keys k set made_id = v_booking_id where k.lease_id = v_idempotency_lease and k.made_id is null;
     if not found then
       raise exception 'the idempotency lease is lost' using errcode = 'lock_not_available';
     end if;
   end if;
 
+  select * into booking from booking_rows v where v.id = v_booking_id;
   outcome := 'held';
   return next;
 end $$;

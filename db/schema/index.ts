@@ -8,7 +8,9 @@ const schemaFiles = [
   'sessions',
   'rooms',
   'bookings',
+  'claims',
   'payments',
+  'disputes',
   'refunds',
   'staff',
   'outbox',
@@ -17,6 +19,7 @@ const schemaFiles = [
   'settle-hold',
   'confirm-hold',
   'payment-events',
+  'money-facts',
   'deployment',
 ];
 

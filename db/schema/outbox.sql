@@ -10,7 +10,7 @@ create table outbox (
   last_error   text,
   dead_at      timestamptz,
   created_at   timestamptz not null default clock_timestamp(),
-  constraint outbox_topic_known check (topic in ('start_booking', 'payment', 'orphan_payment', 'refund'))
+  constraint outbox_topic_known check (topic in ('start_booking', 'booking_changed', 'payment', 'orphan_payment', 'refund'))
 ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
 
 create index outbox_due on outbox (priority, available_at) where dead_at is null;

@@ -9,10 +9,12 @@ create table stripe_events (
 -- Payment events recorded as a set: some ten statements however many have gathered, instead of ten for each. Postgres
 -- prepares the checks, the indexes' conditions and the triggers of a table once a statement, which cost more than the
 -- rows. Each event: remember the event's id, record the fact, leave the message.
--- `succeeded` and `canceled` are final and recorded as they come; anything else, or anything that does not match what we
--- asked for, is only a hint: the message makes an activity ask Stripe (payload.verify).
+-- `succeeded` and `canceled` are final and recorded as they come. A decline or `processing` decides nothing and costs no
+-- message: what it says is shown, unless a newer event was here first. Anything that does not match what we asked for or
+-- contradicts what is on record, money that may have come after the stay began, and one decline too many are only hints:
+-- the message makes an activity ask Stripe (payload.verify).
 -- The events are of different PaymentIntents. Locks are taken in order, bookings before payments.
-create function record_payment_events(p_events jsonb, p_lease_ms integer) returns table (
+create function record_payment_events(p_events jsonb, p_lease_ms integer, p_declines_max integer) returns table (
   place integer, outcome text, outbox_id bigint, topic text, payload jsonb
 ) language plpgsql
 -- A few rows by their keys, whatever the planner makes of tables that were small when it looked at them last; and planned
@@ -65,10 +67,14 @@ begin
            p.status in ('succeeded', 'canceled') as was_final,
            told."amountMinor" = p.amount_minor and told.currency = p.currency
              and (told."bookingRef" is null or told."bookingRef" = b.ref)
-             and (told.status <> 'succeeded' or told."receivedMinor" = p.amount_minor) as matches
+             and (told.status <> 'succeeded' or told."receivedMinor" = p.amount_minor) as matches,
+           told.status = 'succeeded' and told."eventAt" >= lower(b.during) as is_late,
+           told."eventAt" >= coalesce(p.event_at, '-infinity') as is_newest,
+           (told.type = 'payment_intent.payment_failed')::integer as declined, p.declines
       from rows from (jsonb_to_recordset(p_events) as (
              "eventId" text, type text, "intentId" text, status text, "amountMinor" integer,
-             "receivedMinor" integer, currency text, "paymentRef" uuid, "bookingRef" uuid
+             "receivedMinor" integer, currency text, "paymentRef" uuid, "bookingRef" uuid, "chargeId" text,
+             "eventAt" timestamptz
            )) with ordinality as told
       left join unnest(v_intents, v_payments) as found (intent_id, payment_id) on found.intent_id = told."intentId"
       left join payments p on p.id = found.payment_id
@@ -81,30 +87,41 @@ begin
              when c.payment_id is null and exists (select 1 from bookings b where b.ref = c."bookingRef")
                then 'unknown_intent'
              when c.payment_id is null then 'unknown_booking'
+             when not c.matches then 'to_verify'
+             -- When the charge was made is for Stripe to say.
+             when c.is_late and c.was <> 'succeeded' then 'to_verify'
              -- Two final answers that disagree: Stripe must be asked.
-             when c.matches and c.is_final and (not c.was_final or c.was = c.status) then 'recorded'
-             else 'to_verify'
+             when c.was_final and c.was <> c.status then 'to_verify'
+             when c.declined = 1 and c.declines + 1 = p_declines_max then 'to_verify'
+             else 'recorded'
            end as outcome,
            case
              when c.status in ('succeeded', 'processing') then c.status
              when c.type = 'payment_intent.payment_failed' then 'failed'
            end as shows
       from compared c
+  ), believed as (
+    select j.*, j.matches and not (j.status = 'succeeded' and j.is_late) and (j.is_final or j.is_newest) as counts
+      from judged j
   ), updated_payments as (
     update payments p
        set stripe_payment_intent_id = j."intentId",
-           status = case when j.matches then j.status
+           stripe_charge_id = coalesce(j."chargeId", p.stripe_charge_id),
+           status = case when j.counts then j.status
                          when p.status = 'creating' then 'requires_payment_method' else p.status end,
-           amount_received_minor = case when j.matches and j.status = 'succeeded' then j."receivedMinor"
+           amount_received_minor = case when j.counts and j.status = 'succeeded' then j."receivedMinor"
                                         else p.amount_received_minor end,
+           charged_at = case when j.counts and j.status = 'succeeded' then j."eventAt" else p.charged_at end,
+           declines = p.declines + case when j.is_new and j.matches then j.declined else 0 end,
+           event_at = greatest(p.event_at, j."eventAt"),
            updated_at = clock_timestamp()
-      from judged j
-     where p.id = j.payment_id and not j.was_final
+      from believed j
+     where p.id = j.payment_id and j.is_new and not j.was_final
   ), updated_bookings as (
     -- A booking has one open payment at most (payments_one_live), so one of these events at most changes what it shows.
     update bookings b set payment_status = j.shows, updated_at = clock_timestamp()
-      from judged j
-     where b.id = j.booking_id and j.matches and not j.was_final and j.shows is not null
+      from believed j
+     where b.id = j.booking_id and j.is_new and j.counts and not j.was_final and j.shows is not null
        and b.payment_status in ('pending', 'processing', 'failed')
   ), raised_flags as (
     insert into flags (kind, subject, detail, booking_id)
@@ -124,7 +141,7 @@ begin
            )),
            clock_timestamp() + p_lease_ms * interval '1 millisecond'
       from judged j
-     where j.outcome not in ('repeat', 'foreign') and not (j.outcome = 'recorded' and j.status = 'canceled')
+     where j.outcome not in ('repeat', 'foreign') and not (j.outcome = 'recorded' and j.status <> 'succeeded')
     returning id, topic, payload
   )
   select j.ordinality::integer - 1, j.outcome, m.id, m.topic, m.payload

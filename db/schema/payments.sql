@@ -4,16 +4,31 @@ create table payments (
   booking_id               integer not null references bookings,
   attempt                  integer not null,
   stripe_payment_intent_id text constraint payments_intent_known unique,
+  stripe_charge_id         text,
   amount_minor             integer not null,
   currency                 text not null,
   -- Stripe's own words, and `creating` for an intent that may or may not exist there yet.
   status                   text not null,
   amount_received_minor    integer not null default 0,
+  -- When Stripe charged the card, by Stripe's clock; an event that reports a success gives the latest instant possible.
+  charged_at               timestamptz,
+  -- What the money was for, said once: `kept` confirms its booking, `returned` goes back.
+  decision                 text,
+  -- The sum of the refunds that have not failed, whoever made them (refunds.sql keeps it).
+  refunding_minor          integer not null default 0,
+  -- What banks hold by open disputes, or have taken by lost ones (disputes.sql keeps it).
+  disputed_minor           integer not null default 0,
+  -- How often a card was declined.
+  declines                 integer not null default 0,
+  -- When Stripe made the newest of the events that are not final: an older one that arrives later changes nothing.
+  event_at                 timestamptz,
   created_at               timestamptz not null default now(),
   updated_at               timestamptz not null default now(),
   constraint payments_attempt_once unique (booking_id, attempt),
   constraint payments_of_booking unique (id, booking_id),
   constraint payments_amount_positive check (amount_minor > 0),
+  constraint payments_decision_known check (decision in ('kept', 'returned')),
+  constraint payments_not_over_refunded check (refunding_minor <= amount_received_minor),
   constraint payments_status_known check (status in (
     'creating', 'requires_payment_method', 'requires_confirmation', 'requires_action', 'requires_capture',
     'processing', 'succeeded', 'canceled'
@@ -21,6 +36,7 @@ create table payments (
 );
 
 create unique index payments_one_live on payments (booking_id) where status not in ('succeeded', 'canceled');
+create index payments_of_charge on payments (stripe_charge_id);
 
 alter table bookings add constraint bookings_paid_by
   foreign key (confirmed_payment_id, id) references payments (id, booking_id);
@@ -28,13 +44,26 @@ alter table bookings add constraint bookings_paid_by
 -- Payments that are neither paid nor closed: few, and the front page asks which of them are stuck.
 create index payments_unsettled on payments (updated_at) where status in ('creating', 'processing');
 
--- The reconciler looks every minute for money that nothing was decided about: among the payments of the last days,
--- not among all that were ever made.
-create index payments_succeeded_lately on payments (updated_at) where status = 'succeeded';
+-- The reconciler looks every minute for money that nothing was decided about, and for money that was to go back and of
+-- which no refund is known: both are few.
+create index payments_undecided on payments (updated_at) where status = 'succeeded' and decision is null;
+create index payments_not_returned on payments (updated_at)
+  where decision = 'returned' and refunding_minor + disputed_minor < amount_received_minor;
+
+create function refuse_second_decision() returns trigger language plpgsql as $$
+begin
+  raise exception 'payment % is decided already: %', old.id, old.decision
+    using errcode = 'check_violation', constraint = 'payments_decided_once';
+end $$;
+
+create trigger payments_decided_once before update of decision on payments
+  for each row when (old.decision is not null and old.decision is distinct from new.decision)
+  execute function refuse_second_decision();
 
 -- Gives a booking its one live payment: the row that is there, or a new one in `creating`. The row comes before the
 -- PaymentIntent, so that a crash between the two leaves something to find it by (the ref makes its idempotency key).
-create function open_payment(p_booking_id integer, p_ref uuid) returns table (
+-- A stay that has begun cannot be paid for, whatever the hold says.
+create function open_payment(p_booking_id integer, p_ref uuid, p_declines_max integer) returns table (
   outcome text, payment_id integer, ref uuid, attempt integer, status text, intent_id text,
   amount_minor integer, currency text, booking_ref uuid, created_at timestamptz
 ) language plpgsql as $$
@@ -44,12 +73,17 @@ begin
   select * into v_booking from bookings b where b.id = p_booking_id for no key update;
   if v_booking.status in ('confirmed', 'completed') or exists (
     select 1 from payments p where p.booking_id = p_booking_id and p.status = 'succeeded'
-      and not exists (select 1 from refunds f where f.payment_id = p.id)
+      and p.decision is distinct from 'returned'
   ) then
     outcome := 'already_paid'; return next; return;
   end if;
-  if v_booking.status <> 'pending' or v_booking.hold_expires_at <= clock_timestamp() then
+  if v_booking.status <> 'pending' or v_booking.hold_expires_at <= clock_timestamp()
+    or lower(v_booking.during) <= clock_timestamp()
+  then
     outcome := 'hold_expired'; return next; return;
+  end if;
+  if (select coalesce(sum(p.declines), 0) from payments p where p.booking_id = p_booking_id) >= p_declines_max then
+    outcome := 'too_many_attempts'; return next; return;
   end if;
 
   outcome := 'live';

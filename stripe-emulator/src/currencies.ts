@@ -41,6 +41,8 @@ const amountMin: Record<string, number> = {
   usd: 50,
 };
 const amountMax = 99_999_999;
+/** Twelve digits (the same page). */
+const idrAmountMax = 999_999_999_999;
 
 /** Three letters in either case; answers are in lower case, as Stripe's are. */
 export const currency: Reader<string> = (value, name) => {
@@ -64,8 +66,9 @@ export function checkChargeAmount(amountMinor: number, code: string): void {
       param: 'amount',
     });
   }
-  if (amountMinor > amountMax) {
-    throw invalidRequest(`Amount must be no more than ${amountMax} in the smallest unit of ${code}`, {
+  const max = code === 'idr' ? idrAmountMax : amountMax;
+  if (amountMinor > max) {
+    throw invalidRequest(`Amount must be no more than ${max} in the smallest unit of ${code}`, {
       code: 'amount_too_large',
       param: 'amount',
     });

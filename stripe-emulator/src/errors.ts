@@ -59,6 +59,10 @@ export function unexpectedState(message: string, paymentIntent: PaymentIntent): 
   });
 }
 
+export function unexpectedDispute(id: string, status: string): StripeFailure {
+  return invalidRequest(`This dispute (${id}) is closed already: its status is ${status}.`);
+}
+
 /** 402: the card or what was typed about it was refused. */
 export function cardFailure(code: string, message: string, param?: string): StripeFailure {
   return new StripeFailure(402, { type: 'card_error', code, message, ...(param ? { param } : {}) });

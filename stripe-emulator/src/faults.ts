@@ -1,5 +1,6 @@
 /**
  * 503, 429: refused before anything happened, nothing saved, worth a retry.
+ * 400: the request is refused with `refusal`, after execution began: the answer is saved under the Idempotency-Key.
  * 401, 403: the key is refused, wrong or without the right; nothing happened, nothing is saved.
  * 500: execution began and failed without effect; the answer is saved under the Idempotency-Key.
  * 500_after_effect: the same, but the effect is there.
@@ -7,6 +8,7 @@
  * timeout, timeout_after_effect: no answer ever comes; the client has to give up.
  */
 const faultKinds = [
+  '400',
   '503',
   '429',
   '401',
@@ -20,8 +22,13 @@ const faultKinds = [
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
+/** The kinds that pass by themselves: all but a refused key, which a person must mend. */
+export const passingFaultKinds = faultKinds.filter((kind) => kind !== '401' && kind !== '403');
+
 export interface Fault {
   kind: FaultKind;
+  /** What a 400 says, e.g. `{code: 'balance_insufficient'}` (https://docs.stripe.com/error-codes). */
+  refusal?: { code?: string; message?: string; param?: string };
   /** How many matching requests it strikes; 1 unless given. Retries of the client count. */
   count?: number;
   /** How likely it strikes each matching request, 0 to 1; always unless given. */
@@ -32,6 +39,7 @@ export interface Fault {
 
 /** When in the life of a request a kind strikes. */
 const stageOf = {
+  '400': 'execution',
   '503': 'arrival',
   '429': 'arrival',
   '401': 'arrival',
@@ -58,7 +66,7 @@ export function createFaults() {
       planned = [];
     },
     /** The fault that strikes this request now, counted off; nothing for most requests. */
-    strike(stage: FaultStage, method: string, path: string): FaultKind | undefined {
+    strike(stage: FaultStage, method: string, path: string): Fault | undefined {
       if (planned.length === 0) return undefined;
       const hit = planned.find(
         (each) =>
@@ -70,7 +78,7 @@ export function createFaults() {
       if (!hit) return undefined;
       hit.left -= 1;
       if (hit.left <= 0) planned = planned.filter((each) => each !== hit);
-      return hit.fault.kind;
+      return hit.fault;
     },
   };
 }

@@ -13,7 +13,7 @@ export { connectStripeControl } from './control-http.ts';
 export { emulatorKeys, emulatorPort } from './keys.ts';
 export { signatureOf } from './webhook-request.ts';
 export type { StripeControl, HandMadeEvent } from './control.ts';
-export type { Fault, FaultKind } from './faults.ts';
+export { passingFaultKinds, type Fault, type FaultKind } from './faults.ts';
 export type { Ledger, LedgerEntry } from './ledger.ts';
 export type { Delivery, WebhookBehaviour } from './webhooks.ts';
 

@@ -1,5 +1,5 @@
 import type { Tables } from './tables.ts';
-import type { Metadata, PaymentIntentStatus, Refund } from './types.ts';
+import type { Dispute, Metadata, PaymentIntentStatus, Refund } from './types.ts';
 
 /** The truth about the money, for checks of invariants. Amounts are minor units, instants Unix milliseconds. */
 export interface LedgerEntry {
@@ -16,6 +16,7 @@ export interface LedgerEntry {
   succeededAt: number | null;
   canceledAt: number | null;
   disputed: boolean;
+  disputes: Pick<Dispute, 'id' | 'amount' | 'status'>[];
 }
 
 export interface Ledger {
@@ -38,9 +39,9 @@ export function buildLedger(tables: Tables): Ledger {
     if (others) others.push(refund);
     else refundsOf.set(refund.payment_intent, [refund]);
   }
-  const disputed = new Set(tables.disputes.list().map((dispute) => dispute.payment_intent));
   const paymentIntents = tables.paymentIntents.list().map((intent): LedgerEntry => {
     const refunds = refundsOf.get(intent.id) ?? [];
+    const disputes = tables.disputes.list().filter((each) => each.payment_intent === intent.id);
     const note = tables.notes.get(intent.id);
     return {
       id: intent.id,
@@ -60,7 +61,8 @@ export function buildLedger(tables: Tables): Ledger {
       })),
       succeededAt: note?.succeededAtMs ?? null,
       canceledAt: note?.canceledAtMs ?? null,
-      disputed: disputed.has(intent.id),
+      disputed: disputes.length > 0,
+      disputes: disputes.map(({ id, amount, status }) => ({ id, amount, status })),
     };
   });
   const byStatus: Ledger['totals']['byStatus'] = {};

@@ -122,7 +122,7 @@ function settle(
   world.emit('charge.succeeded', charge, cause);
   const news = charge.captured ? 'succeeded' : 'amount_capturable_updated';
   world.emit(`payment_intent.${news}`, intent, cause);
-  if (behaviour.kind === 'succeed_then_dispute') createDispute(world, charge, 'fraudulent', cause);
+  if (behaviour.kind === 'succeed_then_dispute') createDispute(world, charge, {}, cause);
 }
 
 function settleQuietly(

@@ -1,3 +1,4 @@
+import { isHeldByDispute } from './disputes.ts';
 import { invalidRequest, resourceMissing } from './errors.ts';
 import type { World } from './events.ts';
 import { newId, nowSeconds } from './ids.ts';
@@ -26,7 +27,7 @@ export function createRefund(world: World, params: RefundParams, cause: Cause): 
       code: 'charge_already_refunded',
     });
   }
-  if (charge.disputed) {
+  if (isHeldByDispute(world, charge.id)) {
     throw invalidRequest(`Charge ${charge.id} has been charged back; cannot issue a refund.`, {
       code: 'charge_disputed',
     });

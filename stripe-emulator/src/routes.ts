@@ -167,6 +167,23 @@ export const routes: readonly Route[] = [
   retrieve('charges', 'charge', (world) => world.tables.charges),
   retrieve('payment_methods', 'PaymentMethod', (world) => world.tables.paymentMethods),
   retrieve('disputes', 'dispute', (world) => world.tables.disputes),
+  {
+    method: 'GET',
+    pattern: /^\/v1\/disputes$/,
+    prepare(form) {
+      const params = readParams(form, { ...listShape, charge: text(), payment_intent: text() });
+      return (world) =>
+        pageOf(
+          world.tables.disputes.list(),
+          params,
+          '/v1/disputes',
+          'dispute',
+          (dispute) =>
+            (params.charge == null || dispute.charge === params.charge) &&
+            (params.payment_intent == null || dispute.payment_intent === params.payment_intent),
+        );
+    },
+  },
   { method: 'GET', pattern: /^\/v1\/accounts?$/, prepare: () => () => account },
 ];
 

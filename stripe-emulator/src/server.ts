@@ -64,7 +64,7 @@ async function serve(deps: ServerDeps, incoming: IncomingMessage, outgoing: Serv
 }
 
 async function serveApi(deps: ServerDeps, request: ApiRequest, outgoing: ServerResponse): Promise<void> {
-  const early = deps.faults.strike('arrival', request.method, request.path);
+  const early = deps.faults.strike('arrival', request.method, request.path)?.kind;
   if (early === 'drop_before') return void outgoing.destroy();
   if (early === 'timeout') return;
   if (early === '503') {
@@ -82,7 +82,7 @@ async function serveApi(deps: ServerDeps, request: ApiRequest, outgoing: ServerR
     return;
   }
   const answer = await deps.api.answer(request);
-  const late = deps.faults.strike('answer', request.method, request.path);
+  const late = deps.faults.strike('answer', request.method, request.path)?.kind;
   if (late === 'drop_after_effect') return void outgoing.destroy();
   if (late === 'timeout_after_effect') return;
   write(outgoing, answer.status, answer.body, answer.headers);

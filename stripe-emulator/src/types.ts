@@ -172,7 +172,14 @@ export interface Dispute {
   id: string;
   object: 'dispute';
   amount: number;
-  balance_transactions: [];
+  balance_transactions: {
+    id: string;
+    object: 'balance_transaction';
+    amount: number;
+    currency: string;
+    created: number;
+    reporting_category: 'dispute' | 'dispute_reversal';
+  }[];
   charge: string;
   created: number;
   currency: string;
@@ -183,8 +190,20 @@ export interface Dispute {
   metadata: Metadata;
   payment_intent: string;
   reason: string;
-  status: string;
+  status: DisputeStatus;
 }
+
+export type DisputeStatus =
+  | 'warning_needs_response'
+  | 'warning_under_review'
+  | 'warning_closed'
+  | 'needs_response'
+  | 'under_review'
+  | 'appeal_needs_response'
+  | 'appeal_under_review'
+  | 'won'
+  | 'lost'
+  | 'prevented';
 
 export interface StripeEvent {
   id: string;

@@ -207,7 +207,7 @@ export function createWebhooks({ tables, secret, log }: WebhookDeps) {
       if (to === undefined) throw new Error('There is no webhook endpoint: set its address first.');
       return send(event, 1, to, as);
     },
-    /** Forgets everything that waits and every wish, but not the address. */
+    /** Forgets the waiting deliveries and the behaviour that was set, but not the address. */
     reset(): void {
       for (const timer of sleeping.values()) clearTimeout(timer);
       sleeping.clear();

@@ -32,7 +32,7 @@ export async function pay(
       // Paid by the try before, whose answer was lost; or canceled with the hold.
       if (response.status === 400) return 'refused';
     } catch {
-      // Cut off: nobody knows whether it was paid; a page asks again.
+      // Cut off: whether it was paid is unknown, so a page asks again.
     }
     await sleep(random.between(200, 600));
   }

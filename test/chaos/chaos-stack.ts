@@ -39,7 +39,7 @@ async function startParts(stack: Stack, holdMs: number) {
     stack.startStripe(),
     writeWorkflowBundle(stack.dataDir),
   ]);
-  await migrate(postgres.settings.MIGRATE_DATABASE_URL, { appRole: 'booking_app' });
+  await migrate(postgres.settings.MIGRATE_DATABASE_URL, { appUrl: postgres.settings.DATABASE_URL });
 
   const portOf = (url: string) => Number(new URL(url).port);
   const temporalPort = portOf(`http://${temporal.settings.TEMPORAL_ADDRESS}`);
@@ -108,6 +108,7 @@ function settings(holdMs: number): NodeJS.ProcessEnv {
     HOLD_MINUTES: String(holdMs / 60_000),
     RECONCILE_SECONDS: '15',
     LIMIT_OPEN_HOLDS: '0',
+    LIMIT_REPEATED_HOLDS: '0',
     LIMIT_REQUESTS: '0',
     LIMIT_LOGIN_FAILURES: '0',
     LIMIT_REGISTRATIONS: '0',

@@ -3,11 +3,13 @@ import { handledEventTypes } from '../../core/payments/record-event.ts';
 import type { LedgerEntry, StripeControl } from 'stripe-emulator';
 import type { Answer } from './browser.ts';
 
-/** What the checks look at. Instants in µs are Unix microseconds by the database's clock, which is also ours here. */
+/** The facts that the checks look at. Instants in µs are Unix microseconds by the database's clock, which is also ours here. */
 export interface Evidence {
   bookings: BookingFact[];
   /** Every line of booking_events, in the order of their commits within a booking. */
   moves: MoveFact[];
+  /** The time that is taken: which booking takes it, in which room, from when to when in µs as above. */
+  claims: { bookingId: number; roomId: number; from: number; to: number }[];
   payments: { id: number; bookingId: number; intentId: string | null; status: string }[];
   refunds: { id: number; intentId: string; status: string; lastError: string | null }[];
   outbox: { id: string; topic: string; attempts: number; dead: boolean; lastError: string | null }[];
@@ -30,9 +32,11 @@ export interface BookingFact {
   date: string;
   startMinute: number;
   endMinute: number;
-  /** The slot, in µs. */
+  /** The slot on the room's wall clock, in µs as if that were UTC's: what two bookings must not share. */
   from: number;
   to: number;
+  /** The stay ended more than a day ago: its claim may be gone. */
+  isLongOver: boolean;
   status: string;
   amountMinor: number;
   currency: string;
@@ -60,7 +64,8 @@ const bookingsSql = `
   select id, ref, special_requests as key, room_id as "roomId", booking_date::text as date,
          (extract(epoch from start_time) / 60)::integer as "startMinute",
          (extract(epoch from end_time) / 60)::integer as "endMinute",
-         ${micros('lower(during)')} as "from", ${micros('upper(during)')} as "to", status,
+         ${micros('booking_date + start_time')} as "from", ${micros('booking_date + end_time')} as "to", status,
+         upper(during) < clock_timestamp() - interval '24 hours' as "isLongOver",
          amount_minor as "amountMinor", currency, ${micros('hold_expires_at')} as deadline,
          settle_after is not null as "wasProcessing", workflow_id as "workflowId",
          confirmed_payment_id as "confirmedPaymentId"
@@ -87,9 +92,13 @@ export async function gatherEvidence(
   { query, stripe, temporal, commitTimes }: Witnesses,
   known: Pick<Evidence, 'answers' | 'acceptedEvents' | 'recoveredAt'>,
 ): Promise<Evidence> {
-  const [bookings, moves, payments, refunds, outbox, events, ledger, running] = await Promise.all([
+  const [bookings, moves, claims, payments, refunds, outbox, events, ledger, running] = await Promise.all([
     query<BookingFact>(bookingsSql),
     query<MoveFact>(movesSql(commitTimes)),
+    query<Evidence['claims'][number]>(
+      `select booking_id as "bookingId", room_id as "roomId", ${micros('lower(during)')} as "from",
+              ${micros('upper(during)')} as "to" from claims`,
+    ),
     query<Evidence['payments'][number]>(
       'select id, booking_id as "bookingId", stripe_payment_intent_id as "intentId", status from payments',
     ),
@@ -110,6 +119,7 @@ export async function gatherEvidence(
     ...known,
     bookings,
     moves,
+    claims,
     payments,
     refunds,
     outbox,
@@ -120,7 +130,7 @@ export async function gatherEvidence(
   };
 }
 
-/** Workflows that run now; the reconciler is nobody's. */
+/** Workflows that run now, without the reconciler, which belongs to no booking. */
 async function listRunning({
   address,
   namespace,

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { passingFaultKinds } from 'stripe-emulator';
 import type { ChaosStack, LinkName, PartName } from './chaos-stack.ts';
 import type { FaultKind } from './options.ts';
 import { createRandom } from './random.ts';
@@ -14,16 +15,6 @@ export interface FaultOptions {
 
 /** The pause between two faults; several may be at work at once. */
 const pauseMs = [1_500, 5_000] as const;
-const stripeFaults = [
-  '503',
-  '429',
-  '500',
-  '500_after_effect',
-  'drop_before',
-  'drop_after_effect',
-  'timeout',
-  'timeout_after_effect',
-] as const;
 
 /** Strikes again and again until it is told to stop; then everything runs and every way is clear. */
 export function createFaults(stack: ChaosStack, { kinds, seed, holdMs, lastsMsMax }: FaultOptions) {
@@ -85,7 +76,7 @@ export function createFaults(stack: ChaosStack, { kinds, seed, holdMs, lastsMsMa
   }
 
   async function upsetStripe(): Promise<void> {
-    const kind = random.pick(stripeFaults);
+    const kind = random.pick(passingFaultKinds);
     note(`stripe ${kind}`);
     const lastsMs = duration();
     await stack.stripe.failNext({ kind, count: 1_000, probability: random.pick([0.1, 0.5, 1]) });

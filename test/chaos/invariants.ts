@@ -29,6 +29,10 @@ export const invariants: Record<string, { says: string; check: Check }> = {
     says: 'a workflow for every open booking and none for a closed one; no message left',
     check: findLooseEnds,
   },
+  claims: {
+    says: 'a booking that holds its room has its claim on the wall clock, any other has none',
+    check: findWrongClaims,
+  },
   '5xx': { says: 'no internal error (500) in any answer', check: findInternalErrors },
 };
 
@@ -53,6 +57,28 @@ function findOverlaps(evidence: Evidence): string[] {
             `bookings ${one.booking.id} and ${other.booking.id} of room ${one.booking.roomId} at once`,
           );
       }
+    }
+  }
+  return faults;
+}
+
+function findWrongClaims({ bookings, claims }: Evidence): string[] {
+  const claimOf = new Map(claims.map((claim) => [claim.bookingId, claim]));
+  const faults = bookings.flatMap((booking) => {
+    const claim = claimOf.get(booking.id);
+    const held = holdsSlot(booking.status) || (booking.status === 'completed' && !booking.isLongOver);
+    if (!claim) return held ? [`booking ${booking.id} is ${booking.status} and has no claim`] : [];
+    if (!held && booking.status !== 'completed')
+      return [`booking ${booking.id} is ${booking.status} and keeps its claim`];
+    const same = claim.roomId === booking.roomId && claim.from === booking.from && claim.to === booking.to;
+    return same ? [] : [`the claim of booking ${booking.id} is of another time or room`];
+  });
+  for (const [room, taken] of groupBy(claims, ({ roomId }) => roomId)) {
+    const sorted = [...taken].sort((a, b) => a.from - b.from);
+    for (const [index, claim] of sorted.entries()) {
+      const next = sorted[index + 1];
+      if (next && next.from < claim.to)
+        faults.push(`bookings ${claim.bookingId} and ${next.bookingId} claim the same time of room ${room}`);
     }
   }
   return faults;
@@ -193,6 +219,8 @@ function findIllegalMoves({ bookings, moves }: Evidence): string[] {
     const faults: string[] = [];
     let at = '';
     for (const { fromStatus, toStatus } of movesOf.get(id) ?? []) {
+      // An event of other instants is no move.
+      if (fromStatus === toStatus && fromStatus === at) continue;
       if ((fromStatus ?? '') !== at || !legal.has(`${at}>${toStatus}`))
         faults.push(`booking ${id}: ${at} → ${fromStatus} → ${toStatus}`);
       at = toStatus;

@@ -8,16 +8,20 @@ const rooms = 12;
 const firstDay = 3;
 const days = 300;
 const slotMinutes = 30;
-/** At any time so many slots are wanted by everybody; the wish moves on, since paid ones stay taken. */
+/** Half of the visits want one of these few slots; they move on over time, since paid ones stay taken. */
 const hotSlots = 24;
 const hotForMs = 15_000;
 
 /** The guests and the rooms of a run, and which slots they want: half of the visits collide over a few. */
 export async function createScenario(stack: Pick<ChaosStack, 'query' | 'tokens'>) {
   const hash = '$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5$bm9ib2R5';
-  const users = await stack.query<{ id: number }>(
-    `insert into users (email, password_hash) select 'guest' || n || '@example.com', $1
-       from generate_series(1, $2::integer) n returning id`,
+  const users = await stack.query<{ userId: number; sessionId: string }>(
+    `with made as (
+       insert into users (email, password_hash) select 'guest' || n || '@example.com', $1
+         from generate_series(1, $2::integer) n returning id
+     )
+     insert into sessions (id, user_id, expires_at) select gen_random_uuid(), id, now() + interval '30 days' from made
+     returning user_id as "userId", id as "sessionId"`,
     [hash, guests],
   );
   const made = await stack.query<{ id: number }>(
@@ -27,7 +31,7 @@ export async function createScenario(stack: Pick<ChaosStack, 'query' | 'tokens'>
     [rooms],
   );
   const begunAt = Date.now();
-  const tokens = users.map(({ id: userId }) => ({ userId, token: '', signedAt: 0 }));
+  const tokens = users.map((subject) => ({ subject, token: '', signedAt: 0 }));
 
   function slotAt(index: number, slots: number): Slot {
     const perDay = 1_440 / slotMinutes;
@@ -47,7 +51,7 @@ export async function createScenario(stack: Pick<ChaosStack, 'query' | 'tokens'>
     tokenOf(random: Random): string {
       const guest = random.pick(tokens);
       if (Date.now() - guest.signedAt > 600_000) {
-        guest.token = stack.tokens.sign({ userId: guest.userId, sessionId: random.uuid() });
+        guest.token = stack.tokens.sign(guest.subject);
         guest.signedAt = Date.now();
       }
       return guest.token;

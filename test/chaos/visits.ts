@@ -38,7 +38,7 @@ export function createVisits({ stack, scenario, browser, seed, holdMs }: VisitDe
   async function book(guest: Guest, slot: Slot): Promise<number | undefined> {
     const key = guest.random.uuid();
     const request = { call: 'book' as const, method: 'POST', path: '/api/bookings/', ...guest, key, slot };
-    // The key is on the booking too, so that a second booking of one wish can be seen.
+    // The key is on the booking too, so that a second booking of one request can be seen.
     const { answer } = await browser.insist(guest.random, { ...request, body: scenario.bodyOf(slot, key) });
     return answer.bookingId;
   }

@@ -255,10 +255,15 @@ describe('signing out', () => {
     await page.unroute(logout);
   });
 
-  test('is tried again when the first attempt gets no answer, and lasts', async () => {
+  test('is tried again when the first attempt gets no answer, lasts, and counts in other tabs', async () => {
+    const otherTab = await page.context().newPage();
+    await otherTab.goto(home());
+    await otherTab.getByRole('button', { name: 'Sign out' }).waitFor();
     await page.route(logout, (route) => route.abort(), { times: 1 });
     await page.getByRole('button', { name: 'Sign out' }).click();
     await page.getByRole('button', { name: 'Sign in' }).waitFor();
+    await otherTab.getByRole('button', { name: 'Sign in' }).waitFor();
+    await otherTab.close();
     await page.reload();
     await page.getByRole('button', { name: 'Sign in' }).waitFor();
     expect(await page.locator('#mine').isVisible()).toBe(false);

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rows } from '../../db/knex.ts';
-import { expectProblem, someAddress } from '../factories.ts';
+import { cookieOf, cookiesOf, deviceOf, expectProblem, someAddress } from '../factories.ts';
 import { startSystem, type System } from '../setup/system.ts';
 
 const password = 'correct horse battery';
@@ -24,6 +24,12 @@ describe('accounts', () => {
     post('/api/register/', { email, password, confirm_password: password, ...differing }, from);
   const login = (email: string, word = password, from?: string) =>
     post('/api/login/', { email, password: word }, from);
+
+  /** Counts a failed guess, as a login does, without the time that a password takes. */
+  const fail = async (account: string, address = someAddress()) => {
+    const attempt = await system.server.deps.attempts.beginLogin({ account, address, deviceId: undefined });
+    await attempt.end('counts');
+  };
 
   test.each(['/api/register/', '/api/register'])('%s makes an account', async (path) => {
     const email = newEmail();
@@ -150,33 +156,72 @@ describe('accounts', () => {
     expectProblem(await login(email), 'invalid_credentials');
   });
 
-  test('AU-16 after three failures from anywhere an account is throttled, for a time', async () => {
+  test('AU-16 after three failures from one address an account is closed to it, for a time', async () => {
     const email = newEmail();
+    const from = someAddress();
     await register(email);
     for (let failure = 0; failure < 3; failure++) {
-      expectProblem(await login(email, 'wrong password'), 'invalid_credentials');
+      expectProblem(await login(email, 'wrong password', from), 'invalid_credentials');
     }
-    const throttled = await login(email);
+    const throttled = await login(email, password, from);
     expectProblem(throttled, 'too_many_requests');
     const seconds = Number(throttled.headers.get('Retry-After'));
     expect(seconds).toBeGreaterThan(800);
     expect(seconds).toBeLessThanOrEqual(900);
     await rows(system.db, 'update rate_limits set expire = 1');
+    expect((await login(email, password, from)).status).toBe(200);
+  });
+
+  test('AU-16 ten failures from ten addresses lock nobody out', async () => {
+    const email = newEmail();
+    await register(email);
+    for (let failure = 0; failure < 10; failure++) {
+      expectProblem(await login(email, 'wrong password'), 'invalid_credentials');
+    }
     expect((await login(email)).status).toBe(200);
+  });
+
+  test('AU-16 guesses from everywhere are bounded, an unknown account’s as well', async () => {
+    const [known, unknown] = [newEmail(), newEmail()];
+    await register(known);
+    for (const email of [known, unknown]) {
+      for (let guess = 0; guess < 29; guess++) await fail(email);
+      expectProblem(await login(email, 'wrong password'), 'invalid_credentials');
+      expectProblem(await login(email), 'too_many_requests');
+      expect((await login(newEmail(), 'wrong password')).status).toBe(401);
+    }
+  });
+
+  test('AU-16 of guesses at once no more are looked at than the limit allows', async () => {
+    const email = newEmail();
+    const from = someAddress();
+    await register(email);
+    const guesses = Array.from({ length: 12 }, () => login(email, 'wrong password', from));
+    const statuses = (await Promise.all(guesses)).map(({ status }) => status);
+    expect(statuses.filter((status) => status === 401)).toHaveLength(3);
+    expect(statuses.filter((status) => status === 429)).toHaveLength(9);
+  });
+
+  test('AU-16 more right logins at once than the limit are asked to come again in a second', async () => {
+    const email = newEmail();
+    const from = someAddress();
+    await register(email);
+    const answers = await Promise.all(Array.from({ length: 9 }, () => login(email, password, from)));
+    const refused = answers.filter(({ status }) => status !== 200);
+    for (const answer of refused) {
+      expectProblem(answer, 'too_many_requests');
+      expect(answer.headers.get('Retry-After')).toBe('1');
+    }
+    expect(answers.length - refused.length).toBeGreaterThanOrEqual(3);
+    for (let turn = 0; turn < 4; turn++) expect((await login(email, password, from)).status).toBe(200);
   });
 
   test('a successful login forgets the failures before it', async () => {
     const email = newEmail();
+    const from = someAddress();
     await register(email);
-    for (const word of [
-      'wrong password',
-      'wrong again',
-      password,
-      'wrong password',
-      'wrong again',
-      password,
-    ]) {
-      expect((await login(email, word)).status).toBe(word === password ? 200 : 401);
+    for (const word of ['wrong', 'wrong again', password, 'wrong', 'wrong again', password]) {
+      expect((await login(email, word, from)).status).toBe(word === password ? 200 : 401);
     }
   });
 
@@ -224,5 +269,91 @@ describe('accounts', () => {
       answers.push((await register(newEmail(), {}, `${someAddress()}, ${from}`)).status);
     }
     expect(answers).toEqual([201, 201, 201, 201, 429]);
+  });
+
+  describe('a device that has logged in before', () => {
+    const withDevice = (email: string, word: string, device: string, from = someAddress()) =>
+      system.call('POST', '/api/login/', {
+        body: { email, password: word },
+        headers: { 'X-Forwarded-For': from, Cookie: device },
+      });
+    /** An account, the device cookie of its owner, and the address of a stranger who has used up every limit. */
+    async function underAttack() {
+      const email = newEmail();
+      await register(email);
+      const device = deviceOf(await login(email));
+      const from = someAddress();
+      for (let guess = 0; guess < 3; guess++) await fail(email, from);
+      for (let guess = 0; guess < 12; guess++) await fail(newEmail(), from);
+      for (let guess = 0; guess < 27; guess++) await fail(email);
+      return { email, device, from };
+    }
+
+    test('AU-10 gets a cookie of 180 days, after the one of its session', async () => {
+      const email = newEmail();
+      await register(email);
+      const answer = await login(email);
+      expect(cookieOf(answer)?.pair).toMatch(/^refresh_token=/);
+      const [, device] = cookiesOf(answer);
+      expect(device?.pair).toMatch(/^device=[\w-]{75}$/);
+      expect(device?.attributes).toEqual(['Path=/', 'HttpOnly', 'SameSite=Strict', 'Max-Age=15552000']);
+    });
+
+    test('AU-16 always gets in with the right password, whatever strangers do, also from their address', async () => {
+      const { email, device, from } = await underAttack();
+      expectProblem(await login(email), 'too_many_requests');
+      expect((await withDevice(email, password, device)).status).toBe(200);
+      expect((await withDevice(email, password, device, from)).status).toBe(200);
+      expectProblem(await login(email), 'too_many_requests');
+    });
+
+    test('AU-16 is as good as a stranger’s when it has failed too often itself', async () => {
+      const { email, device } = await underAttack();
+      for (let guess = 0; guess < 3; guess++) {
+        expectProblem(await withDevice(email, 'wrong password', device), 'invalid_credentials');
+      }
+      expectProblem(await withDevice(email, password, device), 'too_many_requests');
+    });
+
+    test('AU-16 is known to no other account', async () => {
+      const { email } = await underAttack();
+      const other = newEmail();
+      await register(other);
+      const device = deviceOf(await login(other));
+      expectProblem(await withDevice(email, password, device), 'too_many_requests');
+    });
+
+    test.each<[string, (device: string) => string]>([
+      ['forged', (device) => device.replace(/.$/, (last) => (last === 'A' ? 'E' : 'A'))],
+      ['cut off', (device) => device.slice(0, -1)],
+      ['nonsense', () => 'device=nonsense'],
+      ['a refresh token', (device) => `device=${device.slice(-43)}`],
+    ])('AU-16 is not believed by a cookie that is %s', async (_, change) => {
+      const { email, device } = await underAttack();
+      expectProblem(await withDevice(email, password, change(device)), 'too_many_requests');
+      expect((await withDevice(email, password, device)).status).toBe(200);
+    });
+
+    test('AU-16 knows the accounts of several people', async () => {
+      const [mine, theirs] = [newEmail(), newEmail()];
+      for (const email of [mine, theirs]) await register(email);
+      const device = deviceOf(await withDevice(theirs, password, deviceOf(await login(mine))));
+      for (const email of [mine, theirs]) {
+        for (let guess = 0; guess < 30; guess++) await fail(email);
+        expectProblem(await login(email), 'too_many_requests');
+        expect((await withDevice(email, password, device)).status).toBe(200);
+      }
+    });
+  });
+
+  test('HT-07 a registration that came to nothing for lack of time does not count', async () => {
+    const from = someAddress();
+    const { passwords } = system.server.deps;
+    const busy = Array.from({ length: 18 }, () => passwords.hash('another password'));
+    expectProblem(await register(newEmail(), {}, from), 'overloaded');
+    await Promise.all(busy);
+    const statuses = [];
+    for (let turn = 0; turn < 5; turn++) statuses.push((await register(newEmail(), {}, from)).status);
+    expect(statuses).toEqual([201, 201, 201, 201, 429]);
   });
 });

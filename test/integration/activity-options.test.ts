@@ -1,37 +1,24 @@
-import { Client, Connection } from '@temporalio/client';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rows } from '../../db/knex.ts';
-import { dayAhead, startSystem, type System, type TestUser, until } from '../setup/system.ts';
+import { newBooking, requestIntent } from '../factories.ts';
+import { startSystem, type System, type TestUser, until } from '../setup/system.ts';
+import { useTemporal } from '../setup/temporal.ts';
 
 describe('the activities of a workflow', () => {
   let system: System;
   let guest: TestUser;
-  let connection: Connection;
-  let client: Client;
+  const client = useTemporal();
   beforeAll(async () => {
     system = await startSystem({ settings: { HOLD_MINUTES: '0.05' } });
     guest = await system.newUser();
-    connection = await Connection.connect({ address: inject('temporal').address });
-    client = new Client({ connection });
   });
   afterAll(async () => {
-    await connection.close();
     await system.stop();
   });
 
   async function holdAndOpenIntent() {
-    const body = {
-      room_id: await system.newRoom(),
-      booking_date: dayAhead(5),
-      start_time: '09:00',
-      end_time: '10:00',
-      guest_count: 1,
-    };
-    const booking = (await system.call('POST', '/api/bookings/', { token: guest.token, body })).body;
-    const intent = await system.call('POST', '/api/payment-intent/', {
-      token: guest.token,
-      body: { booking_id: booking.id },
-    });
+    const booking = await newBooking(system, guest);
+    const intent = await requestIntent(system, guest, booking.id);
     const [row] = await rows<{ ref: string }>(system.db, 'select ref from bookings where id = ?', [
       booking.id,
     ]);

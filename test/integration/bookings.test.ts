@@ -1,6 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rows } from '../../db/knex.ts';
-import { bookingBody, expectProblem, newBooking, requestBooking, showBooking } from '../factories.ts';
+import {
+  asOwner,
+  bookingBody,
+  expectProblem,
+  newBooking,
+  requestBooking,
+  showBooking,
+} from '../factories.ts';
 import { dayAhead, startSystem, type System } from '../setup/system.ts';
 
 describe('making a booking', () => {
@@ -73,6 +80,35 @@ describe('making a booking', () => {
     expect(booking).toMatchObject({ end_time: '24:00:00', ends_at: `${dayAhead(8)}T00:00:00.000Z` });
   });
 
+  test.each([
+    [{ start_time: '23:30', end_time: '00:00' }, 1],
+    [{ start_time: '23:30', end_time: '00:00:00' }, 1],
+    [{ start_time: '00:00', end_time: '00:00' }, 48],
+  ])('an end at 00:00 is the midnight that the day ends with: %j', async (times, slots) => {
+    const booking = await newBooking(system, await system.newUser(), times);
+    const midnight = `${dayAhead(8)}T00:00:00.000Z`;
+    expect(booking).toMatchObject({ end_time: '24:00:00', ends_at: midnight, number_of_slots: slots });
+  });
+
+  test('a hold ends when its stay begins, though a hold may be longer', async () => {
+    // Slots of five minutes: the next begins within five, and a hold may take thirty.
+    const room_id = await system.newRoom({ slot_duration_minutes: 5 });
+    const start = new Date(Math.ceil((Date.now() + 2_000) / 300_000) * 300_000);
+    const [from, to] = [start, new Date(start.getTime() + 300_000)].map((at) =>
+      at.toISOString().slice(11, 16),
+    );
+    const booking = await newBooking(system, await system.newUser(), {
+      room_id,
+      booking_date: start.toISOString().slice(0, 10),
+      start_time: from,
+      end_time: to,
+    });
+    expect(booking.hold_expires_at).toBe(start.toISOString());
+    expect(booking.hold_seconds_left).toBeLessThanOrEqual(
+      Math.ceil((start.getTime() - Date.now()) / 1000) + 1,
+    );
+  });
+
   test('a zero-decimal currency is shown and stored in its own units', async () => {
     const room_id = await system.newRoom({ currency: 'jpy', price_minor: 5_000 });
     const booking = await newBooking(system, await system.newUser(), { room_id });
@@ -126,6 +162,27 @@ describe('making a booking', () => {
     }));
     expect((await requestBooking(system, guest, last)).status).toBe(201);
     expectProblem(await requestBooking(system, guest, beyond), 'too_far_ahead', 'booking_date');
+  });
+
+  test('the horizon is the same whatever the time zone of the database', async () => {
+    // In a year every one of these clocks changes twice: there a day of Postgres has 23 or 25 hours.
+    await system.newRoom();
+    const spans = await asOwner(system, async (owner) => {
+      const found: number[] = [];
+      for (const zone of ['UTC', 'America/New_York', 'Australia/Sydney']) {
+        await owner.query(`set time zone '${zone}'`);
+        const { rows: asked } = await owner.query(
+          `select (hold_slot(jsonb_build_object('roomId', r.id, 'roomVersion', r.version, 'startsAt', s.at, 'horizonDays', d,
+                     'date', '2030-01-01', 'startTime', '09:00', 'endTime', '10:00', 'userId', 0,
+                     'openHoldsMax', 0, 'repeatedHoldsMax', 0))).outcome, d
+             from (select id, version from rooms limit 1) r, generate_series(1, 366) d,
+                  lateral (select clock_timestamp() + d * interval '24 hours' - interval '1 minute' as at) s`,
+        );
+        found.push(asked.filter(({ outcome }) => outcome === 'too_far_ahead').length);
+      }
+      return found;
+    });
+    expect(spans).toEqual([0, 0, 0]);
   });
 
   test.each<[string, unknown]>([
@@ -196,7 +253,7 @@ describe('making a booking', () => {
       'guest_count',
     );
     await system.db('rooms').where('id', room_id).update({ is_available: false });
-    expectProblem(await requestBooking(system, guest, { ...later, start_time: '12:30' }), 'slot_taken');
+    expectProblem(await requestBooking(system, guest, { ...later, start_time: '12:30' }), 'room_not_found');
     expectProblem(
       await requestBooking(system, guest, { room_id, start_time: '15:00', end_time: '16:00' }),
       'room_not_found',
@@ -231,7 +288,9 @@ describe('making a booking', () => {
   test('a disabled user’s token makes no booking', async () => {
     const guest = await system.newUser();
     await rows(system.db, 'update users set is_active = false where id = ?', [guest.id]);
-    expectProblem(await requestBooking(system, guest), 'invalid_request', 'user_id');
+    expectProblem(await requestBooking(system, guest), 'invalid_token');
+    const staff = await system.newUser({ isStaff: true });
+    expectProblem(await requestBooking(system, staff, { user_id: guest.id }), 'invalid_request', 'user_id');
   });
 
   test('AZ-06 of ten holds asked for at once a user gets the three that are allowed', async () => {

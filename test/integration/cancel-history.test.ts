@@ -1,23 +1,20 @@
-import { Client, Connection } from '@temporalio/client';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { useTemporal } from '../setup/temporal.ts';
 import { type Payments, startPayments } from './payment-kit.ts';
 
 describe('a cancellation in the history of its workflow', () => {
   let payments: Payments;
-  let connection: Connection;
+  const client = useTemporal();
   beforeAll(async () => {
     payments = await startPayments({ settings: { HOLD_MINUTES: '60' } });
-    connection = await Connection.connect({ address: inject('temporal').address });
   });
   afterAll(async () => {
-    await connection.close();
-    await payments.system.stop();
+    await payments.stop();
   });
 
   test('I9 is accepted there before it is done, so that no dying server can forget it', async () => {
     const held = await payments.holdAndPay();
     expect((await payments.cancel(held.id)).status).toBe(200);
-    const client = new Client({ connection, namespace: inject('temporal').namespace });
     const { events = [] } = await client.workflow.getHandle(`booking-${held.ref}`).fetchHistory();
     const accepted = events?.findIndex((event) => event.workflowExecutionUpdateAcceptedEventAttributes) ?? -1;
     const scheduled =

@@ -184,7 +184,7 @@ test('a hold that is paid as it is cancelled gives all back, also within the hou
     // Its workflow reads the news of the money first.
     expect(await payments.moves(held.id)).toEqual(['pending', 'confirmed', 'cancelled']);
     expect(await payments.refundsOf(held.id)).toMatchObject([
-      { purpose: 'cancelled', amount_minor: priceMinor },
+      { reason: 'cancelled', amount_minor: priceMinor },
     ]);
     await worker.stop();
   } finally {

@@ -77,10 +77,10 @@ describe('the cleanup call', () => {
     const room = await system.newRoom();
     await rows(
       system.db,
-      `insert into bookings (ref, user_id, room_id, during, booking_date, start_time, end_time, number_of_slots,
+      `insert into bookings (ref, user_id, room_id, time_zone, during, booking_date, start_time, end_time, number_of_slots,
          guest_count, amount_minor, currency, hold_expires_at, workflow_id)
-       select gen_random_uuid(), ?, ?, tstzrange(now() + n * interval '1 hour', now() + (n + 1) * interval '1 hour'),
-         current_date, '09:00', '10:00', 1, 1, 100, 'usd', now(), 'none' from generate_series(1, 130) n`,
+       select gen_random_uuid(), ?, ?, 'UTC', tstzrange(now() + n * interval '1 day', now() + (n + 1) * interval '1 day'),
+         current_date + n, '09:00', '10:00', 1, 1, 100, 'usd', now(), 'none' from generate_series(1, 130) n`,
       [guest.id, room],
     );
     const { status, body } = await cleanUp();

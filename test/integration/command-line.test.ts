@@ -136,7 +136,7 @@ describe.concurrent('DATABASE_URL', () => {
 
   test('of another kind is refused untold', async () => {
     const result = await runWith('mysql://app:hidden-in-haste@localhost/booking');
-    expectOneLine(result, 2, /^DATABASE_URL is no address like postgres:/);
+    expectOneLine(result, 2, /^DATABASE_URL: must be an address like postgres:/);
     expect(result.stderr).not.toContain('hidden-in-haste');
   });
 });
@@ -322,7 +322,10 @@ describe('migrate:make', () => {
     const list = readFileSync(inFolder('index.ts'), 'utf8');
     expect(list).toContain(`\n  '${names[0]}',\n  '${names[1]}',\n];`);
     writeFileSync(inFolder(`${names[0]}.sql`), 'alter table rooms add column floor integer;\n');
-    const migrated = await run('db/migrate.ts', { cwd, env: { DATABASE_URL: system.database.ownerUrl } });
+    const migrated = await run('commands/migrate.ts', {
+      cwd,
+      env: { DATABASE_URL: system.database.ownerUrl },
+    });
     expect(migrated).toMatchObject({ code: 0, stdout: `Migrated: ${names.join(', ')}\n` });
     await system.db('rooms').select('floor');
   });

@@ -1,32 +1,28 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { Client, Connection } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 import { createActivities } from '../../activities/index.ts';
 import { createStripe } from '../../core/stripe/client.ts';
 import { bookingWorkflowId, holdQuery, paymentNewsSignal } from '../../workflows/messages.ts';
-import { dayAhead, startSystem, type System, type TestUser, until } from '../setup/system.ts';
-import { bundleOtherVersion } from '../workflow/other-version.ts';
+import { newBooking, requestIntent } from '../factories.ts';
+import { startSystem, type System, type TestUser, until } from '../setup/system.ts';
+import { useTemporal } from '../setup/temporal.ts';
+import { bundleOtherRelease } from '../workflow/other-release.ts';
 
 let system: System;
 let guest: TestUser;
-let connection: Connection;
-let temporal: Client;
+const temporal = useTemporal();
 let nativeConnection: NativeConnection;
 
 beforeAll(async () => {
   system = await startSystem({ worker: false });
   guest = await system.newUser();
-  const { address, namespace } = system.config.temporal;
-  connection = await Connection.connect({ address });
-  nativeConnection = await NativeConnection.connect({ address });
-  temporal = new Client({ connection, namespace });
+  nativeConnection = await NativeConnection.connect({ address: system.config.temporal.address });
 });
 afterAll(async () => {
-  await connection.close();
   await nativeConnection.close();
   await system.stop();
 });
@@ -46,14 +42,7 @@ interface Held {
 async function book(count: number, expireMs?: number): Promise<Held[]> {
   const held: Held[] = [];
   for (let n = 0; n < count; n++) {
-    const body = {
-      room_id: await system.newRoom(),
-      booking_date: dayAhead(7),
-      start_time: '09:00',
-      end_time: '10:00',
-      guest_count: 2,
-    };
-    const { body: booking } = await system.call('POST', '/api/bookings/', { token: guest.token, body });
+    const booking = await newBooking(system, guest);
     const row = system.db('bookings').where({ id: booking.id });
     if (expireMs !== undefined) {
       const soon = system.db.raw("clock_timestamp() + ? * interval '1 millisecond'", [expireMs]);
@@ -66,11 +55,7 @@ async function book(count: number, expireMs?: number): Promise<Held[]> {
 }
 
 async function openIntent({ id }: Held): Promise<string> {
-  const { body } = await system.call('POST', '/api/payment-intent/', {
-    token: guest.token,
-    body: { booking_id: id },
-  });
-  return body.payment_intent_id;
+  return (await requestIntent(system, guest, id)).body.payment_intent_id;
 }
 
 const pay = async (held: Held) => system.stripe.control.pay(await openIntent(held));
@@ -154,34 +139,12 @@ async function taskFailures(held: Held[]): Promise<string[]> {
   );
 }
 
-/** The next release: reads the row once more at the start and before a hold is settled. */
-const nextRelease = () =>
-  bundleOtherVersion([
-    {
-      file: 'booking.ts',
-      from: 'const desk = openDesk(bookingRef);',
-      to: `const desk = openDesk(bookingRef);
-           if (patched('read-twice')) await databaseSteps.loadBooking({ bookingRef });`,
-    },
-    {
-      file: 'booking.ts',
-      from: "import { openDesk } from './inbox.ts';",
-      to: "import { openDesk } from './inbox.ts'; import { patched } from '@temporalio/workflow';",
-    },
-    {
-      file: 'booking-lifecycle.ts',
-      from: 'booking = mail',
-      to: `if (!mail && patched('look-first')) await databaseSteps.loadBooking({ bookingRef: booking.bookingRef });
-           booking = mail`,
-    },
-  ]);
-
 /** Long enough for a few deploys in between; where the machine is slower they just expire earlier. */
 const someSecondsMs = 6_000;
 
 describe('TM-11 a deploy of changed workflow code with open holds', () => {
   test('goes on, and back to the release before while its patches are off: all holds settle', async () => {
-    const code = await nextRelease();
+    const code = await bundleOtherRelease('later');
     const onFirst = await book(4);
     const unpaid = await book(2, someSecondsMs);
     let stop = await deploy();
@@ -206,7 +169,7 @@ describe('TM-11 a deploy of changed workflow code with open holds', () => {
   }, 90_000);
 
   test('with its patches on is rolled back by switching them off, not to code that does not know them', async () => {
-    const code = await nextRelease();
+    const code = await bundleOtherRelease('later');
     const onFirst = await book(2);
     const unpaid = await book(1, someSecondsMs);
     let stop = await deploy();

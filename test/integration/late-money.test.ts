@@ -50,7 +50,7 @@ describe('money that comes when it should not', { timeout: 60_000 }, () => {
     return id;
   }
 
-  async function untilRefunded(intentId: string, bookingId: number, purpose: string): Promise<void> {
+  async function untilRefunded(intentId: string, bookingId: number, reason: string): Promise<void> {
     await until(
       `the refund of ${intentId}`,
       async () => (await payments.ledgerOf(intentId)).refundedMinor > 0,
@@ -59,7 +59,7 @@ describe('money that comes when it should not', { timeout: 60_000 }, () => {
     expect([refunds.length, refundedMinor]).toEqual([1, priceMinor]);
     await until('the record of it', async () => {
       const found = await payments.refundsOf(bookingId);
-      return found.some((refund) => refund.status === 'succeeded' && refund.purpose === purpose);
+      return found.some((refund) => refund.status === 'succeeded' && refund.reason === reason);
     });
   }
 
@@ -128,7 +128,11 @@ describe('money that comes when it should not', { timeout: 60_000 }, () => {
     // As if the stay were about to begin and to end: the workflow reads its end when it confirms.
     await rows(
       payments.db,
-      `update bookings set during = tstzrange(now() + interval '5 seconds', now() + interval '6 seconds') where id = ?`,
+      `update bookings set during = tstzrange(soon, soon + interval '1 second'),
+              booking_date = wall::date, start_time = wall::time, end_time = wall::time + interval '1 second'
+         from (select soon, soon at time zone 'UTC' as wall
+                 from (select date_trunc('milliseconds', now()) + interval '5 seconds' as soon) s) s
+        where id = ?`,
       [held.id],
     );
     await payAfterAll(held);
@@ -166,6 +170,22 @@ describe('money that comes when it should not', { timeout: 60_000 }, () => {
     await payAfterAll(held);
     await untilRefunded(held.intentId, held.id, 'late');
     expect(await payments.moves(held.id)).toEqual(['pending', 'expired']);
+  });
+
+  test.concurrent('ST-20 the room has another time zone by now: confirmed for the same time of day in that', async ({
+    expect,
+  }) => {
+    const held = await lapse();
+    await rows(payments.db, `update rooms set time_zone = 'Asia/Tokyo' where id = ?`, [held.roomId]);
+    await payAfterAll(held);
+    await payments.untilStatus(held.id, 'confirmed');
+    const [stay] = await rows<{ same: boolean; time_zone: string }>(
+      payments.db,
+      `select lower(during) = (booking_date + start_time) at time zone 'Asia/Tokyo' as same, time_zone
+         from bookings where id = ?`,
+      [held.id],
+    );
+    expect(stay).toEqual({ same: true, time_zone: 'Asia/Tokyo' });
   });
 
   test.concurrent('ST-20 the room is not available any more: given back', async ({ expect }) => {

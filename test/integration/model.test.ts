@@ -87,10 +87,10 @@ describe(`random sequences of what can happen to bookings (PROPERTY_SEED=${seed}
 
   test('the sequences were not idle: every way through a booking’s life was taken', async () => {
     const causes = await rows<{ cause: string }>(system.db, 'select distinct cause from booking_events');
-    const purposes = await rows<{ purpose: string }>(system.db, 'select distinct purpose from refunds');
+    const reasons = await rows<{ reason: string }>(system.db, 'select distinct reason from refunds');
     expect(causes.map(({ cause }) => cause)).toEqual(
       expect.arrayContaining(['requested', 'paid', 'unpaid', 'paid_late', 'cancelled']),
     );
-    expect(purposes.map(({ purpose }) => purpose)).toEqual(expect.arrayContaining(['late', 'cancelled']));
+    expect(reasons.map(({ reason }) => reason)).toEqual(expect.arrayContaining(['late', 'cancelled']));
   });
 });

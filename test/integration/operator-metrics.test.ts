@@ -171,8 +171,8 @@ async function provokeTrouble({ db, call }: Payments): Promise<void> {
     await raiseFlag(db, { kind, subject: randomUUID(), detail: 'made by a test' });
   await rows(
     db,
-    `insert into refunds (payment_id, purpose, amount_minor, currency)
-     select id, 'staff', 1, currency from payments`,
+    `insert into refunds (payment_id, booking_id, reason, amount_minor, currency)
+     select id, booking_id, 'staff:test', 1, currency from payments where status = 'succeeded'`,
   );
   await call('POST', '/api/stripe-webhook/', { body: {}, headers: { 'Stripe-Signature': 't=1,v1=00' } });
   await call('GET', '/readyz');

@@ -175,9 +175,9 @@ describe('while Temporal is away', () => {
     const count = 400;
     await rows(
       system.db,
-      `insert into bookings (ref, user_id, room_id, during, booking_date, start_time, end_time, number_of_slots,
+      `insert into bookings (ref, user_id, room_id, time_zone, during, booking_date, start_time, end_time, number_of_slots,
                              guest_count, amount_minor, currency, hold_expires_at, workflow_id)
-       select ref, ?, ?, tstzrange(day + interval '9 hours', day + interval '10 hours'), day::date, '09:00', '10:00', 2,
+       select ref, ?, ?, 'UTC', tstzrange(day + interval '9 hours', day + interval '10 hours'), day::date, '09:00', '10:00', 2,
               1, 1000, 'usd', clock_timestamp() - interval '5 seconds', 'booking-' || ref
          from (select gen_random_uuid() as ref, date_trunc('day', now(), 'UTC') + n * interval '1 day' as day
                  from generate_series(400, 399 + ?::integer) n) slots`,

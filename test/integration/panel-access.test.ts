@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Browser, givePassword, openBrowser, signInStaff, tokenIn } from '../setup/panel.ts';
+import { deviceOf } from '../factories.ts';
 import { startSystem, type System, type TestUser } from '../setup/system.ts';
 
 const pages = [
@@ -101,8 +102,7 @@ describe('who gets into the staff panel', () => {
       headers: { Cookie: `refresh_token=${value}` },
     });
     expect(refreshed.status).toBe(401);
-    const stored = await system.db('sessions').where({ user_id: another.id }).first();
-    expect(stored).toMatchObject({ kind: 'panel' });
+    const stored = await system.db('sessions').where({ user_id: another.id, kind: 'panel' }).first();
     expect(stored.token_hash.toString('base64url')).not.toBe(value);
   });
 
@@ -171,6 +171,28 @@ describe('who gets into the staff panel', () => {
     expect(
       (await system.call('POST', '/api/login/', { body: { email: target.email, password: secret } })).status,
     ).toBe(429);
+  });
+
+  test('AU-16 strangers who guess at an administrator’s password do not lock a known browser out', async () => {
+    const target = await system.newUser({ isStaff: true });
+    const secret = await givePassword(system, target);
+    const own = openBrowser(system);
+    expect((await own.signIn(target.email, secret)).status).toBe(303);
+    expect(own.cookies.get('device')).toMatch(/^[\w-]{75}$/);
+    await own.submit('/admin/sign-out', { csrf: tokenIn((await own.get('/admin')).text) });
+    for (let guess = 0; guess < 4; guess++) await openBrowser(system).signIn(target.email, 'wrong');
+    expect((await openBrowser(system).signIn(target.email, secret)).status).toBe(429);
+    expect((await own.signIn(target.email, secret)).status).toBe(303);
+  });
+
+  test('AU-16 a browser that knows an account from the API’s login is known at the panel', async () => {
+    const target = await system.newUser({ isStaff: true });
+    const login = { email: target.email, password: await givePassword(system, target) };
+    const device = deviceOf(await system.call('POST', '/api/login/', { body: login }));
+    for (let guess = 0; guess < 4; guess++) await openBrowser(system).signIn(target.email, 'wrong');
+    const browser = openBrowser(system);
+    browser.cookies.set('device', device.slice(device.indexOf('=') + 1));
+    expect((await browser.signIn(target.email, login.password)).status).toBe(303);
   });
 
   test('a lost role, a deactivation, a sign-out and an idle session each close the panel at the next request', async () => {

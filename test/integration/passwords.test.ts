@@ -70,6 +70,7 @@ describe('passwords', () => {
   describe('AU-09 a login under way while the password is reset', () => {
     /** Asks while a reset is not committed yet, which is committed when the login has to wait for it. */
     async function askDuringReset<T>(user: TestUser, ask: () => Promise<T>): Promise<T> {
+      await system.db('sessions').where({ user_id: user.id }).delete();
       const trx = await system.db.transaction();
       await trx('users').where({ id: user.id }).update({ password_hash: 'the new hash' });
       const answer = ask();

@@ -57,6 +57,8 @@ describe('payment events that are recorded together', () => {
       amountMinor: priceMinor,
       receivedMinor: status === 'succeeded' ? priceMinor : 0,
       currency: 'usd',
+      chargeId: null,
+      eventAt: new Date().toISOString(),
       ...differing,
     };
   }

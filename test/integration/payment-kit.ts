@@ -1,4 +1,7 @@
+import { Client, Connection } from '@temporalio/client';
+import type pg from 'pg';
 import type Stripe from 'stripe';
+import { asOwner } from '../factories.ts';
 import { connectDatabase, type Db, rows } from '../../db/knex.ts';
 import { type Answer, dayAhead, startSystem, type SystemOptions, until } from '../setup/system.ts';
 
@@ -110,6 +113,9 @@ export async function startPayments(options: SystemOptions = {}) {
       timeoutMs,
     );
 
+  const connection = await Connection.connect({ address: system.config.temporal.address });
+  const temporal = new Client({ connection, namespace: system.config.temporal.namespace });
+
   async function ledgerOf(intentId: string) {
     const { paymentIntents } = await control.ledger();
     const found = paymentIntents.find((intent) => intent.id === intentId);
@@ -120,10 +126,13 @@ export async function startPayments(options: SystemOptions = {}) {
   return {
     system,
     stop: async () => {
+      await connection.close();
       await db.destroy();
       await system.stop();
     },
     db,
+    temporal,
+    asOwner: <T>(work: (owner: pg.Client) => Promise<T>) => asOwner(system, work),
     call,
     control,
     stripe,
@@ -169,12 +178,20 @@ export async function startPayments(options: SystemOptions = {}) {
       );
       return found.map((flag) => flag.kind);
     },
-    /** The refunds that were decided for a booking. */
+    /** The refunds of a booking, whoever made them, without those that turned out not to be needed. */
     refundsOf: (bookingId: number) =>
-      rows<{ purpose: string; status: string; amount_minor: number; last_error: string | null }>(
+      rows<{
+        id: number;
+        ref: string;
+        reason: string;
+        status: string;
+        amount_minor: number;
+        last_error: string | null;
+      }>(
         db,
-        `select f.purpose, f.status, f.amount_minor, f.last_error
-           from refunds f join payments p on p.id = f.payment_id where p.booking_id = ? order by f.id`,
+        `select f.id, f.ref, f.reason, f.status, f.amount_minor, f.last_error
+           from refunds f join payments p on p.id = f.payment_id
+          where p.booking_id = ? and f.status <> 'dropped' order by f.id`,
         [bookingId],
       ),
     paymentsOf: (bookingId: number) =>

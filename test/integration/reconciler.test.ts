@@ -259,8 +259,8 @@ describe('the reconciler', () => {
     await until('the confirmation', async () => (await statusOf(id)) === 'confirmed');
     await rows(
       system.db,
-      `insert into refunds (payment_id, purpose, amount_minor, currency, updated_at)
-       select id, 'staff', amount_minor, currency, now() - interval '1 hour' from payments where booking_id = ?`,
+      `insert into refunds (payment_id, booking_id, reason, amount_minor, currency, updated_at)
+       select id, booking_id, 'staff:test', amount_minor, currency, now() - interval '1 hour' from payments where booking_id = ?`,
       [id],
     );
     expect((await reconcile()).refundsStartedAgain).toBe(1);

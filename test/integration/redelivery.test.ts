@@ -1,22 +1,19 @@
-import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { bookingWorkflow } from '../../workflows/index.ts';
 import { bookingWorkflowId, type PaymentNews, paymentNewsSignal } from '../../workflows/messages.ts';
-import { dayAhead, startSystem, type System, type TestUser, until } from '../setup/system.ts';
+import { newBooking } from '../factories.ts';
+import { startSystem, type System, type TestUser, until } from '../setup/system.ts';
+import { useTemporal } from '../setup/temporal.ts';
 
 describe('a message that is carried again', () => {
   let system: System;
   let guest: TestUser;
-  let connection: Connection;
-  let temporal: Client;
+  const temporal = useTemporal();
   beforeAll(async () => {
     system = await startSystem();
     guest = await system.newUser();
-    connection = await Connection.connect({ address: system.config.temporal.address });
-    temporal = new Client({ connection, namespace: system.config.temporal.namespace });
   });
   afterAll(async () => {
-    await connection.close();
     await system.stop();
   });
 
@@ -26,14 +23,7 @@ describe('a message that is carried again', () => {
   }
 
   async function book(): Promise<Held> {
-    const body = {
-      room_id: await system.newRoom(),
-      booking_date: dayAhead(7),
-      start_time: '09:00',
-      end_time: '10:00',
-      guest_count: 2,
-    };
-    const { body: booking } = await system.call('POST', '/api/bookings/', { token: guest.token, body });
+    const booking = await newBooking(system, guest);
     const [{ ref }] = await system.db('bookings').where({ id: booking.id }).select('ref');
     const held = { id: booking.id, ref };
     await until(

@@ -1,5 +1,4 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { rows } from '../../db/knex.ts';
 import { until } from '../setup/system.ts';
 import { type PaidFor, type Payments, priceMinor, startPayments } from './payment-kit.ts';
 
@@ -30,31 +29,6 @@ describe('what Stripe tells of refunds', () => {
       expect(await payments.control.redeliver(event?.id ?? '')).toEqual({ status: 200 });
     };
   }
-
-  test('ST-23 one that was given up and then made by hand at Stripe is complete, its flag resolved or not', async () => {
-    for (const resolved of [false, true]) {
-      const paid = await payments.holdAndPay();
-      await payments.control.createDispute(paid.intentId);
-      await cancelInTime(paid);
-      await until('the flag', async () => (await payments.flagsOn(paid.intentId)).includes('refund_stuck'));
-      if (resolved) await rows(payments.db, 'update flags set resolved_at = now()');
-      const { latest_charge: id } = await payments.snapshot(paid.intentId);
-      const of = { payment_intent: paid.intentId, metadata: {} };
-      const tell = (type: string, object: object) => payments.control.deliverEvent({ type, object });
-      await tell('refund.created', { ...of, id: `re_1_${paid.id}`, object: 'refund', status: 'succeeded' });
-      await tell('charge.refunded', { ...of, id, object: 'charge', refunded: false });
-      expect(await payments.refundsOf(paid.id)).toMatchObject([{ status: 'pending' }]);
-      await tell('refund.created', { ...of, id: `re_2_${paid.id}`, object: 'refund', status: 'succeeded' });
-      await tell('charge.refunded', { ...of, id, object: 'charge', refunded: true });
-      expect(await payments.refundsOf(paid.id)).toMatchObject([{ status: 'succeeded', last_error: null }]);
-      expect(await payments.show(paid.id)).toMatchObject({
-        status: 'cancelled',
-        payment_status: 'refunded',
-        payment: { refund: { status: 'succeeded', amount: 40 } },
-      });
-      expect(await payments.flagsOn(paid.intentId)).not.toContain('refunded_at_stripe');
-    }
-  });
 
   test('ST-23 our own, slow and its answer lost, is on its way though its charge counts as refunded', async () => {
     const paid = await payments.holdToPay();

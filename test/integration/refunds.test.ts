@@ -22,7 +22,10 @@ describe('refunds', () => {
   const untilRefund = ({ id }: PaidFor, status: string, timeoutMs = 10_000) =>
     until(
       `the refund of booking ${id} is ${status}`,
-      async () => (await payments.refundsOf(id))[0]?.status === status,
+      async () => {
+        const refunds = await payments.refundsOf(id);
+        return refunds.length > 0 && refunds.every((refund) => refund.status === status);
+      },
       timeoutMs,
     );
 
@@ -54,21 +57,21 @@ describe('refunds', () => {
     await Promise.all(Array.from({ length: 5 }, () => cancelInTime(paid)));
     await untilRefund(paid, 'succeeded');
     await expectOneFullRefund(paid);
-    const [payment] = await payments.paymentsOf(paid.id);
+    const [refund] = await payments.refundsOf(paid.id);
     const made = (await payments.eventsOf([paid.intentId])).filter(
       (event) => event.type === 'refund.created',
     );
-    expect(made.map((event) => event.request?.idempotency_key)).toEqual([`refund:${payment?.ref}`]);
+    expect(made.map((event) => event.request?.idempotency_key)).toEqual([`refund:${refund?.ref}:1`]);
   });
 
   test('ST-23 the same refund sent five times at once, as if no answer had come, is one refund', async () => {
     const paid = await payments.holdAndPay();
     await strike('drop_after_effect', 4);
     await cancelInTime(paid);
-    const [payment] = await payments.paymentsOf(paid.id);
+    const [refund] = await payments.refundsOf(paid.id);
     const activities = createActivities({ ...payments.system.server.deps, freeCancelHours: 24 });
     await Promise.allSettled(
-      Array.from({ length: 5 }, () => activities.sendRefund({ paymentRef: payment?.ref ?? '' })),
+      Array.from({ length: 5 }, () => activities.sendRefund({ refundRef: refund?.ref ?? '' })),
     );
     await untilRefund(paid, 'succeeded');
     await expectOneFullRefund(paid);
@@ -153,13 +156,21 @@ describe('refunds', () => {
 
   test('ST-23 a refund that Stripe refuses for good is flagged at once, with Stripe’s reason', async () => {
     const paid = await payments.holdAndPay();
-    await payments.control.createDispute(paid.intentId);
+    await payments.control.failNext({
+      kind: '400',
+      refusal: { code: 'charge_not_refundable', message: 'This charge takes no refunds.' },
+      match: refundRequest,
+    });
     await cancelInTime(paid);
     await until('the flag', async () => (await payments.flagsOn(paid.intentId)).includes('refund_stuck'));
     const [refund] = await payments.refundsOf(paid.id);
-    expect(refund).toMatchObject({ status: 'pending' });
-    expect(refund?.last_error).toContain('charged back');
+    expect(refund).toMatchObject({ status: 'refused' });
+    expect(refund?.last_error).toContain('takes no refunds');
     expect((await payments.ledgerOf(paid.intentId)).refunds).toEqual([]);
+    expect((await payments.show(paid.id)).payment).toMatchObject({
+      refunded_amount: 0,
+      refund: { status: 'refused', amount: 40 },
+    });
   });
 
   test.each<FaultKind>(['401', '403'])(

@@ -122,7 +122,7 @@ describe('PG-14 a database that is restored to an earlier point than Stripe', ()
       `alter database ${name} rename to ${lost}`,
       `alter database ${backup} rename to ${name}`,
     );
-    await migrate(system.database.ownerUrl, { appRole: 'booking_app' });
+    await migrate(system.database.ownerUrl, { appUrl: system.database.url });
     await age();
     await ready;
     const { config } = system;

@@ -22,6 +22,7 @@ describe('a rolling restart', () => {
       TEMPORAL_TASK_QUEUE: system.config.temporal.taskQueue,
       ...system.stripe.settings,
       LIMIT_OPEN_HOLDS: '0',
+      LIMIT_REPEATED_HOLDS: '0',
       LIMIT_REQUESTS: '0',
       LOG_LEVEL: 'warn',
       SHUTDOWN_DELAY_SECONDS: '1',

@@ -3,6 +3,7 @@ import { get, type IncomingMessage } from 'node:http';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rows } from '../../db/knex.ts';
+import type { ProblemCode } from '../../domain/problems.ts';
 import { expectProblem, newBooking, nextClockChange, requestBooking, requestIntent } from '../factories.ts';
 import { type Answer, dayAhead, startSystem, type System, type TestUser, until } from '../setup/system.ts';
 
@@ -130,6 +131,48 @@ describe('rooms and their availability', () => {
     expect(slot).toMatchObject({ status: 'held', frees_at: keptUntil.toISOString() });
   });
 
+  test('a slot is as taken as the worst of what occupies it, and frees when the last of it does', async () => {
+    // Bookings of half an hour in a room whose slots have become longer.
+    const room = await system.newRoom();
+    const half = (start_time: string, end_time: string) =>
+      newBooking(system, guest, { room_id: room, start_time, end_time });
+    const first = await half('09:00', '09:30');
+    const second = await half('09:30', '10:00');
+    await half('10:00', '10:30');
+    const booked = await half('10:30', '11:00');
+    const { body: intent } = await requestIntent(system, guest, booked.id);
+    await system.stripe.control.pay(intent.payment_intent_id);
+    await rows(
+      system.db,
+      `update bookings set hold_expires_at = hold_expires_at + interval '5 minutes' where id = ?`,
+      [first.id],
+    );
+    await system.db('rooms').where('id', room).update({ slot_duration_minutes: 60 });
+    const answer = await until('the confirmation', async () => {
+      const seen = await availability(room, `?date=${dayAhead(7)}`);
+      return slotAt(seen, '10:00:00').status === 'booked' && seen;
+    });
+    const later = new Date(Date.parse(second.hold_expires_at) - 1_000).getTime();
+    expect(slotAt(answer, '09:00:00').status).toBe('held');
+    expect(Date.parse(slotAt(answer, '09:00:00').frees_at)).toBeGreaterThan(later + 200_000);
+    expect(slotAt(answer, '10:00:00').frees_at).toBeNull();
+    expect(slotAt(answer, '11:00:00')).toMatchObject({ status: 'free', frees_at: null });
+  });
+
+  test('a hold that ends too late, or should have ended already, promises nothing', async () => {
+    const room = await system.newRoom();
+    const { id } = await newBooking(system, guest, { room_id: room });
+    const frees = async () => slotAt(await availability(room, `?date=${dayAhead(7)}`), '09:00:00');
+    for (const ends of [`lower(during)`, `clock_timestamp() - interval '1 second'`]) {
+      await rows(
+        system.db,
+        `update bookings set hold_expires_at = ${ends}, settle_lease_until = now() + interval '1 hour' where id = ?`,
+        [id],
+      );
+      expect(await frees()).toMatchObject({ status: 'held', frees_at: null });
+    }
+  });
+
   test('what has begun is past, today and before, on the room’s own calendar', async () => {
     const room = await system.newRoom({ time_zone: 'Pacific/Kiritimati' });
     const { body } = await availability(room, `?from=${dayAhead(-1)}&to=${dayAhead(2)}`);
@@ -164,15 +207,36 @@ describe('rooms and their availability', () => {
       expect((await requestBooking(system, guest, { room_id, ...request })).status).toBe(201);
     });
 
-    test('is not refused a second time for the zone that it had before', async () => {
+    test('is not refused for the zone that it had before', async () => {
       const room_id = await system.newRoom({ time_zone: 'Pacific/Kiritimati' });
       await newBooking(system, guest, { room_id });
       // Today began up to a day ago in Kiritimati, and 25 hours later in Pago Pago.
       const today = new Date(Date.now() + 14 * 3_600_000).toISOString().slice(0, 10);
       const early = { room_id, booking_date: today, start_time: '00:00', end_time: '01:00' };
       await edit(room_id, { time_zone: 'Pacific/Pago_Pago' });
-      expectProblem(await requestBooking(system, guest, early), 'in_the_past', 'start_time');
       expect((await requestBooking(system, guest, early)).status).toBe(201);
+    });
+
+    test.each([
+      ['in_the_past', { booking_date: dayAhead(-1) }],
+      ['too_far_ahead', { booking_date: dayAhead(400) }],
+      ['slot_taken', {}],
+    ])('has its version compared before a request is refused as %s', async (code, differing) => {
+      const room_id = await system.newRoom();
+      await newBooking(system, guest, { room_id });
+      await edit(room_id, { capacity: 5 });
+      const looked: number[] = [];
+      const { rooms } = system.server.deps;
+      const find = rooms.find.bind(rooms);
+      rooms.find = async (id) => {
+        const room = await find(id);
+        looked.push(room?.version ?? 0);
+        return room;
+      };
+      const answer = await requestBooking(system, guest, { room_id, ...differing });
+      rooms.find = find;
+      expectProblem(answer, code as ProblemCode);
+      expect(looked).toEqual([1, 2]);
     });
 
     test('and is edited again at every attempt is no taken slot', async () => {

@@ -33,4 +33,13 @@ describe('schemathesis, all checks', () => {
       expect(code, output.slice(-20_000)).toBe(0);
     },
   );
+
+  test('OP-09 the logout, which ends the session of the token, conforms as well', {
+    timeout: timeoutMs,
+  }, async () => {
+    const { token } = await system.newUser();
+    const run = { url: system.url, token, examples: 4, seed: 5, paths: '^/api/logout/', timeoutMs };
+    const { code, output } = await runSchemathesis(run);
+    expect(code, output.slice(-20_000)).toBe(0);
+  });
 });

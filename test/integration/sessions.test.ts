@@ -1,7 +1,9 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { createHash } from 'node:crypto';
 import jwt from 'jsonwebtoken';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { refreshSession } from '../../core/accounts/refresh-session.ts';
+import { hashToken } from '../../core/accounts/tokens.ts';
+import { deriveKey } from '../../core/derived-keys.ts';
 import { rows } from '../../db/knex.ts';
 import { cookieOf, expectProblem } from '../factories.ts';
 import { type Answer, startSystem, type System } from '../setup/system.ts';
@@ -26,17 +28,21 @@ describe('sessions', () => {
     system.call('POST', '/api/token/refresh-cookie/', {
       headers: { ...(cookie && { Cookie: cookie }), ...headers },
     });
-  /** Lets the grace of a second tab pass, for the token of this cookie. */
-  const age = (cookie: string) =>
+  const tokenOf = (cookie: string) => cookie.split('=')[1] ?? '';
+  /** Lets the time of a second tab or a lost answer pass, for the token of this cookie. */
+  const age = (cookie: string, seconds = 30) =>
     rows(
       system.db,
-      `update refresh_tokens set rotated_at = rotated_at - interval '10 seconds' where token_hash = ?`,
-      [
-        createHash('sha256')
-          .update(cookie.split('=')[1] ?? '')
-          .digest(),
-      ],
+      'update refresh_tokens set rotated_at = rotated_at - make_interval(secs => ?) where token_hash = ?',
+      [seconds, hashToken(tokenOf(cookie))],
     );
+  const revocationsOf = (cookie: string) =>
+    rows(
+      system.db,
+      `select s.revoked_by from sessions s join refresh_tokens t on t.session_id = s.id where t.token_hash = ?`,
+      [hashToken(tokenOf(cookie))],
+    );
+  const nextCookie = async (cookie: string) => cookieOf(await refresh(cookie))?.pair ?? '';
 
   test('AU-05 AU-10 in debug a login sets the refresh token as an HttpOnly, SameSite=Strict cookie of 7 days', async () => {
     const { answer } = await login();
@@ -73,41 +79,99 @@ describe('sessions', () => {
     }
   });
 
-  test('AU-07 of two tabs that refresh at once one gets 409, and nobody is logged out', async () => {
+  test('AU-07 tabs that refresh at once all get the same successor, and nobody is logged out', async () => {
     const { cookie } = await login();
-    const answers = await Promise.all([refresh(cookie), refresh(cookie), refresh(cookie)]);
-    const [won] = answers.filter(({ status }) => status === 200);
-    const lost = answers.filter(({ status }) => status !== 200);
-    expect(lost).toHaveLength(2);
-    for (const answer of lost) {
-      expectProblem(answer, 'refresh_in_progress');
-      expect(answer.headers.get('Retry-After')).toBe('1');
-    }
-    expect((await refresh(cookieOf(won as Answer)?.pair)).status).toBe(200);
+    const answers = await Promise.all([1, 2, 3, 4].map(() => refresh(cookie)));
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    const [successor, ...others] = new Set(answers.map((answer) => cookieOf(answer)?.pair));
+    expect(others).toEqual([]);
+    expect((await refresh(successor)).status).toBe(200);
   });
 
-  test('AU-06 a rotated token that comes again after the grace revokes the whole family', async () => {
+  test('AU-07 a client that lost the answer gets the same successor again, for 30 s', async () => {
     const { cookie } = await login();
-    const second = cookieOf(await refresh(cookie))?.pair ?? '';
-    const third = cookieOf(await refresh(second))?.pair ?? '';
-    await age(cookie);
+    const successor = await nextCookie(cookie);
+    await age(cookie, 29);
+    const again = await refresh(cookie);
+    expect([again.status, cookieOf(again)?.pair]).toEqual([200, successor]);
+    await age(cookie, 1);
+    expectProblem(await refresh(cookie), 'invalid_refresh_token');
+    expect(await revocationsOf(cookie)).toEqual([{ revoked_by: 'reuse' }]);
+    expectProblem(await refresh(successor), 'invalid_refresh_token');
+  });
+
+  test('AU-07 an answer that is lost as the token expires is given again', async () => {
+    const { cookie } = await login();
+    const successor = await nextCookie(cookie);
+    await rows(system.db, 'update refresh_tokens set expires_at = now() where token_hash = ?', [
+      hashToken(tokenOf(cookie)),
+    ]);
+    expect(await nextCookie(cookie)).toBe(successor);
+  });
+
+  test('AU-07 a lost answer is given again after a new SECRET_KEY was put in front, unless the old one is gone', async () => {
+    const { cookie } = await login();
+    const [oldKey = ''] = system.config.auth.secretKeys;
+    const newKey = 'another-key-of-more-than-32-bytes-0123456789';
+    const successor = tokenOf(await nextCookie(cookie));
+    const refreshWith = (keys: string[]) => {
+      const { db, log } = system.server.deps;
+      const refreshTokenKey = deriveKey(keys, 'refreshToken');
+      return refreshSession({ db, log, refreshTokenKey }, tokenOf(cookie));
+    };
+    expect(await refreshWith([newKey, oldKey])).toMatchObject({ refreshToken: successor });
+    await expect(refreshWith([newKey])).rejects.toMatchObject({ code: 'invalid_refresh_token' });
+    expect(await revocationsOf(cookie)).toEqual([{ revoked_by: null }]);
+  });
+
+  test('AU-06 a token whose successor was used revokes the whole family, however soon it comes again', async () => {
+    const { cookie } = await login();
+    const second = await nextCookie(cookie);
+    const third = await nextCookie(second);
     const reused = await refresh(cookie);
     expectProblem(reused, 'invalid_refresh_token');
     expect(cookieOf(reused)?.attributes).toContain('Max-Age=0');
     expectProblem(await refresh(third), 'invalid_refresh_token');
-    const revoked = await rows(
-      system.db,
-      `select count(*)::int as n from sessions where revoked_by = 'reuse'`,
-    );
-    expect(revoked).toEqual([{ n: 1 }]);
+    expect(await revocationsOf(cookie)).toEqual([{ revoked_by: 'reuse' }]);
+  });
+
+  test('AU-06 a rotated token that comes again later revokes the whole family', async () => {
+    const { cookie } = await login();
+    const second = await nextCookie(cookie);
+    await age(cookie);
+    expectProblem(await refresh(cookie), 'invalid_refresh_token');
+    expectProblem(await refresh(second), 'invalid_refresh_token');
+  });
+
+  test('AU-06 a thief and the owner who share a successor are told apart by who uses it second', async () => {
+    for (const first of ['the thief', 'the owner']) {
+      const { cookie: stolen } = await login();
+      const [owner, thief] = [await nextCookie(stolen), await nextCookie(stolen)];
+      expect(owner).toBe(thief);
+      const kept = await nextCookie(owner);
+      await age(owner);
+      expectProblem(await refresh(thief), 'invalid_refresh_token');
+      expect([first, (await refresh(kept)).status]).toEqual([first, 401]);
+    }
+  });
+
+  test('AU-06 a token that comes again as its successor is used gets an answer that holds, or ends the family', async () => {
+    for (let round = 0; round < 5; round++) {
+      const { cookie } = await login();
+      const successor = await nextCookie(cookie);
+      const [repeated, used] = await Promise.all([refresh(cookie), refresh(successor)]);
+      if (repeated.status === 200) {
+        expect(cookieOf(repeated)?.pair).toBe(successor);
+        expect(used.status).toBe(200);
+      } else {
+        expect(await revocationsOf(cookie)).toEqual([{ revoked_by: 'reuse' }]);
+      }
+    }
   });
 
   test('AU-08 an expired token and a session over its absolute limit are refused', async () => {
     const [one, other] = await Promise.all([login(), login()]);
-    const hashOf = (cookie: string) =>
-      createHash('sha256')
-        .update(cookie.split('=')[1] ?? '')
-        .digest();
+    const hashOf = (cookie: string) => hashToken(tokenOf(cookie));
     await rows(system.db, 'update refresh_tokens set expires_at = now() where token_hash = ?', [
       hashOf(one.cookie),
     ]);
@@ -150,11 +214,94 @@ describe('sessions', () => {
     expectProblem(await refresh(cookie), 'invalid_refresh_token');
   });
 
-  test('logout wants a token, and ends only its own session', async () => {
-    expectProblem(await system.call('POST', '/api/logout/'), 'unauthenticated');
+  const logout = (cookie?: string, headers: Record<string, string> = {}) =>
+    system.call('POST', '/api/logout/', { headers: { ...(cookie && { Cookie: cookie }), ...headers } });
+  const bearer = (token: string) => ({ Authorization: `Bearer ${token}` });
+
+  /** The access token of a login as it is an hour later. */
+  function expired(access: string): string {
+    const claims = jwt.decode(access) as jwt.JwtPayload & { iat: number; exp: number };
+    return jwt.sign(
+      { ...claims, iat: claims.iat - 3_600, exp: claims.exp - 3_600 },
+      system.config.auth.secretKeys[0] ?? '',
+      { header: { alg: 'HS256', typ: 'at+jwt' } },
+    );
+  }
+
+  test('logout wants a token or a cookie, and ends only its own session', async () => {
+    expectProblem(await logout(), 'unauthenticated');
+    expectProblem(await logout(undefined, bearer('nonsense')), 'invalid_token');
+    expectProblem(await logout('refresh_token=nonsense'), 'unauthenticated');
     const [one, other] = await Promise.all([login(), login()]);
-    await system.call('POST', '/api/logout/', { token: one.access });
+    expectProblem(await logout(undefined, bearer(expired(one.access))), 'invalid_token');
+    expect((await logout(undefined, bearer(one.access))).status).toBe(200);
+    expectProblem(await refresh(one.cookie), 'invalid_refresh_token');
     expect((await refresh(other.cookie)).status).toBe(200);
+  });
+
+  test.each<[string, (access: string) => Record<string, string>]>([
+    ['no access token', () => ({})],
+    ['an expired one', (access) => bearer(expired(access))],
+    ['one that is none', () => bearer('nonsense')],
+    ['another scheme', () => ({ Authorization: 'Basic eDp5' })],
+    ['its own', bearer],
+  ])('AU-09 the cookie ends its session beside %s', async (_, headersOf) => {
+    const { cookie, access } = await login();
+    const answer = await logout(cookie, headersOf(access));
+    expect([answer.status, answer.body]).toEqual([200, { message: 'Logout successful' }]);
+    expect(cookieOf(answer)).toMatchObject({ pair: 'refresh_token=' });
+    expect(cookieOf(answer)?.attributes).toContain('Max-Age=0');
+    expectProblem(await refresh(cookie), 'invalid_refresh_token');
+    expect((await logout(cookie)).status, 'repeating is safe').toBe(200);
+  });
+
+  test('AU-09 a cookie and the access token of another session end both', async () => {
+    const [one, other] = await Promise.all([login(), login()]);
+    expect((await logout(one.cookie, bearer(other.access))).status).toBe(200);
+    for (const { cookie } of [one, other]) expectProblem(await refresh(cookie), 'invalid_refresh_token');
+  });
+
+  test('AU-09 a used or expired refresh token ends its session too', async () => {
+    const [used, old] = await Promise.all([login(), login()]);
+    const successor = await nextCookie(used.cookie);
+    expect((await logout(used.cookie)).status).toBe(200);
+    expectProblem(await refresh(successor), 'invalid_refresh_token');
+    await rows(system.db, 'update refresh_tokens set expires_at = now() where token_hash = ?', [
+      hashToken(tokenOf(old.cookie)),
+    ]);
+    expect((await logout(old.cookie)).status).toBe(200);
+    expectProblem(await system.call('POST', '/api/bookings/', { token: old.access }), 'invalid_token');
+  });
+
+  test('AU-11 a logout by the cookie from another site is refused with 403, and the session goes on', async () => {
+    const { cookie } = await login();
+    for (const headers of [{ 'Sec-Fetch-Site': 'cross-site' }, { Origin: 'https://evil.example' }]) {
+      expectProblem(await logout(cookie, headers), 'cross_site');
+    }
+    expect((await refresh(cookie)).status).toBe(200);
+  });
+
+  test('AU-09 another tab follows a logout: its refresh is refused, also with a token of before', async () => {
+    const { cookie } = await login();
+    const successor = await nextCookie(cookie);
+    await logout(successor);
+    expectProblem(await refresh(successor), 'invalid_refresh_token');
+    expectProblem(await refresh(cookie), 'invalid_refresh_token');
+    expect(await revocationsOf(cookie)).toEqual([{ revoked_by: 'logout' }]);
+  });
+
+  test('AU-09 a logout and a refresh at once leave no session that goes on', async () => {
+    for (let round = 0; round < 5; round++) {
+      const { cookie } = await login();
+      const [refreshed] = await Promise.all([refresh(cookie), logout(cookie)]);
+      if (refreshed.status === 200) {
+        expectProblem(await refresh(cookieOf(refreshed)?.pair), 'invalid_refresh_token');
+        expectProblem(
+          await system.call('POST', '/api/bookings/', { token: refreshed.body.access }),
+          'invalid_token',
+        );
+      }
+    }
   });
 
   test('AU-01 AU-02 AU-04 tokens that are not ours, or too old, get 401 and WWW-Authenticate', async () => {

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import jwt from 'jsonwebtoken';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { seed } from '../../db/seed.ts';
-import { cookieOf, expectProblem, newBooking } from '../factories.ts';
+import { cookieOf, deviceOf, expectProblem, newBooking } from '../factories.ts';
 import { startSystem, type System, until } from '../setup/system.ts';
 import { timely } from '../security/run.ts';
 
@@ -20,6 +20,8 @@ describe('the settings of production', () => {
       settings: {
         DEBUG: 'false',
         STRIPE_SECRET_KEY: 'sk_test_not_of_the_emulator',
+        STRIPE_PUBLISHABLE_KEY: 'pk_test_not_of_the_emulator',
+        STRIPE_WEBHOOK_SECRET: 'whsec_not_of_the_emulator',
         SECRET_KEY: `${newKey},${oldKey}`,
         CLEANUP_TOKEN: cleanupToken,
         LIMIT_REQUESTS: '60',
@@ -121,6 +123,27 @@ describe('the settings of production', () => {
       expect((await system.call('GET', path, { headers })).status).toBe(200);
     }
     expect((await system.call('GET', '/api/rooms/', { headers: from('198.18.2.3') })).status).toBe(200);
+  });
+
+  test('LIMIT_REQUESTS of an address that strangers have used up stops nobody who shows an account', async () => {
+    const address = from('198.18.2.4');
+    const { email, answer } = await newLogin();
+    const Cookie = deviceOf(answer);
+    expect(Cookie).toMatch(/^__Host-device=/);
+    const rooms = (headers: Record<string, string>) => system.call('GET', '/api/rooms/', { headers });
+    for (let n = 0; n < 60; n++) await rooms(address);
+    expectProblem(await rooms(address), 'too_many_requests');
+    expectProblem(await rooms({ ...address, Cookie: `${Cookie}x` }), 'too_many_requests');
+    expectProblem(await rooms({ ...address, Authorization: 'Bearer nonsense' }), 'too_many_requests');
+
+    const login = { body: { email, password }, headers: { ...address, Cookie } };
+    const again = await system.call('POST', '/api/login/', login);
+    expect(again.status).toBe(200);
+    const own = { ...address, Authorization: `Bearer ${again.body.access}` };
+    expect((await rooms(own)).status).toBe(200);
+    // The cookie and the token are of one account, which has a limit of its own.
+    for (let n = 0; n < 58; n++) await rooms(n % 2 ? own : { ...address, Cookie });
+    expectProblem(await rooms(own), 'too_many_requests');
   });
 
   test('OP-01 the log has a JSON line a request, with its id, and no secret or e-mail of anybody', async () => {

@@ -143,6 +143,23 @@ describe('a hold at its deadline', { timeout: 60_000 }, () => {
     expect(await payments.moves(held.id)).toEqual(['pending', 'expired', 'confirmed']);
   });
 
+  test.concurrent('ST-19 processing when the stay begins: expired, and the money that comes then goes back', async ({
+    expect,
+  }) => {
+    const held = await holdKeptForProcessing();
+    await rows(
+      payments.db,
+      `update bookings set during = tstzrange(clock_timestamp(), clock_timestamp() + interval '1 hour') where id = ?`,
+      [held.id],
+    );
+    await lookAgain(held);
+    await settleHold(settling(), { bookingRef: held.ref, actor: 'test', waitMs: 1_000 });
+    expect((await payments.facts(held.id)).status).toBe('expired');
+    await payments.control.settleProcessing(held.intentId, 'succeeded');
+    await until('the refund', async () => (await payments.refundsOf(held.id)).length > 0);
+    expect((await payments.facts(held.id)).status).toBe('expired');
+  });
+
   test.concurrent('ST-19 processing, and Stripe fails at a later look: asked again, and kept', async ({
     expect,
   }) => {

@@ -32,7 +32,8 @@ describe('many clients at one slot', () => {
   const overlaps = () =>
     rows(
       system.db,
-      `select a.id from bookings a join bookings b on a.id < b.id and a.room_id = b.room_id and a.during && b.during
+      `select a.id from bookings a join bookings b on a.id < b.id and a.room_id = b.room_id
+          and wall_clock(a.booking_date, a.start_time, a.end_time) && wall_clock(b.booking_date, b.start_time, b.end_time)
         where a.status in ('pending', 'confirmed') and b.status in ('pending', 'confirmed')`,
     );
 
@@ -112,16 +113,21 @@ describe('many clients at one slot', () => {
   test('PG-04 not even the owner of the schema can insert an overlap, or a range that is not half-open', async () => {
     const { body } = await requestBooking(system, guests[0] as TestUser);
     await asOwner(system, async (owner) => {
-      const copy = (during: string) =>
+      const copy = (during: string, [from, to] = ['start_time', 'end_time']) =>
         owner.query(
-          `insert into bookings (ref, user_id, room_id, during, booking_date, start_time, end_time, number_of_slots,
-             guest_count, amount_minor, currency, hold_expires_at, workflow_id)
-           select gen_random_uuid(), user_id, room_id, ${during}, booking_date, start_time, end_time, number_of_slots,
-             guest_count, amount_minor, currency, hold_expires_at, '' from bookings where id = $1`,
+          `insert into bookings (ref, user_id, room_id, time_zone, during, booking_date, start_time, end_time,
+             number_of_slots, guest_count, amount_minor, currency, hold_expires_at, workflow_id)
+           select gen_random_uuid(), user_id, room_id, time_zone, ${during}, booking_date, ${from}, ${to},
+             number_of_slots, guest_count, amount_minor, currency, hold_expires_at, '' from bookings where id = $1
+           returning id`,
           [body.id],
         );
-      const overlap = { code: '23P01', constraint: 'bookings_slot_taken' };
+      const overlap = { code: '23P01', constraint: 'claims_slot_taken' };
       await expect(copy('during')).rejects.toMatchObject(overlap);
+      // The wall clock decides: other instants make no other time of it.
+      await expect(copy("tstzrange('2099-01-01 10:00Z', '2099-01-01 11:00Z')")).rejects.toMatchObject(
+        overlap,
+      );
       const unbounded = { code: '23514', constraint: 'bookings_during_half_open' };
       for (const range of [
         `tstzrange(lower(during) + interval '1 day', upper(during) + interval '1 day', '[]')`,
@@ -131,7 +137,16 @@ describe('many clients at one slot', () => {
       ]) {
         await expect(copy(range)).rejects.toMatchObject(unbounded);
       }
-      await copy('tstzrange(upper(during), upper(during) + (upper(during) - lower(during)))');
+      const later = 'tstzrange(upper(during), upper(during) + (upper(during) - lower(during)))';
+      const { rows: made } = await copy(later, ['end_time', "end_time + interval '1 hour'"]);
+      // Nor by moving one that is there, or by opening one again.
+      await expect(
+        owner.query(
+          `update bookings b set start_time = o.start_time, end_time = o.end_time from bookings o
+            where b.id = $1 and o.id = $2`,
+          [made[0].id, body.id],
+        ),
+      ).rejects.toMatchObject(overlap);
     });
   });
 

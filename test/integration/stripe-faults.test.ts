@@ -129,11 +129,14 @@ describe('Stripe out of order while a PaymentIntent is made', () => {
     expect(await payments.ledgerOf(made.id)).toMatchObject({ chargedMinor: priceMinor, refunds: [] });
   });
 
-  test('ST-12 a refusal for good is told as such, and the hold goes on', async () => {
-    const room = await payments.system.newRoom({ price_minor: 1, slot_duration_minutes: 60 });
-    const held = await payments.hold(room);
+  test.each([
+    ['parameter_unknown', 502, 'payment_provider_refused'],
+    ['amount_too_small', 400, 'amount_not_chargeable'],
+  ])('ST-12 a refusal for good (%s) is told as such, and the hold goes on', async (code, status, told) => {
+    const held = await payments.hold();
+    await payments.control.failNext({ kind: '400', refusal: { code }, match: creation });
     const refused = await payments.askForIntent(held.id);
-    expect([refused.status, refused.body.code]).toEqual([502, 'payment_provider_refused']);
+    expect([refused.status, refused.body.code]).toEqual([status, told]);
     expect((await payments.facts(held.id)).status).toBe('pending');
   });
 

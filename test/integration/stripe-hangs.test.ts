@@ -1,7 +1,7 @@
-import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rows } from '../../db/knex.ts';
 import { bookingWorkflowId, paymentNewsSignal } from '../../workflows/messages.ts';
+import { useTemporal } from '../setup/temporal.ts';
 import { type Payments, startPayments } from './payment-kit.ts';
 
 /** More than a worker has places for. */
@@ -11,13 +11,11 @@ describe('while Stripe hangs and more dead holds wait for it than a worker has p
   timeout: 90_000,
 }, () => {
   let payments: Payments;
-  let temporal: Connection;
+  const { workflow } = useTemporal();
   beforeAll(async () => {
     payments = await startPayments({ settings: { HOLD_MINUTES: '60', LIMIT_OPEN_HOLDS: '0' } });
-    temporal = await Connection.connect({ address: payments.system.config.temporal.address });
   });
   afterAll(async () => {
-    await temporal.close();
     await payments.stop();
   });
 
@@ -28,10 +26,6 @@ describe('while Stripe hangs and more dead holds wait for it than a worker has p
     await payments.control.failNext({ kind: 'timeout', count: 100_000, match: { path: '/cancel$' } });
     // As if each had expired in the silence of Stripe; any news has its workflow look, and go on closing.
     await rows(payments.db, "update bookings set status = 'expired' where status = 'pending'");
-    const { workflow } = new Client({
-      connection: temporal,
-      namespace: payments.system.config.temporal.namespace,
-    });
     await Promise.all(
       stuck.map(({ ref: bookingRef, intentId }) =>
         workflow

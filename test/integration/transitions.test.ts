@@ -197,7 +197,7 @@ describe('the moves of a booking', () => {
     const settler = await decideMoney(system.db, { paymentRef, actor: 'test' });
     expect(settler).toBe('undecided');
     const owner = { paymentRef, actor: 'test', workflowId: `late-payment-${paymentRef}` };
-    expect(await decideMoney(system.db, owner)).toBe('confirmed');
+    expect(await decideMoney(system.db, owner)).toBe('kept');
   });
 
   test('PG-05 the database makes the legal moves and no other, for every pair of statuses', async () => {

@@ -362,7 +362,7 @@ describe('the webhook', () => {
       await until('the refund', async () => (await payments.refundsOf(id))[0]?.status === 'succeeded');
       expect(await payments.flagsOn(intentId)).toEqual(['payment_mismatch']);
       expect((await payments.refundsOf(id))[0]).toMatchObject({
-        purpose: 'mismatch',
+        reason: 'mismatch',
         amount_minor: 'amount_received' in odd ? odd.amount_received : 4_000,
       });
       expect((await payments.facts(id)).status).toBe('pending');

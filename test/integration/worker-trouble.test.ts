@@ -9,7 +9,7 @@ import { projectDir } from '../../dev/project-dir.ts';
 import { bookingWorkflowId } from '../../workflows/messages.ts';
 import { type Proxy, startProxy } from '../setup/proxy.ts';
 import { until } from '../setup/system.ts';
-import { bundleOtherVersion } from '../workflow/other-version.ts';
+import { bundleOtherRelease } from '../workflow/other-release.ts';
 import { type PaidFor, type Payments, startPayments } from './payment-kit.ts';
 import { connectTemporal, spawnWorker, type Temporal, type WorkerProcess } from './worker-process.ts';
 
@@ -100,19 +100,7 @@ describe('a build whose workflows do not replay', () => {
   };
 
   test('TM-12 fails tasks, which its metrics tell, and no workflow; the holds end in time without it', async () => {
-    // Waits where the right build reads the row.
-    const code = await bundleOtherVersion([
-      {
-        file: 'booking.ts',
-        from: 'const desk = openDesk(bookingRef);',
-        to: "const desk = openDesk(bookingRef); await sleep('1 hour');",
-      },
-      {
-        file: 'booking.ts',
-        from: "import { openDesk } from './inbox.ts';",
-        to: "import { openDesk } from './inbox.ts'; import { sleep } from '@temporalio/workflow';",
-      },
-    ]);
+    const code = await bundleOtherRelease('waits-at-start');
     const WORKFLOW_BUNDLE = join(dir, 'incompatible.js');
     writeFileSync(WORKFLOW_BUNDLE, code);
 

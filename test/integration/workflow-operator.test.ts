@@ -1,7 +1,8 @@
-import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bookingStatusAttribute, bookingWorkflowId, holdQuery } from '../../workflows/messages.ts';
+import { newBooking } from '../factories.ts';
 import { dayAhead, startSystem, type System, type TestUser, until } from '../setup/system.ts';
+import { useTemporal } from '../setup/temporal.ts';
 
 /** What a guest tells us and Temporal must never learn. */
 const request = 'a quiet table, the peanut allergy of Ms Okonkwo';
@@ -9,32 +10,18 @@ const request = 'a quiet table, the peanut allergy of Ms Okonkwo';
 describe('what an operator finds in Temporal', () => {
   let system: System;
   let guest: TestUser;
-  let connection: Connection;
-  let temporal: Client;
+  const temporal = useTemporal();
   beforeAll(async () => {
     system = await startSystem();
     guest = await system.newUser();
-    connection = await Connection.connect({ address: system.config.temporal.address });
-    temporal = new Client({ connection, namespace: system.config.temporal.namespace });
   });
   afterAll(async () => {
-    await connection.close();
     await system.stop();
   });
 
   async function book() {
     const roomId = await system.newRoom();
-    const { body } = await system.call('POST', '/api/bookings/', {
-      token: guest.token,
-      body: {
-        room_id: roomId,
-        booking_date: dayAhead(7),
-        start_time: '09:00',
-        end_time: '10:00',
-        guest_count: 2,
-        special_requests: request,
-      },
-    });
+    const body = await newBooking(system, guest, { room_id: roomId, special_requests: request });
     const [row] = await system.db('bookings').where({ id: body.id }).select('ref');
     const handle = temporal.workflow.getHandle(bookingWorkflowId(row.ref));
     await until('the start', () => handle.describe().catch(() => undefined));
@@ -120,7 +107,7 @@ describe('what an operator finds in Temporal', () => {
   });
 
   test('TM-14 for longer than Stripe delivers again: finished runs are kept for 30 days', async () => {
-    const { config } = await connection.workflowService.describeNamespace({
+    const { config } = await temporal.connection.workflowService.describeNamespace({
       namespace: system.config.temporal.namespace,
     });
     expect(Number(config?.workflowExecutionRetentionTtl?.seconds)).toBe(30 * 86_400);

@@ -42,7 +42,7 @@ export type PartName = keyof Stack['parts'];
 async function startParts(processes: Processes, { holdMs, tools, log }: Omit<StackOptions, 'keep'>) {
   log('Postgres …');
   const postgres = await processes.startPostgres({ settings: { track_commit_timestamp: 'on' } });
-  await migrate(postgres.settings.MIGRATE_DATABASE_URL, { appRole: 'booking_app' });
+  await migrate(postgres.settings.MIGRATE_DATABASE_URL, { appUrl: postgres.settings.DATABASE_URL });
   log('Temporal, its schema and its namespace …');
   const temporal = await startTemporalCluster({ processes, postgresUrl: postgres.adminUrl, tools });
   log('nginx, the Stripe emulator, two APIs, two workers …');

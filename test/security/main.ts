@@ -32,6 +32,12 @@ const files = [
   'webhook',
 ];
 const chosen = process.argv.slice(2);
+if (chosen.includes('--help')) {
+  console.log(
+    `npm run security -- [NAME …]\n\nRuns the security tests in full, or those named: ${files.join(', ')}.`,
+  );
+  process.exit(0);
+}
 const unknown = chosen.filter((name) => !files.includes(name));
 if (unknown.length > 0) {
   console.error(`There is no security test "${unknown.join(', ')}". There are: ${files.join(', ')}.`);

@@ -1,3 +1,4 @@
+import { answerToArguments } from '../../domain/arguments.ts';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectDir } from '../../dev/project-dir.ts';
@@ -59,4 +60,9 @@ function componentOf(
   };
 }
 
-if (import.meta.filename === process.argv[1]) console.log(JSON.stringify(printBill(), null, 2));
+if (import.meta.filename === process.argv[1]) {
+  const help = 'npm run sbom\n\nPrints the bill of materials of package-lock.json as CycloneDX JSON.';
+  const answer = answerToArguments(help, process.argv.slice(2));
+  console.log(answer ? answer.text : JSON.stringify(printBill(), null, 2));
+  process.exitCode = answer?.exitCode ?? 0;
+}

@@ -4,8 +4,8 @@ import { copyTemplate, type DatabaseCopy } from '../../dev/databases.ts';
 
 export type TestDatabase = DatabaseCopy;
 
-/** A fresh, migrated, empty database of one's own: a copy of the run's template. */
+/** Creates a migrated, empty database: a copy of the run's template. */
 export async function createTestDatabase(): Promise<TestDatabase> {
-  const { template, ...server } = inject('postgres');
+  const { template, log: _, ...server } = inject('postgres');
   return copyTemplate(server, template, `test_${randomBytes(6).toString('hex')}`);
 }

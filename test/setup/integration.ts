@@ -1,6 +1,8 @@
+import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
 import { createTemplate, type DatabaseServer, databaseServerOf } from '../../dev/databases.ts';
-import { startTemporaryStack } from '../../dev/stack.ts';
+import { poolModes, startPgBouncer } from '../../dev/pgbouncer.ts';
+import { type Stack, startTemporaryStack } from '../../dev/stack.ts';
 import { writeWorkflowBundle } from '../../dev/workflow-bundle.ts';
 
 /** The database that every test's own is a copy of. */
@@ -25,7 +27,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
       writeWorkflowBundle(stack.dataDir),
     ]);
     project.provide('workflowBundle', workflowBundle);
-    project.provide('postgres', { ...server, template });
+    project.provide('postgres', {
+      ...server,
+      appUrl: await addressOfRun(stack, server.appUrl),
+      template,
+      log: join(stack.dataDir, 'logs', 'postgres.log'),
+    });
     project.provide('temporal', {
       address: temporal.settings.TEMPORAL_ADDRESS,
       namespace: temporal.settings.TEMPORAL_NAMESPACE,
@@ -34,10 +41,23 @@ export default async function setup(project: TestProject): Promise<() => Promise
   return stop;
 }
 
+/** `TEST_POOLER`: the whole run reaches Postgres through a PgBouncer of that mode, as the service's role. */
+async function addressOfRun({ dataDir: dir, processes }: Stack, appUrl: string): Promise<string> {
+  const wanted = process.env['TEST_POOLER'];
+  if (!wanted) return appUrl;
+  const mode = poolModes.find((one) => one === wanted);
+  if (!mode) throw new Error(`TEST_POOLER is "${wanted}": it must be one of ${poolModes.join(', ')}.`);
+  const url = new URL(appUrl);
+  const passwords = { [url.username]: url.password };
+  const pooler = { name: 'pgbouncer', dir, mode, server: url.host, passwords, processes, log };
+  url.host = (await startPgBouncer(pooler)).address;
+  return url.href;
+}
+
 declare module 'vitest' {
   export interface ProvidedContext {
     /** Addresses of the run's Postgres: the superuser's, the schema owner's and the service's role. */
-    postgres: DatabaseServer & { template: string };
+    postgres: DatabaseServer & { template: string; log: string };
     /** The run's Temporal dev server, shared by all test files: take a task queue of your own. */
     temporal: { address: string; namespace: string };
     /** The workflows, bundled once for all test files. */

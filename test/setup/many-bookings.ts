@@ -38,12 +38,12 @@ export async function fillWithBookings(
                         when (n / $3) % 25 = 1 then 'pending' else 'confirmed' end as status
            from plan
        ), made as (
-         insert into bookings (id, ref, user_id, room_id, during, booking_date, start_time, end_time, number_of_slots,
-                               guest_count, amount_minor, currency, status, payment_status, hold_expires_at,
+         insert into bookings (id, ref, user_id, room_id, time_zone, during, booking_date, start_time, end_time,
+                               number_of_slots, guest_count, amount_minor, currency, status, payment_status, hold_expires_at,
                                workflow_id, confirmed_payment_id, created_at)
          overriding system value
-         select n, gen_random_uuid(), user_id, room_id, tstzrange(starts, starts + interval '30 minutes'),
-                starts::date, (starts at time zone 'UTC')::time, (starts at time zone 'UTC')::time + interval '30 minutes',
+         select n, gen_random_uuid(), user_id, room_id, 'UTC', tstzrange(starts, starts + interval '30 minutes'),
+                (starts at time zone 'UTC')::date, (starts at time zone 'UTC')::time, (starts at time zone 'UTC')::time + interval '30 minutes',
                 1, 2, 1000 + n % 500, 'usd', status,
                 case when n % 5000 = 9 then 'failed' when status in ('confirmed', 'completed') then 'succeeded'
                      else 'pending' end,
@@ -52,12 +52,13 @@ export async function fillWithBookings(
            from judged returning id, status, amount_minor
        )
        insert into payments (id, ref, booking_id, attempt, stripe_payment_intent_id, amount_minor, currency, status,
-                             amount_received_minor)
+                             amount_received_minor, decision)
        overriding system value
        select id, gen_random_uuid(), id, 1, 'pi_' || id, amount_minor, 'usd',
               case when status in ('confirmed', 'completed') then 'succeeded' when status = 'pending'
                    then 'requires_payment_method' else 'canceled' end,
-              case when status in ('confirmed', 'completed') then amount_minor else 0 end
+              case when status in ('confirmed', 'completed') then amount_minor else 0 end,
+              case when status in ('confirmed', 'completed') then 'kept' end
          from made`,
       [size.bookings, size.users, size.rooms],
     );

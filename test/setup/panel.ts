@@ -1,4 +1,4 @@
-import { createPasswords } from '../../db/passwords.ts';
+import { createPasswords } from '../../core/accounts/passwords.ts';
 import type { System, TestUser } from './system.ts';
 
 export interface PanelAnswer {

@@ -65,6 +65,7 @@ export async function startSystem(options: SystemOptions = {}) {
     TEMPORAL_NAMESPACE: temporal.namespace,
     TEMPORAL_TASK_QUEUE: `test-${randomUUID()}`,
     LIMIT_OPEN_HOLDS: '0',
+    LIMIT_REPEATED_HOLDS: '0',
     LIMIT_REQUESTS: '0',
     ...stripe.settings,
     ...options.settings,
@@ -177,7 +178,12 @@ async function insertUser(
     [email, unusableHash, isStaff, isStaff],
   );
   const id = user?.id ?? 0;
-  return { id, email, token: sign({ userId: id, sessionId: randomUUID() }) };
+  const sessionId = randomUUID();
+  await rows(db, `insert into sessions (id, user_id, expires_at) values (?, ?, now() + interval '30 days')`, [
+    sessionId,
+    id,
+  ]);
+  return { id, email, token: sign({ userId: id, sessionId }) };
 }
 
 interface RoomColumns {

@@ -17,6 +17,7 @@ const booking = (id: number, facts: Partial<BookingFact> = {}): BookingFact => (
   from: noon,
   to: noon + 3_600 * second,
   status: 'expired',
+  isLongOver: false,
   amountMinor: 2_000,
   currency: 'usd',
   deadline: noon,
@@ -48,6 +49,7 @@ const intent = (id: string, facts: Partial<LedgerEntry> = {}): LedgerEntry => ({
   succeededAt: null,
   canceledAt: null,
   disputed: false,
+  disputes: [],
   ...facts,
 });
 
@@ -69,6 +71,7 @@ function soundEvidence(): Evidence {
       move(2, null, 'pending', noon - 6 * second),
       move(2, 'pending', 'expired', noon + second),
     ],
+    claims: [{ bookingId: 1, roomId: 1, from: noon, to: noon + 3_600 * second }],
     payments: [
       { id: 11, bookingId: 1, intentId: 'pi_1', status: 'succeeded' },
       { id: 12, bookingId: 2, intentId: 'pi_2', status: 'canceled' },
@@ -174,6 +177,26 @@ describe('the checks behind the chaos runs and the property tests', () => {
         }),
     ],
     ['I6', 'two bookings of one wish', ({ bookings }) => Object.assign(bookings[1] ?? {}, { key: 'key-1' })],
+    ['claims', 'a confirmed booking without its claim', ({ claims }) => void claims.pop()],
+    [
+      'claims',
+      'an expired booking that keeps its claim',
+      ({ claims }) =>
+        void claims.push({ bookingId: 2, roomId: 1, from: noon + 7_200 * second, to: noon + 9_000 * second }),
+    ],
+    [
+      'claims',
+      'a claim of another time than the booking’s',
+      ({ claims }) => Object.assign(claims[0] ?? {}, { to: noon + 1_800 * second }),
+    ],
+    [
+      'claims',
+      'two claims of one time',
+      ({ claims, bookings }) => {
+        Object.assign(bookings[1] ?? {}, { status: 'completed', from: noon + second, to: noon + 2 * second });
+        claims.push({ bookingId: 2, roomId: 1, from: noon + second, to: noon + 2 * second });
+      },
+    ],
     ['I7', 'an illegal move', ({ moves }) => Object.assign(moves[3] ?? {}, { toStatus: 'completed' })],
     [
       'I7',

@@ -44,7 +44,7 @@ describe('the defaults', () => {
       holdMs: 30 * 60_000,
       freeCancelHours: 24,
       horizonDays: 365,
-      limits: { openHolds: 5 },
+      limits: { openHolds: 5, repeatedHolds: 2 },
       stripe: { livemode: false, successUrl: '/payment/success', cancelUrl: '/payment/cancel' },
     });
   });
@@ -168,6 +168,7 @@ describe('faults', () => {
     ['FREE_CANCEL_HOURS', '-1'],
     ['BOOKING_HORIZON_DAYS', '0.5'],
     ['LIMIT_OPEN_HOLDS', '-1'],
+    ['LIMIT_REPEATED_HOLDS', '0.5'],
     ['DATABASE_URL', 'http://localhost'],
     ['STRIPE_API_BASE', 'ftp://localhost'],
     ['STRIPE_WEBHOOK_SECRET', ','],
@@ -355,5 +356,36 @@ describe('TM-15 Temporal outside this machine', () => {
 
   test('in debug plain is enough', () => {
     expect(faultsOf({ ...debug, TEMPORAL_ADDRESS: 'temporal:7233' })).toEqual([]);
+  });
+});
+
+describe('keys of Stripe that do not belong together', () => {
+  test.each([
+    ['sk_live_1', 'pk_test_1'],
+    ['sk_test_1', 'pk_live_1'],
+    ['rk_live_1', 'pk_test_1'],
+    ['rk_test_1', 'pk_live_1'],
+    ['sk_test_emulator', 'pk_test_1'],
+    ['sk_live_1', 'pk_test_emulator'],
+  ])('%s with %s is named at the start', (secret, publishable) => {
+    const keys = { STRIPE_SECRET_KEY: secret, STRIPE_PUBLISHABLE_KEY: publishable };
+    const [fault = ''] = faultsOf({ ...debug, ...keys });
+    expect(fault).toMatch(/^STRIPE_PUBLISHABLE_KEY: .*STRIPE_SECRET_KEY/);
+    expect(fault).not.toContain(secret);
+  });
+
+  test.each([
+    ['sk_live_1', 'pk_live_1'],
+    ['rk_live_1', 'pk_live_1'],
+    ['sk_test_1', 'pk_test_1'],
+    ['sk_test_emulator', 'pk_test_emulator'],
+  ])('%s with %s is taken', (secret, publishable) => {
+    const keys = { STRIPE_SECRET_KEY: secret, STRIPE_PUBLISHABLE_KEY: publishable };
+    expect(faultsOf({ ...debug, ...keys })).toEqual([]);
+  });
+
+  test('a live key is not sent without TLS', () => {
+    const settings = { STRIPE_SECRET_KEY: 'sk_live_1', STRIPE_API_BASE: 'http://127.0.0.1:12111' };
+    expect(namesOf({ ...debug, ...settings })).toEqual(['STRIPE_API_BASE']);
   });
 });

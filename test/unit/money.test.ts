@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { chargeStepMinor, toMajor, toMinor } from '../../domain/money.ts';
+import { chargeStepMinor, isChargeable, showAmount, toMajor, toMinor } from '../../domain/money.ts';
 
 const currencies = ['usd', 'eur', 'jpy', 'krw', 'kwd', 'bhd', 'isk', 'ugx'];
 
@@ -48,5 +48,46 @@ describe('money', () => {
       }),
       { numRuns: 1_000 },
     );
+  });
+});
+
+describe('what Stripe charges', () => {
+  test.each([
+    [49, 'usd', false],
+    [50, 'usd', true],
+    [29, 'gbp', false],
+    [30, 'gbp', true],
+    [49, 'jpy', false],
+    [50, 'jpy', true],
+    [500, 'mxn', false],
+    [1_000, 'mxn', true],
+    [10_000, 'huf', false],
+    [17_500, 'huf', true],
+    [17_501, 'huf', true],
+    [100, 'twd', true],
+    [99_999_999, 'usd', true],
+    [100_000_000, 'usd', false],
+    [99_999_999, 'jpy', true],
+    [100_000_000, 'jpy', false],
+    [2_000_000_000, 'idr', true],
+    [550, 'isk', false],
+    [500, 'isk', true],
+    [550, 'ugx', false],
+    [500, 'ugx', true],
+    [1_234, 'kwd', false],
+    [1_230, 'kwd', true],
+    [0, 'eur', false],
+    [500, 'dem', false],
+    [500, 'xau', false],
+  ])('%i minor units of %s: %s', (amountMinor, currency, chargeable) => {
+    expect(isChargeable(amountMinor, currency)).toBe(chargeable);
+  });
+
+  test.each([
+    [1_500, 'usd', '15.00 USD'],
+    [500, 'jpy', '500 JPY'],
+    [1_230, 'kwd', '1.230 KWD'],
+  ])('%i of %s are shown as %s', (amountMinor, currency, shown) => {
+    expect(showAmount(amountMinor, currency)).toBe(shown);
   });
 });

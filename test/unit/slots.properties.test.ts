@@ -1,7 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Problem } from '../../domain/problems.ts';
-import { formatTimeOfDay, localDate, parseTimeOfDay, quote, rangeOf, slotsOf } from '../../domain/slots.ts';
+import {
+  formatTimeOfDay,
+  localDate,
+  parseTimeOfDay,
+  quote,
+  rangeOf,
+  resolveRange,
+  slotsOf,
+} from '../../domain/slots.ts';
 
 const zones = [
   'UTC',
@@ -42,6 +50,31 @@ const room = fc
   .filter(({ fitting }) => fitting > 0);
 
 describe('whatever the room and the day', () => {
+  test('a room whose zone or hours are edited keeps the times of day of its stays, as long as they can be booked', () => {
+    const start = fc.integer({ min: 0, max: 1380 });
+    const length = fc.integer({ min: 5, max: 60 });
+    fc.assert(
+      fc.property(
+        date,
+        start,
+        length,
+        fc.array(zone, { minLength: 2, maxLength: 5 }),
+        (day, from, minutes, edits) => {
+          for (const timeZone of edits) {
+            const { startsAt, endsAt } = resolveRange(day, from, from + minutes, timeZone);
+            expect(+endsAt).toBeGreaterThan(+startsAt);
+            const bookable = rangeOf(day, from, from + minutes, timeZone);
+            if (!bookable) continue;
+            expect({ startsAt, endsAt }).toEqual(bookable);
+            const shown = new Intl.DateTimeFormat('en-GB', { timeZone, timeStyle: 'short' }).format(startsAt);
+            expect([localDate(startsAt, timeZone), parseTimeOfDay(shown)]).toEqual([day, from]);
+          }
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
   test('a quote is the price of a slot times the slots, and as long as they are', () => {
     fc.assert(
       fc.property(room, date, fc.nat(95), fc.nat(95), (made, day, from, length) => {

@@ -5,10 +5,12 @@ import {
   formatTimeOfDay,
   isTimeZone,
   localDate,
+  parseEndOfRange,
   parseTimeOfDay,
   type PricedRoom,
   quote,
   rangeOf,
+  resolveRange,
   type SlotRequest,
   slotsOf,
 } from '../../domain/slots.ts';
@@ -44,6 +46,15 @@ describe('times of day', () => {
   ])('%s is minute %i', (text, minute) => {
     expect(parseTimeOfDay(text)).toBe(minute);
     expect(formatTimeOfDay(minute)).toBe(`${text.slice(0, 5)}:00`);
+  });
+
+  test.each([
+    ['00:00', 1440],
+    ['00:00:00', 1440],
+    ['24:00', 1440],
+    ['00:30', 30],
+  ])('%s as an end is minute %i', (text, minute) => {
+    expect(parseEndOfRange(text)).toBe(minute);
   });
 
   test('one with seconds is a part of a minute, and so falls on no slot', () => {
@@ -176,6 +187,20 @@ describe('days on which the clocks change', () => {
   ])('%s, %s: %i to %i', (zone, date, start, end, instants) => {
     const expected = instants && { startsAt: new Date(instants[0]), endsAt: new Date(instants[1]) };
     expect(rangeOf(date, start, end, zone)).toEqual(expected);
+  });
+
+  test.each<[string, string, number, number, [string, string]]>([
+    // An ordinary time is what it is.
+    ['Europe/Berlin', '2030-06-03', hour(9), hour(10), ['2030-06-03T07:00Z', '2030-06-03T08:00Z']],
+    // Skipped: as much later. Wholly skipped: as long as it says.
+    ['Europe/Berlin', '2030-03-31', hour(1), hour(2, 30), ['2030-03-31T00:00Z', '2030-03-31T01:30Z']],
+    ['Europe/Berlin', '2030-03-31', hour(2), hour(3), ['2030-03-31T01:00Z', '2030-03-31T02:00Z']],
+    // Twice: the earlier.
+    ['Europe/Berlin', '2030-10-27', hour(2), hour(2, 30), ['2030-10-27T00:00Z', '2030-10-27T00:30Z']],
+    ['Europe/Berlin', '2030-10-27', hour(1), hour(4), ['2030-10-26T23:00Z', '2030-10-27T03:00Z']],
+  ])('%s, %s: %i to %i is resolved where it cannot be refused', (zone, date, start, end, instants) => {
+    const [startsAt, endsAt] = instants.map((at) => new Date(at));
+    expect(resolveRange(date, start, end, zone)).toEqual({ startsAt, endsAt });
   });
 
   test('the grid shows the slots that the day does not have as closed', () => {

@@ -116,7 +116,7 @@ export function createFakeActivities(clock: () => Promise<number>) {
   function paymentOf(ref: string): FakePayment {
     const all = [...bookings.values()].flatMap((booking) => booking.payments);
     const payment = all.find((one) => one.ref === ref);
-    if (!payment) throw ApplicationFailure.nonRetryable(`no refund of ${ref}`, 'RefundNotFound');
+    if (!payment) throw ApplicationFailure.nonRetryable(`no refund ${ref}`, 'RefundNotFound');
     return payment;
   }
 
@@ -195,20 +195,25 @@ export function createFakeActivities(clock: () => Promise<number>) {
       if (booking.status === 'confirmed' && due) await move(booking, 'completed');
       return stateOf(booking);
     },
-    async sendRefund({ paymentRef }) {
-      await enter('sendRefund', paymentRef);
-      paymentOf(paymentRef).refund = 'succeeded';
+    // A payment has one refund here, named like it.
+    async sendRefund({ refundRef }) {
+      await enter('sendRefund', refundRef);
+      paymentOf(refundRef).refund = 'succeeded';
       return 'succeeded';
     },
-    async flagRefundStuck({ paymentRef }) {
-      await enter('flagRefundStuck', paymentRef);
-      paymentOf(paymentRef).refund = 'stuck';
+    async giveUpRefund({ refundRef }) {
+      await enter('giveUpRefund', refundRef);
+      paymentOf(refundRef).refund = 'stuck';
     },
     async recordMissedEvents({ since, lookedBackAt }) {
       await enter('recordMissedEvents', 'all');
       const until = new Date(await clock()).toISOString();
       return { missed: since ? 0 : 1, until, lookedBackAt: lookedBackAt ?? until };
     },
+    async correctInstants() {
+      return { corrected: 0, nextAfterId: 0 };
+    },
+
     async repairBookings() {
       await enter('repairBookings', 'all');
       return nothingToRepair;

@@ -1,6 +1,11 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { processingGraceMs } from '../../domain/limits.ts';
-import { bookingStatusAttribute, holdQuery, paymentNewsSignal } from '../../workflows/messages.ts';
+import {
+  bookingChangedSignal,
+  bookingStatusAttribute,
+  holdQuery,
+  paymentNewsSignal,
+} from '../../workflows/messages.ts';
 import type { FakeBooking } from './fake-activities.ts';
 import { dayMs, hourMs, minuteMs, newsOf, openStage, type Stage } from './stage.ts';
 
@@ -40,6 +45,33 @@ describe('the deadline', () => {
     await stage.sleep(10 * minuteMs);
     await (await stage.start(booking)).result();
     expectAtDeadline(booking);
+  });
+
+  test('a hold whose stay begins earlier now ends earlier, as soon as its workflow is told', async () => {
+    const booking = await stage.newBooking();
+    const handle = await stage.start(booking);
+    await stage.sleep(minuteMs);
+    const earlier = booking.holdExpiresAtMs - 20 * minuteMs;
+    Object.assign(booking, { holdExpiresAtMs: earlier, settleAtMs: earlier });
+    await handle.signal(bookingChangedSignal);
+    expect(await handle.result()).toBe('expired');
+    expectAtDeadline(booking);
+  });
+
+  test('a stay that ends later now is completed later, and one that ends earlier at once', async () => {
+    for (const shiftMs of [5 * hourMs, -hourMs]) {
+      const now = await stage.now();
+      const booking = await stage.newBooking({ startsAtMs: now + 6 * hourMs, endsAtMs: now + 7 * hourMs });
+      const payment = stage.newPayment(booking, 'succeeded');
+      const handle = await stage.start(booking);
+      await handle.signal(paymentNewsSignal, newsOf(booking, payment));
+      await stage.sleep(minuteMs);
+      booking.endsAtMs += shiftMs;
+      await handle.signal(bookingChangedSignal);
+      expect(await handle.result()).toBe('completed');
+      expect((booking.moves.at(-1)?.atMs ?? NaN) - booking.endsAtMs).toBeGreaterThanOrEqual(0);
+      expect((booking.moves.at(-1)?.atMs ?? NaN) - booking.endsAtMs).toBeLessThan(hourMs);
+    }
   });
 
   test('a hold that nobody began to pay for ends by a local step: Stripe is not asked', async () => {

@@ -3,7 +3,7 @@ import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { bundleWorkflows } from '../../worker/bundle.ts';
 import { fileNameOf, readHistories, type SavedHistory } from './histories.ts';
-import { bundleOtherVersion } from './other-version.ts';
+import { bundleOtherRelease } from './other-release.ts';
 import { scenarios } from './scenarios.ts';
 
 // The SDK also prints every violation that these tests ask for.
@@ -42,18 +42,7 @@ describe('TM-10 a change of the workflows that open bookings would not survive i
   const ofRefunds = saved.filter(({ workflowId }) => workflowId.startsWith('refund-'));
 
   test('a new step at the start', async () => {
-    const code = await bundleOtherVersion([
-      {
-        file: 'booking.ts',
-        from: 'const desk = openDesk(bookingRef);',
-        to: `const desk = openDesk(bookingRef); await databaseSteps.loadBooking({ bookingRef: 'x' });`,
-      },
-      {
-        file: 'refund.ts',
-        from: 'try {',
-        to: 'try { await refundSteps.flagRefundStuck({ paymentRef });',
-      },
-    ]);
+    const code = await bundleOtherRelease('step-added');
     const faults = await replay(code, [...ofBookings, ...ofRefunds]);
     const notThere = 'booking-is-not-there';
     expect([...faults.keys()].sort()).toEqual(
@@ -66,29 +55,14 @@ describe('TM-10 a change of the workflows that open bookings would not survive i
   });
 
   test('a step that is taken away in the middle', async () => {
-    const code = await bundleOtherVersion([
-      { file: 'booking-lifecycle.ts', from: 'booking = await closeIntents(desk, booking);', to: '' },
-      { file: 'booking-lifecycle.ts', from: 'booking = await closeIntents(desk, booking);', to: '' },
-    ]);
+    const code = await bundleOtherRelease('step-taken-away');
     const faults = await replay(code, ofBookings);
     expect([...faults.keys()]).toContain('guest-cancels-the-hold');
     for (const error of faults.values()) expect(error).toBeInstanceOf(DeterminismViolationError);
   });
 
-  test('but not the same step behind a patch', async () => {
-    const code = await bundleOtherVersion([
-      {
-        file: 'booking.ts',
-        from: 'const desk = openDesk(bookingRef);',
-        to: `const desk = openDesk(bookingRef);
-             if (patched('read-twice')) await databaseSteps.loadBooking({ bookingRef });`,
-      },
-      {
-        file: 'booking.ts',
-        from: "import { openDesk } from './inbox.ts';",
-        to: "import { openDesk } from './inbox.ts'; import { patched } from '@temporalio/workflow';",
-      },
-    ]);
+  test('but not new steps behind a patch', async () => {
+    const code = await bundleOtherRelease('later');
     expect([...(await replay(code, saved)).keys()]).toEqual([]);
   });
 });

@@ -28,4 +28,11 @@ async function main(words: string): Promise<void> {
   }
 }
 
-await main(process.argv.slice(2).join(' '));
+const words = process.argv.slice(2);
+if (words.some((word) => word.startsWith('-'))) {
+  console.log(
+    'npm run histories [-- WORDS]\n\nSaves the histories of every scenario, or of those whose name contains WORDS.',
+  );
+  process.exit(words.includes('--help') ? 0 : 2);
+}
+await main(words.join(' '));

@@ -1,6 +1,6 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import { processingGraceMs } from '../../domain/limits.ts';
-import { cancelUpdate, paymentNewsSignal } from '../../workflows/messages.ts';
+import { bookingChangedSignal, cancelUpdate, paymentNewsSignal } from '../../workflows/messages.ts';
 import { byGuest, byStaff, dayMs, hourMs, minuteMs, newsOf, type Stage } from './stage.ts';
 
 /** Plays one course of events to its end and returns the run that was played. */
@@ -246,7 +246,18 @@ export const scenarios: Record<string, Scenario> = {
     stage.fake.before('sendRefund', payment.ref, () => {
       throw stage.finalRefusal();
     });
-    return finished(await stage.startRefund(booking, payment));
+    const handle = await stage.startRefund(booking, payment);
+    await handle.result().catch(() => undefined);
+    return handle;
+  },
+  async 'hold ends earlier in another time zone'(stage) {
+    const booking = await stage.newBooking();
+    const handle = await stage.start(booking);
+    await stage.sleep(minuteMs);
+    const earlier = booking.holdExpiresAtMs - 20 * minuteMs;
+    Object.assign(booking, { holdExpiresAtMs: earlier, settleAtMs: earlier });
+    await handle.signal(bookingChangedSignal);
+    return finished(handle);
   },
   async 'reconciler looks round'(stage) {
     return finished(await stage.startReconciler());

@@ -42,7 +42,7 @@ const identity = 'test';
  * @param options.cache false: the worker forgets a workflow after every task and replays it for the next, so that
  *   another worker can take over at once
  */
-export async function openStage(options: { testServerPath: string; cache?: boolean }) {
+export async function openStage(options: { testServerPath: string; cache?: boolean; code?: string }) {
   Runtime.install({
     logger: new DefaultLogger('ERROR'),
     telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: 'ERROR' }) } },
@@ -56,7 +56,7 @@ export async function openStage(options: { testServerPath: string; cache?: boole
     namespace: 'default',
     searchAttributes: { [bookingStatusAttribute]: keyword },
   });
-  const code = await bundleWorkflows();
+  const code = options.code ?? (await bundleWorkflows());
   const skew = { databaseBehindMs: 0 };
   const fake = createFakeActivities(async () => (await env.currentTimeMs()) - skew.databaseBehindMs);
   const taskQueue = 'stage';
@@ -146,10 +146,10 @@ export async function openStage(options: { testServerPath: string; cache?: boole
         ...startOptions(latePaymentWorkflowId(news.paymentRef ?? news.intentId)),
         args: [news],
       }),
-    startRefund: (booking: FakeBooking, { ref: paymentRef }: FakePayment) =>
+    startRefund: (booking: FakeBooking, { ref: refundRef }: FakePayment) =>
       workflow.start<typeof refundWorkflow>('refundWorkflow', {
-        ...startOptions(refundWorkflowId(paymentRef), false),
-        args: [{ bookingRef: booking.ref, paymentRef }],
+        ...startOptions(refundWorkflowId(refundRef), false),
+        args: [{ bookingRef: booking.ref, refundRef }],
       }),
     startReconciler: () =>
       workflow.start<typeof reconcileWorkflow>('reconcileWorkflow', {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { WorkflowFailedError } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { holdQuery } from '../../workflows/messages.ts';
@@ -65,21 +66,28 @@ describe('a refund', () => {
     expect(await (await stage.startRefund(booking, payment)).result()).toBe('succeeded');
     expect(payment.refund).toBe('succeeded');
     expect(await stage.now()).toBeGreaterThanOrEqual(backAtMs);
-    expect(stage.fake.count('flagRefundStuck', payment.ref)).toBe(0);
+    expect(stage.fake.count('giveUpRefund', payment.ref)).toBe(0);
   });
 
-  test('that Stripe refuses for good is flagged at once', async () => {
+  test('that Stripe refuses for good ends a run that failed, so that another can replace it', async () => {
     const booking = await stage.newBooking({ status: 'cancelled' });
     const payment = stage.newPayment(booking, 'succeeded');
-    stage.fake.before('sendRefund', payment.ref, () => {
-      throw stage.finalRefusal();
+    stage.fake.before('sendRefund', payment.ref, (attempt) => {
+      if (attempt === 1) throw stage.finalRefusal();
     });
-    expect(await (await stage.startRefund(booking, payment)).result()).toBe('stuck');
+    await expect((await stage.startRefund(booking, payment)).result()).rejects.toThrow(WorkflowFailedError);
     expect(stage.fake.count('sendRefund', payment.ref)).toBe(1);
-    expect(payment.refund).toBe('stuck');
+    expect(stage.fake.count('giveUpRefund', payment.ref)).toBe(0);
+    expect(await (await stage.startRefund(booking, payment)).result()).toBe('succeeded');
   });
 
-  test('that has failed for two weeks is flagged', async () => {
+  test('that is not there, as in a restored database, ends a run that failed', async () => {
+    const booking = await stage.newBooking({ status: 'cancelled' });
+    const refund = { ...stage.newPayment(booking, 'succeeded'), ref: randomUUID() };
+    await expect((await stage.startRefund(booking, refund)).result()).rejects.toThrow(WorkflowFailedError);
+  });
+
+  test('that has failed for two weeks is given up, and its run fails', async () => {
     const booking = await stage.newBooking({ status: 'cancelled' });
     const payment = stage.newPayment(booking, 'succeeded');
     const begunMs = await stage.now();
@@ -87,10 +95,11 @@ describe('a refund', () => {
     stage.fake.before('sendRefund', payment.ref, () => {
       throw new Error('Stripe does not answer');
     });
-    stage.fake.before('flagRefundStuck', payment.ref, async () => {
+    stage.fake.before('giveUpRefund', payment.ref, async () => {
       flaggedMs = await stage.now();
     });
-    expect(await (await stage.startRefund(booking, payment)).result()).toBe('stuck');
+    await expect((await stage.startRefund(booking, payment)).result()).rejects.toThrow(WorkflowFailedError);
+    expect(payment.refund).toBe('stuck');
     expect((flaggedMs - begunMs) / dayMs).toBeGreaterThan(13.9);
     expect((flaggedMs - begunMs) / dayMs).toBeLessThan(14.1);
   });

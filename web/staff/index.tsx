@@ -4,6 +4,7 @@ import { Problem } from '../../domain/problems.ts';
 import type { WebDeps } from '../deps.ts';
 import { createFiles, type Files } from '../../http/files.ts';
 import { toProblem } from '../../http/problems.ts';
+import { refuseForeign } from '../../http/same-origin.ts';
 import { readForm } from './form.ts';
 import { bookingPages } from './pages/booking.tsx';
 import { dayPages } from './pages/day.tsx';
@@ -14,7 +15,7 @@ import { listPages } from './pages/lists.tsx';
 import { roomPages } from './pages/room.tsx';
 import { signIn, showSignIn } from './pages/sign-in.tsx';
 import { userPages } from './pages/user.tsx';
-import { createPanelSessions, refuseForeignForm, type PanelSessions } from './session.ts';
+import { createPanelSessions, type PanelSessions } from './session.ts';
 import { goTo, type PanelRoute, respond } from './visit.ts';
 
 const root = '/admin';
@@ -80,7 +81,7 @@ async function serve(
   const path = ctx.path.slice(root.length).replace(/\/$/, '') || '/';
   const method = ctx.method === 'HEAD' ? 'GET' : ctx.method;
   if (ctx.querystring.length > queryBytesMax) throw new Problem('uri_too_long');
-  if (method !== 'GET') refuseForeignForm(ctx);
+  if (method !== 'GET') refuseForeign(ctx);
   if (path === '/sign-in') return serveSignIn(ctx, deps, sessions, method);
 
   const session = await sessions.find(ctx);

@@ -10,6 +10,7 @@ const tones: Record<string, Tone> = {
   pending: 'wait',
   held: 'wait',
   processing: 'wait',
+  parked: 'wait',
   submitted: 'wait',
   creating: 'wait',
   confirmed: 'good',
@@ -20,6 +21,7 @@ const tones: Record<string, Tone> = {
   canceled: 'calm',
   refunded: 'calm',
   failed: 'bad',
+  refused: 'bad',
 } satisfies Record<BookingStatus | PaymentStatus, Tone> & Record<string, Tone>;
 
 /** `slot_taken` → `slot taken`. */

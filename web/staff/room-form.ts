@@ -1,17 +1,22 @@
 import { z } from 'zod';
 import type { Room } from '../../db/models.ts';
-import type { RoomFields } from './queries/rooms.ts';
-import { guestCountMax, integerMax, slotsPerBookingMax } from '../../domain/limits.ts';
-import { chargeStepMinor, toMajor, toMinor } from '../../domain/money.ts';
-import { isTimeZone, parseTimeOfDay } from '../../domain/slots.ts';
+import type { RoomFields } from '../../core/rooms/edit-room.ts';
+import { guestCountMax, slotsPerBookingMax } from '../../domain/limits.ts';
+import {
+  chargeLeastMinor,
+  chargeMostMinor,
+  chargeStepMinor,
+  isChargeableCurrency,
+  showAmount,
+  toMajor,
+  toMinor,
+} from '../../domain/money.ts';
+import { formatTimeOfDay, isTimeZone, parseEndOfRange, parseTimeOfDay } from '../../domain/slots.ts';
 import { text, timeOfDay } from '../../http/schemas.ts';
 import type { Form } from './form.ts';
 
-/** A booking's amount is a 32-bit integer, and a booking has at most so many slots. */
-const priceMinorMax = Math.floor(integerMax / slotsPerBookingMax);
 const amenitiesMax = 30;
 
-const currencies = new Set(Intl.supportedValuesOf('currency').map((code) => code.toLowerCase()));
 export const timeZones = ['UTC', ...Intl.supportedValuesOf('timeZone')];
 
 const whole = (min: number, max: number) =>
@@ -33,7 +38,7 @@ const shape = z.object({
     .string()
     .trim()
     .toLowerCase()
-    .refine((code) => currencies.has(code), { error: 'A currency code of three letters, like usd.' }),
+    .refine(isChargeableCurrency, { error: 'A currency that Stripe charges in, as three letters like usd.' }),
   capacity: whole(1, guestCountMax),
   amenities: text(2_000).transform((list) =>
     list
@@ -64,10 +69,11 @@ export function readRoomForm(form: Form): ReadRoom {
   const given = parsed.data;
   const errors: Record<string, string> = {};
   const priceMinor = toMinor(Number(given.price), given.currency);
-  const priceError = faultOfPrice(priceMinor, given.currency);
-  if (priceError) errors['price'] = priceError;
   const opens = parseTimeOfDay(given.opening_time);
-  const closes = parseTimeOfDay(given.closing_time);
+  const closes = parseEndOfRange(given.closing_time);
+  const slotsMax = Math.min(slotsPerBookingMax, Math.floor((closes - opens) / given.slot_minutes));
+  const priceError = faultOfPrice(priceMinor, given.currency, Math.max(1, slotsMax));
+  if (priceError) errors['price'] = priceError;
   if (closes <= opens) errors['closing_time'] = 'The room must close after it opens.';
   else if ((closes - opens) % given.slot_minutes !== 0) {
     errors['slot_minutes'] = `The ${closes - opens} minutes from opening to closing must be whole slots.`;
@@ -87,20 +93,32 @@ export function readRoomForm(form: Form): ReadRoom {
       is_available: given.available === 'yes',
       slot_duration_minutes: given.slot_minutes,
       opening_time: given.opening_time,
-      closing_time: given.closing_time,
+      closing_time: formatTimeOfDay(closes),
       time_zone: given.time_zone,
     },
   };
 }
 
-/** What is wrong with a price, if anything: one that Stripe would refuse must not wait for a guest to find out. */
-function faultOfPrice(priceMinor: number | undefined, currency: string): string | undefined {
+/**
+ * What is wrong with a price, if anything: one that Stripe would refuse must not wait for a guest to find out. Neither
+ * the shortest booking nor the longest may come to an amount that Stripe does not charge.
+ */
+function faultOfPrice(
+  priceMinor: number | undefined,
+  currency: string,
+  slotsMax: number,
+): string | undefined {
   const code = currency.toUpperCase();
   if (priceMinor === undefined) return `${code} does not have that many decimals.`;
-  if (priceMinor < 1 || priceMinor > priceMinorMax) {
-    return `More than nothing, and at most ${toMajor(priceMinorMax, currency)}.`;
+  if (priceMinor < chargeLeastMinor(currency)) {
+    return `Stripe charges at least ${showAmount(chargeLeastMinor(currency), currency)}.`;
   }
   const stepMinor = chargeStepMinor(currency);
+  const mostMinor = Math.floor(chargeMostMinor(currency) / slotsMax / stepMinor) * stepMinor;
+  if (priceMinor > mostMinor) {
+    const most = showAmount(chargeMostMinor(currency), currency);
+    return `At most ${showAmount(mostMinor, currency)}: ${slotsMax} slots in one booking must not cost more than the ${most} that Stripe charges at once.`;
+  }
   if (priceMinor % stepMinor !== 0) {
     return `Stripe charges ${code} in steps of ${toMajor(stepMinor, currency)} only.`;
   }

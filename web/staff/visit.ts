@@ -44,6 +44,7 @@ export function goTo(ctx: Context, path: string, done?: Notice): void {
 const notices = {
   cancelled: 'The booking is cancelled. If money goes back, Stripe is asked now; reload to see it.',
   refunded: 'The refund is decided. Its workflow asks Stripe for it now; reload to see it.',
+  parked: 'The refund is decided. It is sent when the customer’s dispute of the payment has closed.',
   settled: 'The hold is settled.',
   waiting:
     'Stripe has not given a final answer yet, or somebody else is settling this hold. Try again in a moment.',

@@ -69,7 +69,7 @@ export function createSession({ onChange }) {
           end();
           return false;
         }
-        // 409: another tab has just done it, and the browser has its new cookie by the time we ask again.
+        // Asking again is safe: after a lost answer, or beside another tab, the same cookie comes again.
         if (attempt === refreshAttemptsMax) throw refusal;
         await wait(refusal.retryAfterMs * (0.5 + Math.random()));
       }
@@ -91,6 +91,10 @@ export function createSession({ onChange }) {
       return request(method, path, { ...options, token });
     }
   }
+
+  // The session has ended for every tab of the browser.
+  const otherTabs = new BroadcastChannel('session');
+  otherTabs.addEventListener('message', end);
 
   // A laptop that slept may wake with a token that has ended.
   document.addEventListener('visibilitychange', () => {
@@ -114,12 +118,13 @@ export function createSession({ onChange }) {
     /** @throws Refusal when the session may live on: then its guest is still signed in */
     async signOut() {
       try {
-        await repeatSafely(() => once('POST', '/api/logout/', {}));
+        await repeatSafely(() => request('POST', '/api/logout/', { token }));
       } catch (refusal) {
-        // Unless it turned out that the session had ended before.
-        if (token !== null) throw refusal;
+        // 401: the session had ended before.
+        if (refusal.status !== 401) throw refusal;
       }
       end();
+      otherTabs.postMessage('signed out');
     },
     /**
      * Every call here is safe to repeat: it reads, or it has a key, or the API says so.

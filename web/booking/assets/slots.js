@@ -134,12 +134,13 @@ export function createSlots({ call, dayPlace, place, zonePlace, horizonDays, onC
     if (!button) return;
     const within = chosen !== null && slot.start_time >= chosen.start && slot.end_time <= chosen.end;
     const isHeld = slot.status === 'held';
-    const frees = isHeld ? clockTime(slot.frees_at, room?.time_zone) : '';
+    const frees = isHeld && slot.frees_at ? clockTime(slot.frees_at, room?.time_zone) : '';
     button.className = `slot ${within ? 'mine' : slot.status}`;
     button.disabled = slot.status !== 'free';
     button.setAttribute('aria-pressed', String(within));
-    button.title = isHeld ? `Held, not paid yet; free again at ${frees} if it is not paid` : '';
-    const state = within ? 'chosen' : isHeld ? `till ${frees}` : slot.status;
+    const freesText = frees ? `; free again at ${frees} if it is not paid` : '';
+    button.title = isHeld ? `Held, not paid yet${freesText}` : '';
+    const state = within ? 'chosen' : frees ? `until ${frees}` : slot.status;
     button.querySelector('.slot-state')?.replaceChildren(state);
   }
 

@@ -142,8 +142,20 @@ export const payments: ListView<PaymentListRow> = {
     {
       key: 'refund',
       title: 'Refund',
-      cell: (row) => (row.refund_status ? <Badge status={row.refund_status} /> : '–'),
-      csv: { refund: (row) => row.refund_status, refund_purpose: (row) => row.refund_purpose },
+      cell: (row) =>
+        row.refund_status ? (
+          <>
+            <Badge status={row.refund_status} />{' '}
+            {row.refunded_minor > 0 && formatMoney(row.refunded_minor, row.currency)}
+          </>
+        ) : (
+          '–'
+        ),
+      csv: {
+        refund: (row) => row.refund_status,
+        refund_reason: (row) => row.refund_reason,
+        refunded: (row) => toMajor(row.refunded_minor, row.currency),
+      },
     },
     {
       key: 'created',

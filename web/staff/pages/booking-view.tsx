@@ -1,5 +1,10 @@
 import type { BookingDetailRow } from '../../../db/bookings.ts';
-import { type BookingPaymentRow, canRefund, type TimelineRow } from '../queries/booking-page.ts';
+import {
+  type BookingPaymentRow,
+  type BookingRefundRow,
+  refundableMinor,
+  type TimelineRow,
+} from '../queries/booking-page.ts';
 import { refundWorkflowId } from '../../../workflows/messages.ts';
 import { Page } from '../layout.tsx';
 import { Badge, Card, Facts, formatAge, formatMoney, Instant, plain, shortTime } from '../parts.tsx';
@@ -130,7 +135,7 @@ interface PaymentProps {
 }
 
 function Payment({ booking, payment, workflowUrl }: PaymentProps) {
-  const refundWorkflow = refundWorkflowId(payment.ref);
+  const back = payment.refunds.reduce((sum, f) => sum + (f.status === 'succeeded' ? f.amount_minor : 0), 0);
   return (
     <div class="payment">
       <Facts
@@ -142,19 +147,25 @@ function Payment({ booking, payment, workflowUrl }: PaymentProps) {
             'Amount',
             `${formatMoney(payment.amount_minor, payment.currency)}, received ${formatMoney(payment.amount_received_minor, payment.currency)}`,
           ],
+          ...(payment.decision ? [['Decided', payment.decision] as const] : []),
+          ...(payment.declines > 0 ? [['Declined', `${payment.declines} times`] as const] : []),
           ['Begun', <Instant at={payment.created_at} />],
-          ...(payment.refund_status
-            ? [
-                ['Refund', <Refund payment={payment} />] as const,
-                [
-                  'Refund workflow',
-                  <WorkflowLink id={refundWorkflow} url={workflowUrl(refundWorkflow)} />,
-                ] as const,
-              ]
-            : []),
+          ...(back > 0 ? [['Given back', formatMoney(back, payment.currency)] as const] : []),
+          ...payment.refunds.map(
+            (refund) => ['Refund', <Refund {...{ booking, payment, refund, workflowUrl }} />] as const,
+          ),
+          ...payment.disputes.map(
+            ({ id, status, amount_minor }) =>
+              [
+                'Dispute',
+                <>
+                  <Badge status={status} /> {formatMoney(amount_minor, payment.currency)} <code>{id}</code>
+                </>,
+              ] as const,
+          ),
         ]}
       />
-      {canRefund(booking.status, payment) && (
+      {refundableMinor(booking.status, payment) > 0 && (
         <a class="button quiet" href={`/admin/bookings/${booking.id}/payments/${payment.id}/refund`}>
           Refund without cancelling…
         </a>
@@ -163,13 +174,28 @@ function Payment({ booking, payment, workflowUrl }: PaymentProps) {
   );
 }
 
-function Refund({ payment }: { payment: BookingPaymentRow }) {
+/** May staff send it again? What Stripe has under way, or has sent, is not sent twice. */
+const isRetryable = ({ status, retried_by }: BookingRefundRow) =>
+  status === 'pending' ||
+  status === 'refused' ||
+  status === 'parked' ||
+  (status === 'failed' && retried_by === null);
+
+function Refund({ booking, payment, refund, workflowUrl }: PaymentProps & { refund: BookingRefundRow }) {
+  const workflowId = refundWorkflowId(refund.ref);
+  const madeAtStripe = refund.reason.startsWith('stripe:');
   return (
     <>
-      <Badge status={payment.refund_status ?? ''} />{' '}
-      {formatMoney(payment.refund_amount_minor ?? 0, payment.currency)} ({payment.refund_purpose}){' '}
-      {payment.refund_id && <code>{payment.refund_id}</code>}
-      {payment.refund_error && <p class="error">{payment.refund_error}</p>}
+      <Badge status={refund.status} /> {formatMoney(refund.amount_minor, payment.currency)} (
+      {madeAtStripe ? 'made at Stripe' : refund.reason.split(':')[0]}){' '}
+      {refund.stripe_refund_id && <code>{refund.stripe_refund_id}</code>}{' '}
+      {!madeAtStripe && <WorkflowLink id={workflowId} url={workflowUrl(workflowId)} />}
+      {refund.last_error && <p class="error">{refund.last_error}</p>}
+      {isRetryable(refund) && (
+        <a class="button quiet" href={`/admin/bookings/${booking.id}/refunds/${refund.id}/retry`}>
+          Retry refund…
+        </a>
+      )}
     </>
   );
 }

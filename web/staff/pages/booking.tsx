@@ -1,6 +1,12 @@
 import { settleHold } from '../../../core/bookings/settle-hold.ts';
 import { type BookingDetailRow, findBooking } from '../../../db/bookings.ts';
-import { canRefund, listBookingPayments, readTimeline, refundByStaff } from '../queries/booking-page.ts';
+import { retryRefund } from '../../../core/payments/retry-refund.ts';
+import {
+  listBookingPayments,
+  refundableMinor,
+  readTimeline,
+  refundByStaff,
+} from '../queries/booking-page.ts';
 import { Problem } from '../../../domain/problems.ts';
 import type { WebDeps } from '../../deps.ts';
 import { Confirm, type Question } from '../confirm.tsx';
@@ -62,6 +68,16 @@ export function bookingPages(deps: WebDeps): PanelRoute[] {
     goTo(visit.ctx, `/admin/bookings/${booking.id}`, 'refunded');
   }
 
+  async function retry(visit: Visit): Promise<void> {
+    const booking = await load(visit);
+    const refundId = visit.ids[1] as number;
+    const payments = await listBookingPayments(db, booking.id);
+    if (!payments.some(({ refunds }) => refunds.some(({ id }) => id === refundId)))
+      throw new Problem('not_found');
+    const sent = await retryRefund(db, { refundId, actorId: visit.staff.userId });
+    goTo(visit.ctx, `/admin/bookings/${booking.id}`, sent.status === 'parked' ? 'parked' : 'refunded');
+  }
+
   async function settle(visit: Visit): Promise<void> {
     const booking = await load(visit);
     if (!isOverdue(booking)) throw new Problem('not_overdue');
@@ -109,11 +125,11 @@ export function bookingPages(deps: WebDeps): PanelRoute[] {
         const payments = await listBookingPayments(db, booking.id);
         const payment = payments.find(({ id }) => id === visit.ids[1]);
         if (!payment) throw new Problem('not_found');
-        const possible = canRefund(booking.status, payment);
-        return refundQuestion(booking, payment, possible, visit.form['reason'] ?? '');
+        return refundQuestion(booking, payment, visit.form['reason'] ?? '');
       },
       refund,
     ),
+    ...ask('/bookings/:id/refunds/:id/retry', (visit, booking) => retryQuestion(booking, visit), retry),
   ];
 }
 
@@ -178,22 +194,42 @@ function settleQuestion(booking: BookingDetailRow): Question {
   };
 }
 
+function retryQuestion(booking: BookingDetailRow, visit: Visit): Question {
+  const path = `/admin/bookings/${booking.id}`;
+  return {
+    section: 'Bookings',
+    title: `Send refund ${visit.ids[1]} again?`,
+    action: `${path}/refunds/${visit.ids[1]}/retry`,
+    back: path,
+    submit: 'Send again',
+    harmful: false,
+    text: (
+      <>
+        <p>
+          <strong>{whatIsIt(booking)}</strong>
+        </p>
+        <p>
+          Stripe is asked for this refund again. One that the bank has returned is made anew; nothing is sent
+          twice.
+        </p>
+      </>
+    ),
+  };
+}
+
 type Payment = Awaited<ReturnType<typeof listBookingPayments>>[number];
 
-function refundQuestion(
-  booking: BookingDetailRow,
-  payment: Payment,
-  possible: boolean,
-  reason: string,
-): Question {
+function refundQuestion(booking: BookingDetailRow, payment: Payment, reason: string): Question {
   const path = `/admin/bookings/${booking.id}`;
+  const amount = formatMoney(refundableMinor(booking.status, payment), payment.currency);
+  const possible = refundableMinor(booking.status, payment) > 0;
   const stays = booking.status === 'confirmed';
   return {
     section: 'Bookings',
     title: `Refund payment ${payment.id}?`,
     action: `${path}/payments/${payment.id}/refund`,
     back: path,
-    submit: `Give back ${formatMoney(payment.amount_received_minor, payment.currency)}`,
+    submit: `Give back ${amount}`,
     harmful: true,
     text: (
       <>
@@ -201,8 +237,8 @@ function refundQuestion(
           <strong>{whatIsIt(booking)}</strong>
         </p>
         <p>
-          All of {formatMoney(payment.amount_received_minor, payment.currency)} goes back to the customer’s
-          card. This cannot be undone.
+          {amount} of {formatMoney(payment.amount_received_minor, payment.currency)} goes back to the
+          customer’s card. This cannot be undone.
         </p>
         {stays && (
           <p>
@@ -210,7 +246,7 @@ function refundQuestion(
             booking instead.
           </p>
         )}
-        {!possible && <p>This payment cannot be refunded now: it is not paid, or its refund is decided.</p>}
+        {!possible && <p>Nothing of this payment can be given back now.</p>}
       </>
     ),
     fields: (

@@ -1,5 +1,7 @@
+import { editRoom as saveRoom } from '../../../core/rooms/edit-room.ts';
+import type { StayAhead } from '../../../core/rooms/move-stays.ts';
 import { violatedConstraint } from '../../../db/errors.ts';
-import { findRoom, insertRoom, updateRoom } from '../queries/rooms.ts';
+import { findRoom, insertRoom } from '../queries/rooms.ts';
 import { listStaffEvents, type StaffEventRow } from '../../../db/staff-events.ts';
 import { Problem } from '../../../domain/problems.ts';
 import type { WebDeps } from '../../deps.ts';
@@ -10,6 +12,13 @@ import { emptyRoom, formOfRoom, readRoomForm, type RoomErrors, timeZones } from 
 import { goTo, idOf, type PanelRoute, respond, type Visit } from '../visit.ts';
 import { StaffTrail } from './user.tsx';
 
+interface BookingsAhead {
+  /** They could keep their wall-clock time, if staff says so. */
+  canMove: boolean;
+  count: number;
+  bookings: StayAhead[];
+}
+
 interface Shown {
   /** Undefined: a room to be. */
   id?: number;
@@ -17,6 +26,8 @@ interface Shown {
   form: Form;
   errors?: RoomErrors;
   fault?: string;
+  /** Bookings that a new time zone would move. */
+  ahead?: BookingsAhead;
   events?: StaffEventRow[];
 }
 
@@ -53,13 +64,20 @@ export function roomPages({ db, rooms }: WebDeps): PanelRoute[] {
     const read = readRoomForm(visit.form);
     if ('errors' in read) return render(visit, 400, { ...shown, errors: read.errors });
     try {
-      const version = Number(visit.form['version']);
-      const saved = await updateRoom(db, visit.staff.userId, { id, version }, read.fields);
+      const saved = await saveRoom(db, {
+        actorId: visit.staff.userId,
+        id,
+        version: Number(visit.form['version']),
+        fields: read.fields,
+        keepWallClock: visit.form['keep_wall_clock'] === 'yes',
+      });
       // This process prices by the new room at once; the others see the new version when they try to book.
       rooms.forget(id);
       if (saved) return goTo(visit.ctx, `/admin/rooms/${id}`, 'saved');
       render(visit, 409, { ...shown, fault: changedMeanwhile });
     } catch (error) {
+      const ahead = bookingsAhead(error);
+      if (ahead) return render(visit, 409, { ...shown, ahead });
       if (violatedConstraint(error) !== 'rooms_name_taken') throw error;
       render(visit, 409, { ...shown, errors: nameTaken });
     }
@@ -82,8 +100,42 @@ export function roomPages({ db, rooms }: WebDeps): PanelRoute[] {
 const nameTaken = { name: 'Another room has this name.' };
 const changedMeanwhile = 'Somebody has changed this room since you opened it. Nothing is saved.';
 
+/** The bookings that a refusal of a new time zone lists. */
+function bookingsAhead(error: unknown): BookingsAhead | undefined {
+  if (!(error instanceof Problem)) return undefined;
+  if (error.code !== 'bookings_ahead' && error.code !== 'bookings_cannot_move') return undefined;
+  const { count, bookings } = error.extras.members as Pick<BookingsAhead, 'count' | 'bookings'>;
+  return { canMove: error.code === 'bookings_ahead', count, bookings };
+}
+
+const reasons = { in_the_past: 'it would have begun already', clock_change: 'the clocks change in it' };
+
+function Ahead({ ahead }: { ahead: BookingsAhead }) {
+  const more = ahead.count - ahead.bookings.length;
+  return (
+    <Alert>
+      <p>
+        {ahead.canMove
+          ? 'Bookings lie ahead in this room. In the new time zone they would begin at another moment. Nothing is saved yet.'
+          : 'These bookings cannot keep their time in the new time zone. Wait until they are over, or cancel them first. Nothing is saved.'}
+      </p>
+      <ul>
+        {ahead.bookings.map((booking) => (
+          <li key={booking.id}>
+            <a href={`/admin/bookings/${booking.id}`}>
+              {booking.booking_date}, {booking.start_time.slice(0, 5)}–{booking.end_time.slice(0, 5)}
+            </a>{' '}
+            ({booking.status}){booking.reason && `: ${reasons[booking.reason]}`}
+          </li>
+        ))}
+      </ul>
+      {more > 0 && <p>and {more} more</p>}
+    </Alert>
+  );
+}
+
 function RoomPage({ visit, shown }: { visit: Visit; shown: Shown }) {
-  const { id, title, form, errors = {}, fault, events } = shown;
+  const { id, title, form, errors = {}, fault, ahead, events } = shown;
   const path = id ? `/admin/rooms/${id}` : '/admin/rooms/new';
   return (
     <Page visit={visit} section="Rooms" title={title}>
@@ -104,10 +156,17 @@ function RoomPage({ visit, shown }: { visit: Visit; shown: Shown }) {
           </ul>
         </Alert>
       )}
+      {ahead && <Ahead ahead={ahead} />}
       <form method="post" action={path} class="card room" noValidate>
         <input type="hidden" name="csrf" value={visit.csrf} />
         {id && <input type="hidden" name="version" value={form['version'] ?? ''} />}
         <Fields form={form} errors={errors} />
+        {ahead?.canMove && (
+          <label class="choice">
+            <input type="checkbox" name="keep_wall_clock" value="yes" />
+            <span>The bookings keep their time of day, on the clocks of the new time zone</span>
+          </label>
+        )}
         <div class="buttons">
           <button type="submit">{id ? 'Save' : 'Add the room'}</button>
           <a class="button quiet" href="/admin/rooms">

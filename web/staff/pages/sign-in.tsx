@@ -1,7 +1,8 @@
 import type { Context } from 'koa';
 import { Problem } from '../../../domain/problems.ts';
 import { passwordBytesMax } from '../../../domain/limits.ts';
-import { checkPassword } from '../../../http/auth/check-password.ts';
+import { logInToPanel } from '../../../core/accounts/log-in.ts';
+import { visitorOf } from '../../../http/auth/visitor.ts';
 import type { WebDeps } from '../../deps.ts';
 import type { Form } from '../form.ts';
 import { Document } from '../layout.tsx';
@@ -71,18 +72,21 @@ export async function signIn(
     if (Buffer.byteLength(password) > passwordBytesMax || email.length > 254) {
       throw new Problem('invalid_credentials');
     }
-    const user = await checkPassword(deps, ctx, { email, password });
-    if (!user.isStaff) {
-      deps.log.warn({ userId: user.id }, 'a user without the staff role was refused at the panel');
+    const outcome = await logInToPanel(deps, { email, password }, visitorOf(ctx, deps));
+    if ('notStaff' in outcome) {
+      deps.log.warn(
+        { userId: outcome.notStaff.id },
+        'a user without the staff role was refused at the panel',
+      );
       return showSignIn(ctx, sessions, {
         ...shown,
         status: 403,
         fault: 'This account is not a staff account.',
       });
     }
-    await sessions.begin(ctx, user);
-    ctx.state['userId'] = user.id;
-    deps.log.info({ userId: user.id }, 'staff signed in to the panel');
+    sessions.begin(ctx, outcome);
+    ctx.state['userId'] = outcome.user.id;
+    deps.log.info({ userId: outcome.user.id }, 'staff signed in to the panel');
     goTo(ctx, '/admin');
   } catch (error) {
     if (!(error instanceof Problem)) throw error;

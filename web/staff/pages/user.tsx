@@ -31,7 +31,7 @@ const questions: Record<UserChange, { title: string; submit: string; harmful: bo
     title: 'Deactivate this account?',
     submit: 'Deactivate',
     harmful: true,
-    text: 'All its sessions end, and nobody can sign in with it. Its bookings stay as they are. An access token that is out already works for at most 30 minutes, and books nothing.',
+    text: 'All its sessions end at once, and nobody can sign in with it. Its bookings stay as they are.',
   },
   activate: {
     title: 'Activate this account again?',

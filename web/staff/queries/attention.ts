@@ -62,7 +62,7 @@ export async function readAttention(db: Db) {
       db,
       `select f.id, p.booking_id, f.amount_minor, f.currency, f.status, f.last_error, f.created_at
          from refunds f join payments p on p.id = f.payment_id
-        where f.status in ('pending', 'submitted') and f.created_at < clock_timestamp() - interval '15 minutes'
+        where f.status in ('pending', 'parked', 'refused', 'submitted') and f.created_at < clock_timestamp() - interval '15 minutes'
         order by f.created_at limit ?`,
       [attentionMax + 1],
     ),

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { BookingStatus } from '../../../domain/booking.ts';
 import { lockBooking } from '../../../db/bookings.ts';
 import { type Db, rows } from '../../../db/knex.ts';
@@ -17,24 +18,43 @@ export interface BookingPaymentRow {
   created_at: Date;
   updated_at: Date;
   confirms: boolean;
-  refund_status: RefundStatus | null;
-  refund_purpose: string | null;
-  refund_amount_minor: number | null;
-  refund_id: string | null;
-  refund_error: string | null;
-  refund_created_at: Date | null;
+  decision: 'kept' | 'returned' | null;
+  /** The sum of its refunds that have not failed. */
+  refunding_minor: number;
+  /** What banks hold or have taken by disputes. */
+  disputed_minor: number;
+  declines: number;
+  refunds: BookingRefundRow[];
+  disputes: BookingDisputeRow[];
 }
 
-/** Every payment of a booking with its refund, oldest first. */
+export interface BookingRefundRow {
+  id: number;
+  ref: string;
+  status: RefundStatus;
+  reason: string;
+  amount_minor: number;
+  stripe_refund_id: string | null;
+  last_error: string | null;
+  retried_by: number | null;
+}
+
+export interface BookingDisputeRow {
+  id: string;
+  status: string;
+  amount_minor: number;
+}
+
+/** Every payment of a booking with its refunds and disputes, oldest first. */
 export async function listBookingPayments(db: Db, bookingId: number): Promise<BookingPaymentRow[]> {
   return rows<BookingPaymentRow>(
     db,
     `select p.id, p.ref, p.attempt, p.stripe_payment_intent_id as intent_id, p.status, p.amount_minor,
-            p.amount_received_minor, p.currency, p.created_at, p.updated_at,
-            coalesce(p.id = b.confirmed_payment_id, false) as confirms,
-            f.status as refund_status, f.purpose as refund_purpose, f.amount_minor as refund_amount_minor,
-            f.stripe_refund_id as refund_id, f.last_error as refund_error, f.created_at as refund_created_at
-       from payments p join bookings b on b.id = p.booking_id left join refunds f on f.payment_id = p.id
+            p.amount_received_minor, p.currency, p.created_at, p.updated_at, p.decision, p.refunding_minor,
+            p.disputed_minor, p.declines, coalesce(p.id = b.confirmed_payment_id, false) as confirms,
+            (select coalesce(jsonb_agg(f order by f.id), '[]') from refunds f where f.payment_id = p.id) as refunds,
+            (select coalesce(jsonb_agg(d order by d.created_at), '[]') from disputes d where d.payment_id = p.id) as disputes
+       from payments p join bookings b on b.id = p.booking_id
       where p.booking_id = ? order by p.id limit 100`,
     [bookingId],
   );
@@ -73,15 +93,15 @@ export async function readTimeline(db: Db, bookingId: number): Promise<TimelineR
 /** A booking in these statuses has its money decided: nothing else will refund or use it. */
 const refundable: readonly BookingStatus[] = ['confirmed', 'completed', 'cancelled'];
 
-/** May staff send this payment back while its booking stays as it is? */
-export function canRefund(status: BookingStatus, payment: BookingPaymentRow): boolean {
-  const paid = payment.status === 'succeeded' && payment.amount_received_minor > 0;
-  return paid && refundable.includes(status) && payment.refund_status === null;
+/** What staff may send back of this payment while its booking stays as it is, in minor units. */
+export function refundableMinor(status: BookingStatus, payment: BookingPaymentRow): number {
+  if (payment.status !== 'succeeded' || !refundable.includes(status)) return 0;
+  return Math.max(0, payment.amount_received_minor - payment.refunding_minor - payment.disputed_minor);
 }
 
 /**
- * Decides that a payment goes back in full while its booking stays as it is; the refund's own workflow sends it.
- * Under the booking's lock and once per payment, like every decision on money.
+ * Decides that what is left of a payment goes back while its booking stays as it is; the refund's own workflow sends it.
+ * Under the booking's lock, like every decision on money.
  * @returns false when there is nothing to give back, or the booking's money is still to be decided
  */
 export async function refundByStaff(
@@ -91,20 +111,13 @@ export async function refundByStaff(
   return db.transaction(async (trx) => {
     const booking = await lockBooking(trx, input.bookingRef);
     if (!booking || !refundable.includes(booking.status)) return false;
-    const [paid] = await rows<{ received: number; currency: string }>(
-      trx,
-      `select amount_received_minor as received, currency from payments
-        where id = ? and booking_id = ? and status = 'succeeded' and amount_received_minor > 0 for no key update`,
-      [input.paymentId, booking.id],
-    );
-    if (!paid) return false;
-    const decided = await insertRefund(trx, {
-      paymentId: input.paymentId,
-      purpose: 'staff',
-      amountMinor: paid.received,
-      currency: paid.currency,
-    });
-    if (!decided) return false;
+    const payments = await listBookingPayments(trx, booking.id);
+    const paid = payments.find(({ id }) => id === input.paymentId);
+    const amountMaxMinor = paid ? refundableMinor(booking.status, paid) : 0;
+    if (!paid || amountMaxMinor <= 0) return false;
+    const reason = `staff:${randomUUID()}` as const;
+    const decided = await insertRefund(trx, { paymentId: paid.id, reason, amountMaxMinor });
+    if (decided === undefined) return false;
     await noteStaffEvent(trx, {
       actorId: input.actorId,
       action: 'refunded',

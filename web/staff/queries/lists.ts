@@ -1,4 +1,4 @@
-import type { RefundPurpose } from '../../../domain/booking.ts';
+import type { RefundReason } from '../../../domain/booking.ts';
 import type { IntentStatus, RefundStatus, Room } from '../../../db/models.ts';
 import type { BookingRow } from '../../../db/bookings.ts';
 import type { Db } from '../../../db/knex.ts';
@@ -35,7 +35,7 @@ export const bookingList: ListSource<BookingListRow> = {
     page
       .join('users as u', 'u.id', 'page.user_id')
       .join('rooms as r', 'r.id', 'page.room_id')
-      .select('r.name as room_name', 'r.time_zone', 'u.email as user_email'),
+      .select('r.name as room_name', 'u.email as user_email'),
 };
 
 export interface PaymentListRow {
@@ -48,8 +48,11 @@ export interface PaymentListRow {
   amount_received_minor: number;
   currency: string;
   status: IntentStatus;
+  /** What has arrived at the customer by refunds. */
+  refunded_minor: number;
+  /** That of the latest refund. */
   refund_status: RefundStatus | null;
-  refund_purpose: RefundPurpose | null;
+  refund_reason: RefundReason | null;
   created_at: Date;
 }
 
@@ -80,8 +83,16 @@ export const paymentList: ListSource<PaymentListRow> = {
     page
       .join('bookings as b', 'b.id', 'page.booking_id')
       .join('users as u', 'u.id', 'b.user_id')
-      .leftJoin('refunds as f', 'f.payment_id', 'page.id')
-      .select('u.email as user_email', 'f.status as refund_status', 'f.purpose as refund_purpose'),
+      .joinRaw(
+        `left join lateral (
+           select sum(f.amount_minor) filter (where f.status = 'succeeded')::integer as refunded_minor,
+                  (array_agg(f.status order by f.id desc))[1] as refund_status,
+                  (array_agg(f.reason order by f.id desc))[1] as refund_reason
+             from refunds f where f.payment_id = page.id and f.status <> 'dropped'
+         ) f on true`,
+      )
+      .select('u.email as user_email', 'f.refund_status', 'f.refund_reason')
+      .select({ refunded_minor: page.client.raw('coalesce(f.refunded_minor, 0)') }),
 };
 
 export interface UserListRow {

@@ -1,22 +1,7 @@
+import type { RoomFields } from '../../../core/rooms/edit-room.ts';
 import { type Db, rows } from '../../../db/knex.ts';
 import { Room } from '../../../db/models.ts';
 import { noteStaffEvent } from '../../../db/staff-events.ts';
-
-/** What staff can set of a room. Times are `HH:MM`, on the room's own clock. */
-export type RoomFields = Pick<
-  Room,
-  | 'name'
-  | 'description'
-  | 'price_minor'
-  | 'currency'
-  | 'capacity'
-  | 'amenities'
-  | 'is_available'
-  | 'slot_duration_minutes'
-  | 'opening_time'
-  | 'closing_time'
-  | 'time_zone'
->;
 
 /** @throws the violation of `rooms_name_taken` */
 export async function insertRoom(db: Db, actorId: number, fields: RoomFields): Promise<number> {
@@ -31,42 +16,6 @@ export async function insertRoom(db: Db, actorId: number, fields: RoomFields): P
     });
     return made.id;
   });
-}
-
-/**
- * Edits a room, if it is still as the editor saw it. Bookings that exist keep their times and their price.
- * @returns false when somebody has changed the room since `version`
- * @throws the violation of `rooms_name_taken`
- */
-export async function updateRoom(
-  db: Db,
-  actorId: number,
-  room: { id: number; version: number },
-  fields: RoomFields,
-): Promise<boolean> {
-  return db.transaction(async (trx) => {
-    const before = await Room.query(trx).findById(room.id).forNoKeyUpdate();
-    if (before?.version !== room.version) return false;
-    const changes = describeChanges(before, fields);
-    if (changes.length === 0) return true;
-    await Room.query(trx).findById(room.id).patch(fields);
-    await noteStaffEvent(trx, {
-      actorId,
-      action: 'room_edited',
-      subjectKind: 'room',
-      subjectId: room.id,
-      detail: changes.join('; '),
-    });
-    return true;
-  });
-}
-
-function describeChanges(before: Room, after: RoomFields): string[] {
-  const plain = (value: unknown) =>
-    Array.isArray(value) ? value.join(', ') : String(value).replace(/^(\d\d:\d\d):00$/, '$1');
-  return (Object.keys(after) as (keyof RoomFields)[])
-    .filter((name) => plain(before[name]) !== plain(after[name]))
-    .map((name) => `${name}: ${plain(before[name]).slice(0, 100)} → ${plain(after[name]).slice(0, 100)}`);
 }
 
 export async function findRoom(db: Db, id: number): Promise<Room | undefined> {

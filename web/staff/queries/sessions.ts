@@ -1,33 +1,12 @@
 import { type Db, prepared, rows } from '../../../db/knex.ts';
-import { type Login, unchangedLogin } from '../../../db/sessions.ts';
 
-/** A working day, and how long the panel may lie untouched (OWASP Session Management Cheat Sheet: absolute and idle). */
-const sessionHours = 12;
+/** How long the panel may lie untouched (OWASP Session Management Cheat Sheet: idle timeout). */
 const idleHours = 2;
 
 export interface PanelSession {
   sessionId: string;
   userId: number;
   email: string;
-}
-
-/**
- * Begins a session of the panel; only the hash of its token is stored.
- * @returns false when the password was reset or the account disabled since the login was verified
- */
-export async function insertPanelSession(
-  db: Db,
-  login: Login,
-  session: { id: string; tokenHash: Buffer },
-): Promise<boolean> {
-  const made = await rows(
-    db,
-    `with login as (${unchangedLogin})
-     insert into sessions (id, user_id, kind, token_hash, expires_at)
-     select ?, id, 'panel', ?, now() + make_interval(hours => ?) from login returning id`,
-    [login.id, login.passwordHash, session.id, session.tokenHash, sessionHours],
-  );
-  return made.length > 0;
 }
 
 /**

@@ -1,0 +1,339 @@
+-- Made by `npm run schema:dump`; a test compares it with what the migrations make.
+
+create extension btree_gist;
+
+create table booking_events (
+  id bigint generated always as identity not null,
+  booking_id integer not null,
+  at timestamp with time zone default clock_timestamp() not null,
+  actor text not null,
+  from_status text,
+  to_status text not null,
+  cause text not null,
+  constraint booking_events_booking_id_fkey FOREIGN KEY (booking_id) REFERENCES bookings(id),
+  constraint booking_events_pkey PRIMARY KEY (id)
+);
+
+create table bookings (
+  id integer generated always as identity not null,
+  ref uuid not null,
+  user_id integer not null,
+  room_id integer not null,
+  during tstzrange not null,
+  booking_date date not null,
+  start_time time without time zone not null,
+  end_time time without time zone not null,
+  number_of_slots integer not null,
+  guest_count integer not null,
+  special_requests text,
+  amount_minor integer not null,
+  currency text not null,
+  status text default 'pending'::text not null,
+  payment_status text default 'pending'::text not null,
+  hold_expires_at timestamp with time zone not null,
+  settle_after timestamp with time zone,
+  settle_lease_until timestamp with time zone,
+  stripe_silent_ms integer default 0 not null,
+  workflow_id text not null,
+  confirmed_payment_id integer,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint bookings_paid_by FOREIGN KEY (confirmed_payment_id, id) REFERENCES payments(id, booking_id),
+  constraint bookings_pkey PRIMARY KEY (id),
+  constraint bookings_ref_key UNIQUE (ref),
+  constraint bookings_room_id_fkey FOREIGN KEY (room_id) REFERENCES rooms(id),
+  constraint bookings_slot_taken EXCLUDE USING gist (room_id WITH =, during WITH &&) WHERE ((status = ANY (ARRAY['pending'::text, 'confirmed'::text]))),
+  constraint bookings_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id),
+  constraint bookings_amounts_positive CHECK (((amount_minor > 0) AND (number_of_slots > 0) AND (guest_count > 0))),
+  constraint bookings_currency_code CHECK ((currency ~ '^[a-z]{3}$'::text)),
+  constraint bookings_during_half_open CHECK (((NOT isempty(during)) AND lower_inc(during) AND (NOT upper_inc(during)) AND isfinite(lower(during)) AND isfinite(upper(during)))),
+  constraint bookings_paid_for CHECK (((status <> ALL (ARRAY['confirmed'::text, 'completed'::text])) OR (confirmed_payment_id IS NOT NULL))),
+  constraint bookings_payment_status_known CHECK ((payment_status = ANY (ARRAY['pending'::text, 'processing'::text, 'succeeded'::text, 'failed'::text, 'refunded'::text]))),
+  constraint bookings_special_requests_short CHECK ((length(special_requests) <= 2000)),
+  constraint bookings_status_known CHECK ((status = ANY (ARRAY['pending'::text, 'confirmed'::text, 'expired'::text, 'cancelled'::text, 'completed'::text]))),
+  constraint bookings_times_ordered CHECK ((start_time < end_time))
+) with (fillfactor=80);
+
+create table deployment_settings (
+  name text not null,
+  value text not null,
+  since timestamp with time zone default clock_timestamp() not null,
+  constraint deployment_settings_pkey PRIMARY KEY (name)
+);
+
+create table flags (
+  id integer generated always as identity not null,
+  kind text not null,
+  subject text not null,
+  detail text not null,
+  booking_id integer,
+  created_at timestamp with time zone default now() not null,
+  resolved_at timestamp with time zone,
+  constraint flags_booking_id_fkey FOREIGN KEY (booking_id) REFERENCES bookings(id),
+  constraint flags_once UNIQUE (kind, subject),
+  constraint flags_pkey PRIMARY KEY (id)
+);
+
+create table idempotency_keys (
+  user_id integer not null,
+  operation text not null,
+  key text not null,
+  fingerprint bytea not null,
+  lease_id uuid not null,
+  lease_until timestamp with time zone not null,
+  made_id integer,
+  created_at timestamp with time zone default now() not null,
+  constraint idempotency_keys_lease_id_key UNIQUE (lease_id),
+  constraint idempotency_keys_pkey PRIMARY KEY (user_id, operation, key),
+  constraint idempotency_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id)
+);
+
+create table knex_migrations (
+  id integer default nextval('knex_migrations_id_seq'::regclass) not null,
+  name character varying(255),
+  batch integer,
+  migration_time timestamp with time zone,
+  constraint knex_migrations_pkey PRIMARY KEY (id)
+);
+
+create table knex_migrations_lock (
+  index integer default nextval('knex_migrations_lock_index_seq'::regclass) not null,
+  is_locked integer,
+  constraint knex_migrations_lock_pkey PRIMARY KEY (index)
+);
+
+create table outbox (
+  id bigint generated always as identity not null,
+  topic text not null,
+  priority smallint not null,
+  payload jsonb not null,
+  available_at timestamp with time zone default now() not null,
+  attempts integer default 0 not null,
+  last_error text,
+  dead_at timestamp with time zone,
+  created_at timestamp with time zone default clock_timestamp() not null,
+  constraint outbox_pkey PRIMARY KEY (id),
+  constraint outbox_topic_known CHECK ((topic = ANY (ARRAY['start_booking'::text, 'payment'::text, 'orphan_payment'::text, 'refund'::text])))
+) with (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=2000);
+
+create table payments (
+  id integer generated always as identity not null,
+  ref uuid not null,
+  booking_id integer not null,
+  attempt integer not null,
+  stripe_payment_intent_id text,
+  amount_minor integer not null,
+  currency text not null,
+  status text not null,
+  amount_received_minor integer default 0 not null,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint payments_attempt_once UNIQUE (booking_id, attempt),
+  constraint payments_booking_id_fkey FOREIGN KEY (booking_id) REFERENCES bookings(id),
+  constraint payments_intent_known UNIQUE (stripe_payment_intent_id),
+  constraint payments_of_booking UNIQUE (id, booking_id),
+  constraint payments_pkey PRIMARY KEY (id),
+  constraint payments_ref_key UNIQUE (ref),
+  constraint payments_amount_positive CHECK ((amount_minor > 0)),
+  constraint payments_status_known CHECK ((status = ANY (ARRAY['creating'::text, 'requires_payment_method'::text, 'requires_confirmation'::text, 'requires_action'::text, 'requires_capture'::text, 'processing'::text, 'succeeded'::text, 'canceled'::text])))
+);
+
+create table rate_limits (
+  key character varying(255) not null,
+  points integer default 0 not null,
+  expire bigint,
+  constraint rate_limits_pkey PRIMARY KEY (key)
+);
+
+create table readiness (
+  id boolean default true not null,
+  checked_at timestamp with time zone default clock_timestamp() not null,
+  constraint readiness_pkey PRIMARY KEY (id),
+  constraint readiness_one_row CHECK (id)
+);
+
+create table refresh_tokens (
+  token_hash bytea not null,
+  session_id uuid not null,
+  issued_at timestamp with time zone default now() not null,
+  expires_at timestamp with time zone not null,
+  rotated_at timestamp with time zone,
+  constraint refresh_tokens_pkey PRIMARY KEY (token_hash),
+  constraint refresh_tokens_session_id_fkey FOREIGN KEY (session_id) REFERENCES sessions(id) ON DELETE CASCADE
+);
+
+create table refunds (
+  id integer generated always as identity not null,
+  payment_id integer not null,
+  purpose text not null,
+  amount_minor integer not null,
+  currency text not null,
+  status text default 'pending'::text not null,
+  stripe_refund_id text,
+  last_error text,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint refunds_once UNIQUE (payment_id),
+  constraint refunds_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES payments(id),
+  constraint refunds_pkey PRIMARY KEY (id),
+  constraint refunds_stripe_refund_id_key UNIQUE (stripe_refund_id),
+  constraint refunds_amount_positive CHECK ((amount_minor > 0)),
+  constraint refunds_purpose_known CHECK ((purpose = ANY (ARRAY['late'::text, 'cancelled'::text, 'duplicate'::text, 'mismatch'::text, 'staff'::text]))),
+  constraint refunds_status_known CHECK ((status = ANY (ARRAY['pending'::text, 'submitted'::text, 'succeeded'::text, 'failed'::text])))
+);
+
+create table rooms (
+  id integer generated always as identity not null,
+  name text not null,
+  description text default ''::text not null,
+  price_minor integer not null,
+  currency text not null,
+  capacity integer not null,
+  amenities text[] default '{}'::text[] not null,
+  is_available boolean default true not null,
+  slot_duration_minutes integer default 30 not null,
+  opening_time time without time zone not null,
+  closing_time time without time zone not null,
+  time_zone text not null,
+  version integer default 1 not null,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint rooms_name_taken UNIQUE (name),
+  constraint rooms_pkey PRIMARY KEY (id),
+  constraint rooms_capacity_positive CHECK ((capacity > 0)),
+  constraint rooms_currency_code CHECK ((currency ~ '^[a-z]{3}$'::text)),
+  constraint rooms_grid CHECK ((((slot_duration_minutes >= 5) AND (slot_duration_minutes <= 1440)) AND (((EXTRACT(epoch FROM (closing_time - opening_time)))::integer % (slot_duration_minutes * 60)) = 0))),
+  constraint rooms_hours CHECK ((opening_time < closing_time)),
+  constraint rooms_price_positive CHECK ((price_minor > 0))
+);
+
+create table schema_baseline (
+  digest text not null
+);
+
+create table sessions (
+  id uuid not null,
+  user_id integer not null,
+  kind text default 'api'::text not null,
+  token_hash bytea,
+  created_at timestamp with time zone default now() not null,
+  seen_at timestamp with time zone default now() not null,
+  expires_at timestamp with time zone not null,
+  revoked_at timestamp with time zone,
+  revoked_by text,
+  constraint sessions_pkey PRIMARY KEY (id),
+  constraint sessions_token_once UNIQUE (token_hash),
+  constraint sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id),
+  constraint sessions_kind_known CHECK ((kind = ANY (ARRAY['api'::text, 'panel'::text]))),
+  constraint sessions_panel_token CHECK (((kind = 'panel'::text) = (token_hash IS NOT NULL)))
+);
+
+create table staff_events (
+  id bigint generated always as identity not null,
+  at timestamp with time zone default clock_timestamp() not null,
+  actor_id integer not null,
+  action text not null,
+  subject_kind text not null,
+  subject_id integer not null,
+  detail text default ''::text not null,
+  constraint staff_events_actor_id_fkey FOREIGN KEY (actor_id) REFERENCES users(id),
+  constraint staff_events_pkey PRIMARY KEY (id),
+  constraint staff_events_subject_known CHECK ((subject_kind = ANY (ARRAY['user'::text, 'room'::text, 'booking'::text, 'flag'::text])))
+);
+
+create table stripe_events (
+  id text not null,
+  type text not null,
+  object_id text not null,
+  received_at timestamp with time zone default now() not null,
+  constraint stripe_events_pkey PRIMARY KEY (id)
+);
+
+create table task_queues (
+  namespace text not null,
+  name text not null,
+  first_used_at timestamp with time zone default clock_timestamp() not null,
+  constraint task_queues_pkey PRIMARY KEY (namespace, name)
+);
+
+create table users (
+  id integer generated always as identity not null,
+  email text not null,
+  password_hash text not null,
+  is_staff boolean default false not null,
+  is_superuser boolean default false not null,
+  is_active boolean default true not null,
+  created_at timestamp with time zone default now() not null,
+  constraint users_email_taken UNIQUE (email),
+  constraint users_pkey PRIMARY KEY (id),
+  constraint users_email_canonical CHECK (((email = lower(email)) AND (email = btrim(email)) AND (length(email) <= 254)))
+);
+
+CREATE INDEX booking_events_of_booking ON public.booking_events USING btree (booking_id, id);
+CREATE INDEX bookings_by_date ON public.bookings USING btree (booking_date, id);
+CREATE INDEX bookings_by_status ON public.bookings USING btree (status, id);
+CREATE INDEX bookings_holds_due ON public.bookings USING btree (hold_expires_at) WHERE (status = 'pending'::text);
+CREATE INDEX bookings_of_room ON public.bookings USING btree (room_id, id);
+CREATE INDEX bookings_of_user ON public.bookings USING btree (user_id, id);
+CREATE INDEX bookings_open_holds ON public.bookings USING btree (user_id, hold_expires_at) WHERE (status = 'pending'::text);
+CREATE INDEX bookings_stays_due ON public.bookings USING btree (upper(during)) WHERE (status = 'confirmed'::text);
+CREATE INDEX flags_open ON public.flags USING btree (created_at) WHERE (resolved_at IS NULL);
+CREATE INDEX idempotency_keys_by_age ON public.idempotency_keys USING btree (created_at);
+CREATE INDEX outbox_due ON public.outbox USING btree (priority, available_at) WHERE (dead_at IS NULL);
+CREATE UNIQUE INDEX payments_one_live ON public.payments USING btree (booking_id) WHERE (status <> ALL (ARRAY['succeeded'::text, 'canceled'::text]));
+CREATE INDEX payments_succeeded_lately ON public.payments USING btree (updated_at) WHERE (status = 'succeeded'::text);
+CREATE INDEX payments_unsettled ON public.payments USING btree (updated_at) WHERE (status = ANY (ARRAY['creating'::text, 'processing'::text]));
+CREATE INDEX rate_limits_by_expiry ON public.rate_limits USING btree (expire);
+CREATE INDEX refresh_tokens_of_session ON public.refresh_tokens USING btree (session_id);
+CREATE INDEX refunds_open ON public.refunds USING btree (created_at) WHERE (status = ANY (ARRAY['pending'::text, 'submitted'::text, 'failed'::text]));
+CREATE INDEX sessions_of_user ON public.sessions USING btree (user_id) WHERE (revoked_at IS NULL);
+CREATE INDEX staff_events_of_subject ON public.staff_events USING btree (subject_kind, subject_id, id);
+CREATE INDEX users_email_prefix ON public.users USING btree (email text_pattern_ops);
+
+create function bump_room_version() returns trigger; -- plpgsql, volatile
+create function confirm_hold(p_payment_ref uuid, p_actor text, p_workflow_id text) returns boolean; -- plpgsql, volatile
+create function expire_hold(p_ref uuid, p_actor text, p_cause text, p_leased boolean) returns boolean; -- plpgsql, volatile
+create function expire_overdue_holds(p_late_ms integer, p_limit integer, p_actor text) returns integer; -- plpgsql, volatile
+create function hold_slot(p_ref uuid, p_user_id integer, p_actor text, p_room_id integer, p_room_version integer, p_during tstzrange, p_booking_date date, p_start_time time without time zone, p_end_time time without time zone, p_number_of_slots integer, p_guest_count integer, p_special_requests text, p_amount_minor integer, p_currency text, p_hold_ms integer, p_horizon_days integer, p_open_holds_max integer, p_summary text, p_lease_ms integer, p_idempotency_lease uuid) returns TABLE(outcome text, booking_id integer, user_email text, created_at timestamp with time zone, hold_expires_at timestamp with time zone, outbox_id bigint, conflict_ref uuid, conflict_start time without time zone, conflict_end time without time zone); -- plpgsql, volatile
+create function open_payment(p_booking_id integer, p_ref uuid) returns TABLE(outcome text, payment_id integer, ref uuid, attempt integer, status text, intent_id text, amount_minor integer, currency text, booking_ref uuid, created_at timestamp with time zone); -- plpgsql, volatile
+create function record_payment_events(p_events jsonb, p_lease_ms integer) returns TABLE(place integer, outcome text, outbox_id bigint, topic text, payload jsonb); -- plpgsql, volatile
+create function refuse_change() returns trigger; -- plpgsql, volatile
+create function refuse_illegal_move() returns trigger; -- plpgsql, volatile
+
+CREATE TRIGGER booking_events_append_only BEFORE DELETE OR UPDATE ON public.booking_events FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER bookings_legal_move BEFORE UPDATE OF status ON public.bookings FOR EACH ROW WHEN ((old.status IS DISTINCT FROM new.status)) EXECUTE FUNCTION refuse_illegal_move();
+CREATE TRIGGER rooms_bump_version BEFORE UPDATE ON public.rooms FOR EACH ROW EXECUTE FUNCTION bump_room_version();
+CREATE TRIGGER staff_events_append_only BEFORE DELETE OR UPDATE ON public.staff_events FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+grant insert, select on booking_events to booking_app;
+grant usage on booking_events_id_seq to booking_app;
+grant delete, insert, select, update on bookings to booking_app;
+grant usage on bookings_id_seq to booking_app;
+grant delete, insert, select, update on deployment_settings to booking_app;
+grant delete, insert, select, update on flags to booking_app;
+grant usage on flags_id_seq to booking_app;
+grant delete, insert, select, update on idempotency_keys to booking_app;
+grant select on knex_migrations to booking_app;
+grant usage on knex_migrations_id_seq to booking_app;
+grant select on knex_migrations_lock to booking_app;
+grant usage on knex_migrations_lock_index_seq to booking_app;
+grant delete, insert, select, update on outbox to booking_app;
+grant usage on outbox_id_seq to booking_app;
+grant delete, insert, select, update on payments to booking_app;
+grant usage on payments_id_seq to booking_app;
+grant delete, insert, select, update on rate_limits to booking_app;
+grant delete, insert, select, update on readiness to booking_app;
+grant delete, insert, select, update on refresh_tokens to booking_app;
+grant delete, insert, select, update on refunds to booking_app;
+grant usage on refunds_id_seq to booking_app;
+grant delete, insert, select, update on rooms to booking_app;
+grant usage on rooms_id_seq to booking_app;
+grant usage on schema public to booking_app;
+grant select on schema_baseline to booking_app;
+grant delete, insert, select, update on sessions to booking_app;
+grant insert, select on staff_events to booking_app;
+grant usage on staff_events_id_seq to booking_app;
+grant delete, insert, select, update on stripe_events to booking_app;
+grant delete, insert, select, update on task_queues to booking_app;
+grant delete, insert, select, update on users to booking_app;
+grant usage on users_id_seq to booking_app;

@@ -1,0 +1,23 @@
+import { expect, test } from 'vitest';
+import { judgeRefundRefusal } from '../../core/stripe/refund-refusals.ts';
+
+test.each([
+  ['charge_disputed', 'disputed'],
+  ['refund_disputed_payment', 'disputed'],
+  ['charge_already_refunded', 'differs'],
+  ['charge_not_refundable', 'final'],
+  ['parameter_missing', 'final'],
+  ['balance_insufficient', 'passes'],
+  ['insufficient_funds', 'passes'],
+  ['resource_missing', 'passes'],
+  ['lock_timeout', 'passes'],
+  ['a_code_of_tomorrow', 'passes'],
+  ['toString', 'passes'],
+])('a refund that is refused with %s: %s', (code, meaning) => {
+  expect(judgeRefundRefusal({ code })).toBe(meaning);
+});
+
+test('an amount that is greater than what is left has no code, and differs from what is known', () => {
+  expect(judgeRefundRefusal({ param: 'amount' })).toBe('differs');
+  expect(judgeRefundRefusal({})).toBe('passes');
+});
