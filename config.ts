@@ -170,7 +170,7 @@ function stripeFaults(env: Partial<Settings>): string[] {
   const browserMode = env.STRIPE_PUBLISHABLE_KEY && modeOfKey(env.STRIPE_PUBLISHABLE_KEY);
   if (browserMode && mode && mode !== browserMode) {
     faults.push(
-      `STRIPE_PUBLISHABLE_KEY: a ${browserMode} key, but STRIPE_SECRET_KEY is a ${mode} key; take both from the same mode`,
+      `STRIPE_PUBLISHABLE_KEY: its mode is ${browserMode}, but that of STRIPE_SECRET_KEY is ${mode}; take both keys from one mode`,
     );
   }
   if (mode === 'live' && env.STRIPE_API_BASE?.startsWith('http:')) {
