@@ -3,6 +3,9 @@ import type { Settings } from './shape.ts';
 import { isEmulatorKey, modeOfKey } from './stripe-keys.ts';
 import { plaintextFaults, tlsFaults } from './temporal-tls.ts';
 
+/** The passwords of .env.example begin with this. */
+const examplePasswordPrefix = 'try-out-';
+
 /**
  * Faults between settings. Each fault begins with the name of its setting and never shows a value.
  * @param env the settings that are valid by themselves
@@ -34,6 +37,8 @@ function secretFaults(env: Partial<Settings>): string[] {
     if ([env[name]].flat().some(isEmulatorKey))
       faults.push(`${name}: is the emulator's key; use it only with DEBUG=true`);
   }
+  if (env.DATABASE_URL && new URL(env.DATABASE_URL).password.startsWith(examplePasswordPrefix))
+    faults.push('DATABASE_URL: has the public password of .env.example (BOOKING_APP_PASSWORD); set your own');
   if (!env.CLEANUP_TOKEN) faults.push('CLEANUP_TOKEN: required (at least 16 characters) unless DEBUG=true');
   if (keys.some((key) => key === env.CLEANUP_TOKEN))
     faults.push('CLEANUP_TOKEN: must differ from SECRET_KEY');
@@ -47,7 +52,7 @@ function stripeModeFaults(env: Partial<Settings>): string[] {
   const browserMode = env.STRIPE_PUBLISHABLE_KEY && modeOfKey(env.STRIPE_PUBLISHABLE_KEY);
   if (browserMode && mode && mode !== browserMode) {
     faults.push(
-      `STRIPE_PUBLISHABLE_KEY: of mode ${browserMode}, but STRIPE_SECRET_KEY is of mode ${mode}; take both from the same mode`,
+      `STRIPE_PUBLISHABLE_KEY: its mode is ${browserMode}, but that of STRIPE_SECRET_KEY is ${mode}; take both keys from one mode`,
     );
   }
   if (mode === 'live' && env.STRIPE_API_BASE?.startsWith('http:')) {

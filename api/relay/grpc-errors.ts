@@ -1,9 +1,9 @@
 import { isGrpcServiceError, ServiceError } from '@temporalio/client';
 
 /** gRPC's own numbers (https://grpc.io/docs/guides/status-codes/); the SDK's enum is a type only. */
-const invalidArgument: number = 3;
-const deadlineExceeded: number = 4;
-const unavailable: number = 14;
+const grpcInvalidArgument: number = 3;
+export const grpcDeadlineExceeded: number = 4;
+export const grpcUnavailable: number = 14;
 
 /** A payment whose booking is not in the database: perhaps it was restored to an earlier point. */
 export class OrphanError extends Error {
@@ -16,21 +16,21 @@ export class OrphanError extends Error {
  */
 export function isPoison(error: unknown): boolean {
   const code = grpcCodeOf(error);
-  if (code !== undefined) return code === invalidArgument;
+  if (code !== undefined) return code === grpcInvalidArgument;
   return error instanceof TypeError || error instanceof OrphanError;
 }
 
 /** Did the server refuse the content of the call? */
-export const isInvalidArgument = (error: unknown): boolean => grpcCodeOf(error) === invalidArgument;
+export const isInvalidArgument = (error: unknown): boolean => grpcCodeOf(error) === grpcInvalidArgument;
 
 /** Was there no answer, so that nothing is known of what the server did? */
 export function isOutOfReach(error: unknown): boolean {
   const code = grpcCodeOf(error);
-  return code === unavailable || code === deadlineExceeded;
+  return code === grpcUnavailable || code === grpcDeadlineExceeded;
 }
 
 /** The client wraps the gRPC error of a start or a signal in a `ServiceError`, and throws that of other calls as it is. */
-function grpcCodeOf(error: unknown): number | undefined {
+export function grpcCodeOf(error: unknown): number | undefined {
   const cause = error instanceof ServiceError ? error.cause : error;
   return isGrpcServiceError(cause) ? Number(cause.code) : undefined;
 }

@@ -10,12 +10,12 @@ const checkEveryMs = 60_000;
  * The search attribute `BookingStatus`, which operators filter workflows by. Temporal refuses a start that names an
  * attribute unknown to the namespace, so a start names it only while the namespace has it.
  */
-export function createStatusAttribute(connection: Connection, namespace: string) {
+export function createStatusAttribute(namespace: string) {
   let isKnown = false;
   let checkedAt = 0;
 
   /** @throws a gRPC error when Temporal cannot be reached: the start itself would fail */
-  async function checkNamespace(): Promise<boolean> {
+  async function checkNamespace(connection: Connection): Promise<boolean> {
     if (isKnown || Date.now() - checkedAt < checkEveryMs) return isKnown;
     try {
       const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
@@ -31,8 +31,8 @@ export function createStatusAttribute(connection: Connection, namespace: string)
 
   return {
     /** What a start of a booking's workflow says of its status. */
-    async startOptions() {
-      if (!(await checkNamespace())) return {};
+    async startOptions(connection: Connection) {
+      if (!(await checkNamespace(connection))) return {};
       return { typedSearchAttributes: new TypedSearchAttributes([{ key: statusKey, value: 'pending' }]) };
     },
 
@@ -40,11 +40,11 @@ export function createStatusAttribute(connection: Connection, namespace: string)
      * Temporal answers a lost attribute like a faulty message. If the namespace has lost it since, throws an error
      * that is not the message's fault, so that the relay keeps the message; its next start omits the attribute.
      */
-    async rethrowAsOutage(error: unknown): Promise<never> {
+    async rethrowAsOutage(error: unknown, connection: Connection): Promise<never> {
       if (isKnown && isInvalidArgument(error)) {
         isKnown = false;
         checkedAt = 0;
-        if (!(await checkNamespace())) {
+        if (!(await checkNamespace(connection))) {
           throw new Error(`the namespace has lost the search attribute ${statusKey.name}`, { cause: error });
         }
       }
@@ -52,3 +52,5 @@ export function createStatusAttribute(connection: Connection, namespace: string)
     },
   };
 }
+
+export type StatusAttribute = ReturnType<typeof createStatusAttribute>;

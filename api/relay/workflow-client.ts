@@ -1,4 +1,4 @@
-import { WithStartWorkflowOperation } from '@temporalio/client';
+import { type Client, WithStartWorkflowOperation } from '@temporalio/client';
 import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@temporalio/common';
 import type { Config } from '../../config.ts';
 import type { BookingStatus } from '../../domain/booking.ts';
@@ -18,32 +18,70 @@ import {
   type PaymentNews,
   type RefundInput,
 } from '../../workflows/messages.ts';
-import { createTemporalConnection, type TemporalConnection } from './temporal-connection.ts';
+import { createStatusAttribute, type StatusAttribute } from './status-attribute.ts';
+import { createTemporalConnection } from './temporal-connection.ts';
 
-/** What the API says to workflows, one function a message. */
+/** A worker asks Temporal for work at least once a minute. */
+const workerSilentSeconds = 90;
+const healthMs = 800;
+
+/** What the API says to workflows, one function a message; each has a deadline. */
 export function createWorkflowClient(settings: Config['temporal']) {
+  const { namespace, taskQueue } = settings;
   const temporal = createTemporalConnection(settings);
-  const { withDeadline, hasWorker, close } = temporal;
+  const statusAttribute = createStatusAttribute(namespace);
+
+  const withDeadline = <T>(call: (context: CallContext) => Promise<T>): Promise<T> =>
+    temporal.withDeadline(({ connection, workflow }) =>
+      call({
+        workflow,
+        taskQueue,
+        statusOptions: () => statusAttribute.startOptions(connection),
+      }).catch((error: unknown) => statusAttribute.rethrowAsOutage(error, connection)),
+    );
+
   return {
     /** Starts a booking's workflow, once ever. `summary` is shown in Temporal's UI. */
     startBooking: (bookingRef: string, summary: string): Promise<void> =>
-      withDeadline(() => startBooking(temporal, bookingRef, summary)),
+      withDeadline((context) => startBooking(context, bookingRef, summary)),
     /** `messageId` names the workflow of a late payment that has no row. */
     signalPayment: (payment: PaymentNews, messageId: string): Promise<void> =>
-      withDeadline(() => signalPayment(temporal, payment, messageId)),
+      withDeadline((context) => signalPayment(context, payment, messageId)),
     signalChange: (change: BookingChange): Promise<void> =>
-      withDeadline(() => signalChange(temporal, change)),
+      withDeadline((context) => signalChange(context, change)),
     startRefund: (refund: RefundInput, messageId: string): Promise<void> =>
-      withDeadline(() => startRefund(temporal, refund, messageId)),
+      withDeadline((context) => startRefund(context, refund, messageId)),
     /** @throws a gRPC or update error when there is no answer in time: the outcome is then unknown */
     cancelBooking: (booking: BookingToCancel, request: CancelRequest): Promise<CancelResult> =>
-      withDeadline(() => cancelBooking(temporal, booking, request)),
-    hasWorker,
-    close,
+      withDeadline((context) => cancelBooking(context, booking, request)),
+
+    /**
+     * Has a worker asked Temporal for work lately?
+     * @throws a gRPC error when Temporal does not answer
+     */
+    async hasWorker(): Promise<boolean> {
+      const queue = { namespace, taskQueue: { name: taskQueue } };
+      const { pollers } = await temporal.withDeadline(
+        ({ connection }) => connection.workflowService.describeTaskQueue(queue),
+        healthMs,
+      );
+      const lately = Date.now() / 1_000 - workerSilentSeconds;
+      return pollers.some(({ lastAccessTime }) => Number(lastAccessTime?.seconds ?? 0) > lately);
+    },
+
+    close: temporal.close,
   };
 }
 
 export type WorkflowClient = ReturnType<typeof createWorkflowClient>;
+
+/** What a call works with: the client of the one connection that its deadline holds for. */
+interface CallContext {
+  workflow: Client['workflow'];
+  taskQueue: string;
+  /** What a start of a booking's workflow says of its status, if the namespace knows the search attribute. */
+  statusOptions: () => ReturnType<StatusAttribute['startOptions']>;
+}
 
 interface BookingToCancel {
   ref: string;
@@ -55,14 +93,14 @@ interface BookingToCancel {
 }
 
 /** The options of every start of a booking's workflow. */
-async function bookingStart({ statusAttribute, taskQueue }: TemporalConnection, bookingRef: string) {
+async function bookingStart({ statusOptions, taskQueue }: CallContext, bookingRef: string) {
   return {
     workflowId: bookingWorkflowId(bookingRef),
     taskQueue,
     args: [{ bookingRef }] as [{ bookingRef: string }],
     // A run that ended well is never repeated; one that was terminated or has failed is replaced.
     workflowIdReusePolicy: 'ALLOW_DUPLICATE_FAILED_ONLY' as const,
-    ...(await statusAttribute.startOptions()),
+    ...(await statusOptions()),
   };
 }
 
@@ -77,22 +115,22 @@ async function startOnce(start: () => Promise<unknown>): Promise<boolean> {
   }
 }
 
-async function startBooking(temporal: TemporalConnection, bookingRef: string, summary: string) {
+async function startBooking(context: CallContext, bookingRef: string, summary: string) {
   const options = {
-    ...(await bookingStart(temporal, bookingRef)),
+    ...(await bookingStart(context, bookingRef)),
     ...(summary && { staticSummary: summary }),
   };
-  await startOnce(() => temporal.workflow.start<typeof bookingWorkflow>('bookingWorkflow', options));
+  await startOnce(() => context.workflow.start<typeof bookingWorkflow>('bookingWorkflow', options));
 }
 
 /**
  * Signals a payment to its booking's workflow, which is started if need be. If that has ended, the late-payment
  * workflow decides; if that has ended too, another one.
  */
-async function signalPayment(temporal: TemporalConnection, payment: PaymentNews, messageId: string) {
-  const { workflow } = temporal;
+async function signalPayment(context: CallContext, payment: PaymentNews, messageId: string) {
+  const { workflow } = context;
   const options = {
-    ...(await bookingStart(temporal, payment.bookingRef)),
+    ...(await bookingStart(context, payment.bookingRef)),
     signal: paymentNewsSignal,
     signalArgs: [payment] as [PaymentNews],
   };
@@ -119,10 +157,10 @@ async function signalPayment(temporal: TemporalConnection, payment: PaymentNews,
  * Signals to the workflow that owns a booking that its row has changed. A booking's own workflow is started if need
  * be; the workflow of a late payment that has ended needs no signal.
  */
-async function signalChange(temporal: TemporalConnection, { bookingRef, workflowId }: BookingChange) {
-  const { workflow } = temporal;
+async function signalChange(context: CallContext, { bookingRef, workflowId }: BookingChange) {
+  const { workflow } = context;
   if (workflowId === bookingWorkflowId(bookingRef)) {
-    const start = await bookingStart(temporal, bookingRef);
+    const start = await bookingStart(context, bookingRef);
     const options = { ...start, signal: bookingChangedSignal, signalArgs: [] as [] };
     await startOnce(() => workflow.signalWithStart<typeof bookingWorkflow, []>('bookingWorkflow', options));
     return;
@@ -138,11 +176,7 @@ async function signalChange(temporal: TemporalConnection, { bookingRef, workflow
  * Starts a refund, unless its workflow runs. A run that ended well believed the refund sent; if there is a message all
  * the same, as after a database was restored, another run looks again.
  */
-async function startRefund(
-  { workflow, taskQueue }: TemporalConnection,
-  refund: RefundInput,
-  messageId: string,
-) {
+async function startRefund({ workflow, taskQueue }: CallContext, refund: RefundInput, messageId: string) {
   const start = (id: string) =>
     startOnce(() =>
       workflow.start<typeof refundWorkflow>('refundWorkflow', {
@@ -164,12 +198,12 @@ async function startRefund(
  * A repeated request gets the same answer while the booking has the status that the caller saw.
  */
 async function cancelBooking(
-  temporal: TemporalConnection,
+  context: CallContext,
   { ref, status, workflowId, paymentNews }: BookingToCancel,
   request: CancelRequest,
 ): Promise<CancelResult> {
   const shared = {
-    ...(await bookingStart(temporal, ref)),
+    ...(await bookingStart(context, ref)),
     workflowId,
     workflowIdConflictPolicy: 'USE_EXISTING' as const,
   };
@@ -179,7 +213,7 @@ async function cancelBooking(
         args: [paymentNews],
       })
     : new WithStartWorkflowOperation<typeof bookingWorkflow>('bookingWorkflow', shared);
-  return temporal.workflow.executeUpdateWithStart(cancelUpdate, {
+  return context.workflow.executeUpdateWithStart(cancelUpdate, {
     updateId: cancelUpdateId(request, status),
     args: [{ ...request, seen: status }],
     startWorkflowOperation: startWorkflowOperation as WithStartWorkflowOperation<typeof bookingWorkflow>,
