@@ -5,6 +5,7 @@ import type { Config } from '../config.ts';
 import type { SessionChecks } from '../core/accounts/check-session.ts';
 import type { CredentialDeps } from '../core/accounts/check-credentials.ts';
 import type { DerivedKey } from '../core/derived-keys.ts';
+import type { DayClocks } from '../domain/day-clock.ts';
 import type { RoomCache } from '../db/rooms.ts';
 import type { AccessTokens } from '../http/auth/access-tokens.ts';
 import type { AccountCookies } from '../http/auth/cookies.ts';
@@ -19,6 +20,7 @@ export interface Deps extends CredentialDeps {
   stripe: Stripe;
   log: Logger;
   rooms: RoomCache;
+  dayClocks: DayClocks;
   accessTokens: AccessTokens;
   refreshTokenKey: DerivedKey;
   panelFormKey: DerivedKey;

@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import { createStripe } from '../core/stripe/client.ts';
 import { createEventRecorder } from '../core/payments/record-event.ts';
 import type { Config } from '../config.ts';
+import { createDayClocks } from '../core/bookings/day-clocks.ts';
 import { createAttempts } from '../core/accounts/attempts.ts';
 import { createSessionChecks } from '../core/accounts/check-session.ts';
 import { createDevices } from '../core/accounts/devices.ts';
@@ -44,6 +45,7 @@ function createDeps(config: Config, log: Logger, logLines: LogLines): Deps {
     traffic,
     workflows,
     rooms: createRoomCache(db),
+    dayClocks: createDayClocks(),
     ...createAccountDeps(config, db),
     relay,
     recordEvent: createEventRecorder(db, outboxLeaseMs),

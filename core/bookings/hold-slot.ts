@@ -60,17 +60,17 @@ export async function holdBooking(deps: Deps, request: BookingRequest): Promise<
 async function priceRoom(deps: Deps, request: BookingRequest): Promise<{ room: BookableRoom; price: Quote }> {
   const remembered = await findOpenRoom(deps, request.roomId);
   try {
-    return { room: remembered, price: quotePayable(remembered, request) };
+    return { room: remembered, price: quotePayable(deps, remembered, request) };
   } catch {
     deps.rooms.forget(request.roomId);
     const room = await findOpenRoom(deps, request.roomId);
-    return { room, price: quotePayable(room, request) };
+    return { room, price: quotePayable(deps, room, request) };
   }
 }
 
 /** What a booking costs. A hold that nobody could pay for would only keep the slot from others. */
-function quotePayable(room: BookableRoom, request: BookingRequest): Quote {
-  const price = quote(room, request);
+function quotePayable({ dayClocks }: Deps, room: BookableRoom, request: BookingRequest): Quote {
+  const price = quote(room, request, dayClocks);
   const { amountMinor, currency } = price;
   if (isChargeable(amountMinor, currency)) return price;
   const detail = `${showAmount(amountMinor, currency)} cannot be paid by card. Book more or fewer slots, or ask the venue.`;
