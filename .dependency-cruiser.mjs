@@ -19,6 +19,7 @@ const topFiles = {
   config: ['web', 'api', 'worker'],
   log: ['api', 'worker'],
   'process-end': ['api', 'worker'],
+  'program-arguments': ['api', 'worker'],
 };
 
 /** What uses the service. The service knows nothing of it. */

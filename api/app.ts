@@ -12,7 +12,7 @@ import { mount } from '../http/mount.ts';
 import { printOpenApi } from '../http/openapi.ts';
 import { problemMiddleware } from '../http/problems.ts';
 import { limitRequests } from '../http/rate-limit.ts';
-import { isAt, refuseOtherMethods } from '../http/reading.ts';
+import { isPath, refuseWrites } from '../http/read-only-path.ts';
 import { isPanelPath, panel } from '../web/staff/index.tsx';
 import { serveMetrics } from './metrics.ts';
 import { listRoutes } from './routes.ts';
@@ -108,9 +108,9 @@ function compressPublic(): Koa.Middleware {
 function serveDocument(print: () => unknown): Koa.Middleware {
   let printed = { day: '', text: '' };
   return async (ctx, next) => {
-    if (!isAt(ctx, '/openapi.json')) return next();
+    if (!isPath(ctx, '/openapi.json')) return next();
     ctx.state['route'] = '/openapi.json';
-    refuseOtherMethods(ctx);
+    refuseWrites(ctx);
     const day = new Date().toISOString().slice(0, 10);
     if (printed.day !== day) printed = { day, text: JSON.stringify(print()) };
     ctx.type = 'application/json';

@@ -10,8 +10,8 @@ import {
 import type { Db } from '../db/knex.ts';
 import { outboxDepth } from '../db/outbox.ts';
 import { requireToken } from '../http/bearer-token.ts';
-import { isAt, refuseOtherMethods } from '../http/reading.ts';
-import { shareWhileUnderWay } from '../http/share.ts';
+import { isPath, refuseWrites } from '../http/read-only-path.ts';
+import { singleFlight } from '../http/single-flight.ts';
 import type { Relay } from './relay/relay.ts';
 
 /** What became of the process's own log. */
@@ -111,7 +111,7 @@ export function createMetrics({ db, relay, traffic, logLines }: Sources) {
     gauges.overdue.set(await countOverdueHolds(db, overdueMs));
   }
 
-  const collectOnce = shareWhileUnderWay(collect);
+  const collectOnce = singleFlight(collect);
 
   function collectOwn(): void {
     const { pool: connections } = db.client as {
@@ -157,10 +157,10 @@ function setCounts(gauge: Gauge, label: string, counts: Count[]): void {
 /** Serves `/metrics`; with a token, to its bearer only. */
 export function serveMetrics(metrics: Metrics, token: string | undefined): Middleware {
   return async (ctx, next) => {
-    if (!isAt(ctx, '/metrics')) return next();
+    if (!isPath(ctx, '/metrics')) return next();
     ctx.state['route'] = '/metrics';
     requireToken(ctx, token, 'METRICS_TOKEN');
-    refuseOtherMethods(ctx);
+    refuseWrites(ctx);
     ctx.type = metrics.contentType;
     ctx.body = await metrics.print();
   };

@@ -8,7 +8,7 @@ import { createMachine } from './npm-start.ts';
 import { startChromium } from '../../dev/chromium.ts';
 import { projectDir } from '../../dev/project-dir.ts';
 import { SetupProblem } from '../../dev/setup-problem.ts';
-import { answerToArguments } from '../../domain/arguments.ts';
+import { answerToArguments } from '../../program-arguments.ts';
 
 const dir = join(projectDir, 'docs', 'images');
 const viewport = { width: 1200, height: 820 };
