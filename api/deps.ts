@@ -14,7 +14,7 @@ import type { Metrics } from './metrics.ts';
 import type { Relay } from './relay/relay.ts';
 import type { WorkflowClient } from './relay/workflow-client.ts';
 
-/** What the API works with. Only `createDeps` (real ones) and tests build it. */
+/** The dependencies of the API. `createDeps` builds real ones; otherwise only tests build them. */
 export interface Deps extends CredentialDeps {
   config: Config;
   stripe: Stripe;

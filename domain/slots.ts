@@ -3,7 +3,7 @@ import { type DayClock, dayClock, type DayClocks } from './day-clock.ts';
 import { slotsPerBookingMax } from './limits.ts';
 import { fieldProblem } from './problems.ts';
 
-/** What a room says about its slots. Times of day are minutes since midnight on the room's own clock. */
+/** The opening hours and slots of a room. Times of day are minutes since midnight on the room's own clock. */
 export interface RoomHours {
   timeZone: string;
   slotMinutes: number;
@@ -109,8 +109,8 @@ function rangeBy(clock: DayClock, startMinute: number, endMinute: number) {
 }
 
 /**
- * The instants of a stay that cannot be refused any more, whatever the clocks do in it: of a time that the day has twice
- * the earlier, for one that it does not have the time as much later (`compatible`, as RFC 5545 and Temporal read it).
+ * The instants of a stay that can no longer be refused, even if the clocks change in it. Of a time that the day has twice
+ * it takes the earlier; a time that the day lacks it shifts by the gap (`compatible` in RFC 5545 and in the calendar).
  */
 export function resolveRange(
   date: string,
@@ -128,14 +128,15 @@ export function resolveRange(
         .add({ milliseconds: Math.round(minute * 60_000) })
         .toZonedDateTime(timeZone).epochMilliseconds,
   ) as [number, number];
-  // A stay that lies in the hour that is skipped would be over before it began.
+  // A stay within the skipped hour would otherwise end before it begins.
   const endsAt = end > start ? end : start + (endMinute - startMinute) * 60_000;
   return { startsAt: new Date(start), endsAt: new Date(endsAt) };
 }
 
 /**
- * Checks a request against the room's rules and prices it: price of a slot × slots. Says nothing of the present
- * (the database's clock judges past and horizon) or of other bookings.
+ * Checks a request against the room's rules and prices it: price of a slot × slots. The database checks past and horizon
+ * by its own clock, and other bookings.
+ * @param clocks a cache of `dayClock`, if the caller has one
  * @throws Problem end_before_start, outside_opening_hours, off_grid, too_long, over_capacity, clock_change
  */
 export function quote(room: PricedRoom, request: SlotRequest, clocks?: DayClocks): Quote {

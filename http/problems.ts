@@ -49,7 +49,7 @@ function renderProblem(ctx: Context, problem: Problem): void {
   ctx.type = problemType;
 }
 
-/** The one place where errors end: refusals are told, everything else is logged once and becomes a bare 500. */
+/** The one place where errors end: refusals are rendered; any other error is logged once and becomes a bare 500. */
 export function problemMiddleware(): Middleware {
   return async (ctx, next) => {
     try {
@@ -71,13 +71,13 @@ export function problemMiddleware(): Middleware {
   };
 }
 
-/** The refusal that an error stands for; undefined for a bug. */
+/** The refusal that an error means; undefined for a bug. */
 export function toProblem(error: unknown): Problem | undefined {
   if (error instanceof Problem) return error;
   return problemOf(error) ?? httpProblem(error);
 }
 
-/** The errors that koa's own middleware throws: told by status, never by message. */
+/** The errors of koa's own middleware, recognised by status, never by message. */
 function httpProblem(error: unknown): Problem | undefined {
   const { status, expose } = error as { status?: unknown; expose?: unknown };
   if (expose !== true) return undefined;
@@ -85,7 +85,7 @@ function httpProblem(error: unknown): Problem | undefined {
     case 400:
       return new Problem('malformed_json');
     case 413:
-      // The parser of JSON throws it, and nobody else.
+      // Only the JSON parser throws it.
       return payloadTooLarge(jsonBodyBytesMax);
     case 415:
       return new Problem('unsupported_media_type');
@@ -94,7 +94,7 @@ function httpProblem(error: unknown): Problem | undefined {
   }
 }
 
-/** A body over the limit of whoever reads it. */
+/** The refusal of a body that is larger than its reader takes. */
 export function payloadTooLarge(bytesMax: number, extras: ProblemExtras = {}): Problem {
   return new Problem('payload_too_large', {
     detail: `A body has at most ${bytesMax / 1024} KiB.`,
@@ -102,7 +102,7 @@ export function payloadTooLarge(bytesMax: number, extras: ProblemExtras = {}): P
   });
 }
 
-/** What zod found wrong, as fields and sentences. */
+/** The refusal of input that zod rejected, field by field. */
 export function inputProblem(error: z.ZodError): Problem {
   const errors: FieldError[] = error.issues.slice(0, 20).flatMap((issue) => {
     if (issue.code !== 'unrecognized_keys') {

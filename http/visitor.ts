@@ -3,7 +3,7 @@ import type { Visitor } from '../core/accounts/check-credentials.ts';
 import { addressKey } from './client-address.ts';
 import type { AccountCookies } from './auth/cookies.ts';
 
-/** Where a login comes from. */
+/** The address and the device that a login comes from. */
 export const visitorOf = (ctx: Context, { cookies }: { cookies: AccountCookies }): Visitor => ({
   address: addressKey(ctx.ip),
   deviceCookie: cookies.device.read(ctx),
