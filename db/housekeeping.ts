@@ -3,25 +3,55 @@ import { type Db, rows } from './knex.ts';
 
 /** An event id is remembered for longer than Stripe can deliver it again (30 days). */
 const stripeEventDays = 60;
-const batchMax = 5_000;
+/** A batch is one statement, and holds its locks for a moment. */
+const batchRows = 1_000;
 
-/** Deletes what has outlived its use, a bounded batch of each. @returns how many rows went */
-export async function deleteOutdated(db: Db): Promise<number> {
-  const statements = [
-    `delete from idempotency_keys where ctid in (select ctid from idempotency_keys
-       where created_at < now() - make_interval(hours => ${idempotencyKeyHours * 2}) limit ${batchMax})`,
-    `delete from stripe_events where ctid in (select ctid from stripe_events
-       where received_at < now() - make_interval(days => ${stripeEventDays}) limit ${batchMax})`,
-    `delete from refresh_tokens where ctid in (select ctid from refresh_tokens
-       where expires_at < now() - interval '1 day' limit ${batchMax})`,
-    `delete from sessions where ctid in (select s.ctid from sessions s
-       where s.expires_at < now() - interval '30 days'
-          or (s.revoked_at is null and s.created_at < now() - interval '1 day'
-              and not exists (select 1 from refresh_tokens t where t.session_id = s.id)) limit ${batchMax})`,
-    `delete from rate_limits where ctid in (select ctid from rate_limits
-       where expire < extract(epoch from now()) * 1000 limit ${batchMax})`,
-  ];
+/**
+ * What has outlived its use, by its table and found by an index. What somebody works on at this moment is skipped: an
+ * idempotency key, say, that is claimed anew.
+ */
+const outdated = {
+  idempotency_keys: `created_at < now() - make_interval(hours => ${idempotencyKeyHours * 2})`,
+  stripe_events: `received_at < now() - make_interval(days => ${stripeEventDays})`,
+  rate_limits: 'expire < (extract(epoch from now()) * 1000)::bigint',
+  sessions: `expires_at < now() - interval '30 days'`,
+} as const;
+
+const statements = [
+  ...Object.entries(outdated).map(([table, condition]) => deleteFrom(table, condition)),
+  // A session of the panel has no refresh tokens, and no use once it has expired.
+  deleteFrom('sessions', `kind = 'panel' and revoked_at is null and expires_at < now() - interval '1 day'`),
+  // With its last refresh token a session that nobody has ended goes too.
+  `with gone as (
+     ${deleteFrom('refresh_tokens', `expires_at < now() - interval '1 day'`)} returning session_id, token_hash
+   ), ended as (
+     delete from sessions s
+      where s.id in (select session_id from gone) and s.revoked_at is null
+        and not exists (select 1 from refresh_tokens t
+                         where t.session_id = s.id and t.token_hash not in (select token_hash from gone))
+   )
+   select 1 from gone`,
+];
+
+function deleteFrom(table: string, condition: string): string {
+  return `delete from ${table} where ctid in (
+            select ctid from ${table} where ${condition} limit ${batchRows} for update skip locked)`;
+}
+
+/**
+ * Deletes what has outlived its use, batch by batch, until nothing is left or the time is over.
+ * @param stopAtMs `Date.now()` after which no further batch begins
+ * @returns how many rows went
+ */
+export async function deleteOutdated(db: Db, stopAtMs: number): Promise<number> {
   let gone = 0;
-  for (const statement of statements) gone += (await rows(db, `${statement} returning 1`)).length;
+  for (const statement of statements) {
+    const counting = statement.startsWith('with') ? statement : `${statement} returning 1`;
+    let deleted: number;
+    do {
+      deleted = (await rows(db, counting)).length;
+      gone += deleted;
+    } while (deleted === batchRows && Date.now() < stopAtMs);
+  }
   return gone;
 }

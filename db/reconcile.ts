@@ -1,65 +1,128 @@
 import { type Db, rows } from './knex.ts';
 
-/** The questions that the reconciler asks: what should not be, and no message will repair. */
+/**
+ * The questions that the reconciler asks: what should not be, and no message will repair. Each reads an index that holds
+ * what is open or wrong, never what has been.
+ */
 
-/** Open bookings that have had time to get their workflow, a random sample: each with the id of its owner. */
-export async function sampleOpenBookings(
-  db: Db,
-  limit: number,
-): Promise<{ id: number; ref: string; workflowId: string }[]> {
+/** A booking that changed this lately is left to its own messages. */
+const quiet = `interval '15 seconds'`;
+
+const isOpen = `(b.status = 'pending' or (b.status = 'confirmed' and upper(b.during) > (select clock_timestamp())))`;
+
+export interface OpenBooking {
+  id: number;
+  /** The workflow that owns it. */
+  workflowId: string;
+  /** Nothing about it has changed for a while, so that its workflow has had the time to start. */
+  quiet: boolean;
+}
+
+/** The open bookings after `afterId`, by id: a page of the sweep through all of them. */
+export async function listOpenBookings(db: Db, afterId: number, limit: number): Promise<OpenBooking[]> {
+  const pageOf = (status: string) => `
+    (select b.id, b.workflow_id, b.updated_at from bookings b
+      where b.status = '${status}' and b.id > ? and ${isOpen} order by b.id limit ?)`;
   return rows(
     db,
-    `select b.id, b.ref, b.workflow_id as "workflowId" from bookings b
-      where (b.status = 'pending' or (b.status = 'confirmed' and upper(b.during) > clock_timestamp()))
-        and b.updated_at < clock_timestamp() - interval '15 seconds'
-        and not exists (select 1 from outbox o where o.dead_at is null and o.payload ->> 'bookingRef' = b.ref::text)
-      order by random() limit ?`,
-    [limit],
+    `select id, workflow_id as "workflowId", updated_at < (select clock_timestamp() - ${quiet}) as quiet
+       from (${pageOf('pending')} union all ${pageOf('confirmed')}) open
+      order by id limit ?`,
+    [afterId, limit, afterId, limit, limit],
   );
 }
 
-/**
- * Leaves the message that starts the workflow again which owns a booking: its own, or that of late money. One of late
- * money that is not named after the payment (it had no row yet) has no name that a message could give it again: the
- * booking gets a new owner, named as the relay will name it (api/workflow-client.ts).
- */
-export async function enqueueStart(db: Db, bookingRef: string): Promise<void> {
-  await rows(
+const isQuiet = `b.updated_at < (select clock_timestamp() - ${quiet})`;
+const noMessageOfBooking = `not exists (
+  select 1 from outbox o where o.dead_at is null and o.payload ->> 'bookingRef' = b.ref::text)`;
+/** Whatever was seen of a booking before counts only if this still holds under its lock. */
+const isAsItWas = `b.id = ? and b.workflow_id = ? and ${isOpen} and ${isQuiet}`;
+
+/** Those of the bookings that are still open, quiet, of the same owner, and without a message under way. */
+export async function findLost(db: Db, bookings: readonly OpenBooking[]): Promise<OpenBooking[]> {
+  if (bookings.length === 0) return [];
+  const found = await rows<{ id: number }>(
     db,
-    `with message as (
-       insert into outbox (topic, priority, payload)
-       select case when p.id is null then 'start_booking' else 'payment' end, 2,
+    `select b.id from unnest(?::integer[], ?::text[]) as asked (id, workflow_id)
+       join bookings b on b.id = asked.id and b.workflow_id = asked.workflow_id
+      where ${isOpen} and ${isQuiet} and ${noMessageOfBooking}`,
+    [bookings.map(({ id }) => id), bookings.map(({ workflowId }) => workflowId)],
+  );
+  const lost = new Set(found.map(({ id }) => id));
+  return bookings.filter(({ id }) => lost.has(id));
+}
+
+/**
+ * Leaves the message that starts the workflow again which owns a booking: its own, or that of a late payment. If a late
+ * payment without a payment row owned it, that id cannot be built again, so the booking gets a new owner, named as the
+ * relay will name it (api/workflow-client.ts).
+ * @returns false when the booking has changed meanwhile, or somebody is changing it now
+ */
+export async function restartWorkflow(db: Db, { id, workflowId }: OpenBooking): Promise<boolean> {
+  const left = await rows(
+    db,
+    `with lost as (
+       select b.* from bookings b where ${isAsItWas} for no key update skip locked
+     ), planned as (
+       select b.id as booking_id, p.id is not null as is_late,
               case when p.id is null
                 then jsonb_build_object('bookingRef', b.ref, 'summary',
                        'Room ' || b.room_id || ', ' || b.booking_date || ' (started again by the reconciler)')
                 else jsonb_strip_nulls(jsonb_build_object('bookingRef', b.ref,
                        'paymentRef', case when b.workflow_id = 'late-payment-' || p.ref then p.ref end,
                        'intentId', p.stripe_payment_intent_id, 'verify', false))
-              end
-         from bookings b
+              end as payload
+         from lost b
          left join payments p on p.id = b.confirmed_payment_id and b.workflow_id like 'late-payment-%'
-        where b.ref = ?
-       returning id, topic, payload
+     ), message as materialized (
+       select booking_id, is_late, payload,
+              leave_message(case when is_late then 'payment' else 'start_booking' end, payload) as id
+         from planned
+     ), renamed as (
+       update bookings b set workflow_id = 'late-payment-' || (m.payload ->> 'intentId') || '-' || m.id
+         from message m
+        where b.id = m.booking_id and m.is_late and m.payload ->> 'paymentRef' is null
      )
-     update bookings b set workflow_id = 'late-payment-' || (m.payload ->> 'intentId') || '-' || m.id
-       from message m
-      where b.ref = ? and m.topic = 'payment' and m.payload ->> 'paymentRef' is null`,
-    [bookingRef, bookingRef],
+     select 1 from message`,
+    [id, workflowId],
+  );
+  return left.length > 0;
+}
+
+/** Puts an open booking before staff whose workflow has ended: Temporal remembers as done what a restored database has not. */
+export async function flagEndedWorkflow(db: Db, { id, workflowId }: OpenBooking): Promise<void> {
+  const detail =
+    'The booking is open, but Temporal has ended its workflow and does not repeat it (a restored database?). ' +
+    'Delete that workflow in Temporal, and it is started again.';
+  await rows(
+    db,
+    `with ended as (
+       select b.id from bookings b where ${isAsItWas} and ${noMessageOfBooking} for no key update skip locked
+     )
+     select raise_flag('workflow_ended', ?, ?, id, true) from ended`,
+    [id, workflowId, workflowId, detail],
   );
 }
 
 /** Refs of bookings that are over, or paid for, and still have a PaymentIntent that could be paid. */
 export async function findDeadWithOpenIntent(db: Db, limit: number): Promise<string[]> {
+  // In no order: where some cannot be closed for days, the others must get their turn.
   const found = await rows<{ ref: string }>(
     db,
-    `select distinct b.ref from payments p join bookings b on b.id = p.booking_id
-      where p.status not in ('succeeded', 'canceled') and b.status <> 'pending'
-        and b.updated_at < clock_timestamp() - interval '30 seconds'
-      limit ?`,
+    `select ref from (
+       select distinct b.ref from payments p join bookings b on b.id = p.booking_id
+        where p.close_wanted and is_payable(p) and b.status <> 'pending'
+          and b.updated_at < (select clock_timestamp() - interval '30 seconds')
+     ) dead order by random() limit ?`,
     [limit],
   );
   return found.map((row) => row.ref);
 }
+
+/** No message about this payment is under way, and none was set aside: that one is staff's, and has its flag. */
+const noMessageOfPayment = `
+  not exists (select 1 from outbox o where o.dead_at is null and o.priority = 1 and o.payload ->> 'paymentRef' = p.ref::text)
+  and not exists (select 1 from outbox o where o.dead_at is not null and o.payload ->> 'paymentRef' = p.ref::text)`;
 
 /**
  * Leaves the message that makes a workflow decide on money that nothing has been decided about: succeeded, not
@@ -68,16 +131,16 @@ export async function findDeadWithOpenIntent(db: Db, limit: number): Promise<str
 export async function enqueueUndecidedMoney(db: Db, limit: number): Promise<number> {
   const left = await rows(
     db,
-    `insert into outbox (topic, priority, payload)
-     select 'payment', 1, jsonb_build_object('bookingRef', b.ref, 'paymentRef', p.ref,
-                                             'intentId', p.stripe_payment_intent_id, 'verify', false)
-       from payments p join bookings b on b.id = p.booking_id
-      where p.status = 'succeeded' and p.updated_at < clock_timestamp() - interval '15 seconds'
-        and p.updated_at > clock_timestamp() - interval '30 days'
-        and p.id is distinct from b.confirmed_payment_id
-        and not exists (select 1 from refunds f where f.payment_id = p.id)
-        and not exists (select 1 from outbox o where o.dead_at is null and o.payload ->> 'paymentRef' = p.ref::text)
-      limit ? returning id`,
+    `select leave_message('payment', payload)
+       from (select jsonb_build_object('bookingRef', b.ref, 'paymentRef', p.ref,
+                                       'intentId', p.stripe_payment_intent_id, 'verify', false) as payload
+               from payments p join bookings b on b.id = p.booking_id
+              where p.status = 'succeeded' and p.decision is null
+                and p.updated_at < (select clock_timestamp() - ${quiet})
+                and p.id is distinct from b.confirmed_payment_id
+                and not exists (select 1 from refunds f where f.payment_id = p.id)
+                and ${noMessageOfPayment}
+              order by random() limit ?) undecided`,
     [limit],
   );
   return left.length;
@@ -90,41 +153,89 @@ export async function enqueueUndecidedMoney(db: Db, limit: number): Promise<numb
 export async function enqueuePendingRefunds(db: Db, limit: number): Promise<number> {
   const left = await rows(
     db,
-    `insert into outbox (topic, priority, payload)
-     select 'refund', 1, jsonb_build_object('paymentRef', p.ref, 'bookingRef', b.ref)
-       from refunds f join payments p on p.id = f.payment_id join bookings b on b.id = p.booking_id
-      where f.status = 'pending' and f.updated_at < clock_timestamp() - interval '1 minute'
-        and not exists (select 1 from flags g where g.kind = 'refund_stuck' and g.subject = p.stripe_payment_intent_id)
-        and not exists (select 1 from outbox o where o.dead_at is null and o.payload ->> 'paymentRef' = p.ref::text)
-      limit ? returning id`,
+    `select leave_message('refund', payload)
+       from (select jsonb_build_object('paymentRef', p.ref, 'bookingRef', b.ref) as payload
+               from refunds f join payments p on p.id = f.payment_id join bookings b on b.id = p.booking_id
+              where f.status = 'pending' and f.updated_at < (select clock_timestamp() - interval '1 minute')
+                and not exists (select 1 from flags g
+                                 where g.kind = 'refund_stuck' and g.subject = p.stripe_payment_intent_id)
+                and ${noMessageOfPayment}
+              order by random() limit ?) unsent`,
     [limit],
   );
   return left.length;
 }
 
-/** Puts before staff what no program can explain: a confirmed booking whose payment is not a success. */
-export async function flagUnpaidConfirmed(db: Db): Promise<number> {
-  const flagged = await rows(
+/** Runs a statement that raises flags. @returns how many are newly raised */
+async function raiseFlags(db: Db, sql: string, values: readonly unknown[]): Promise<number> {
+  const raised = await rows<{ raised: boolean }>(db, sql, values);
+  return raised.filter((row) => row.raised).length;
+}
+
+/**
+ * Puts before staff what no program can explain: of these bookings, those that are confirmed while their payment is not a
+ * success.
+ */
+export function flagUnpaidConfirmed(db: Db, bookingIds: readonly number[]): Promise<number> {
+  return raiseFlags(
     db,
-    `insert into flags (kind, subject, detail, booking_id)
-     select 'confirmed_unpaid', b.ref::text, 'Confirmed, but its payment is ' || p.status || '.', b.id
+    `select raise_flag('confirmed_unpaid', b.ref::text, 'Confirmed, but its payment is ' || p.status || '.', b.id, true)
+              as raised
        from bookings b join payments p on p.id = b.confirmed_payment_id
-      where b.status = 'confirmed' and p.status <> 'succeeded'
-     on conflict do nothing returning id`,
+      where b.id = any(?) and b.status = 'confirmed' and p.status <> 'succeeded'`,
+    [bookingIds],
   );
-  return flagged.length;
 }
 
 /** Puts refunds before staff that Stripe has not taken for a quarter of an hour; they are tried on all the same. */
-export async function flagSlowRefunds(db: Db): Promise<number> {
-  const flagged = await rows(
+export function flagSlowRefunds(db: Db, limit: number): Promise<number> {
+  return raiseFlags(
     db,
-    `insert into flags (kind, subject, detail, booking_id)
-     select 'refund_slow', p.stripe_payment_intent_id, 'Not taken by Stripe for 15 minutes; it is tried again by itself.',
-            p.booking_id
-       from refunds f join payments p on p.id = f.payment_id
-      where f.status = 'pending' and f.created_at < clock_timestamp() - interval '15 minutes'
-     on conflict do nothing returning id`,
+    `select raise_flag('refund_slow', coalesce(p.stripe_payment_intent_id, p.ref::text),
+                       'Not taken by Stripe for 15 minutes; it is tried again by itself.', p.booking_id, true) as raised
+       from (select f.payment_id from refunds f
+              where f.status = 'pending' and f.created_at < (select clock_timestamp() - interval '15 minutes')
+              limit ?) slow
+       join payments p on p.id = slow.payment_id`,
+    [limit],
   );
-  return flagged.length;
+}
+
+/** Puts money before staff that has not been decided about for half an hour, however often a workflow was asked to. */
+export function flagUndecidedMoney(db: Db, limit: number): Promise<number> {
+  return raiseFlags(
+    db,
+    `select raise_flag('payment_undecided', coalesce(stripe_payment_intent_id, ref::text),
+                       'Paid half an hour ago, and neither kept nor refunded yet; it is tried again by itself.',
+                       booking_id, true) as raised
+       from (select * from payments p
+              where p.status = 'succeeded' and p.decision is null
+                and p.updated_at < (select clock_timestamp() - interval '30 minutes') limit ?) undecided`,
+    [limit],
+  );
+}
+
+/** Resolves the flags of what the reconciler has found and is over by now. */
+export async function endOutdatedFlags(db: Db): Promise<void> {
+  await rows(
+    db,
+    `select end_flags(array(
+       select g.id from flags g
+        where g.standing and not case g.kind
+          when 'confirmed_unpaid' then exists (
+            select 1 from bookings b join payments p on p.id = b.confirmed_payment_id
+             where b.id = g.booking_id and b.status = 'confirmed' and p.status <> 'succeeded')
+          when 'workflow_ended' then exists (
+            select 1 from bookings b where b.id = g.booking_id and b.workflow_id = g.subject and ${isOpen})
+          when 'refund_slow' then exists (
+            select 1 from payments p join refunds f on f.payment_id = p.id
+             where p.booking_id = g.booking_id and f.status = 'pending'
+               and g.subject in (p.stripe_payment_intent_id, p.ref::text))
+          when 'payment_undecided' then exists (
+            select 1 from payments p
+             where p.booking_id = g.booking_id and p.status = 'succeeded' and p.decision is null
+               and g.subject in (p.stripe_payment_intent_id, p.ref::text))
+          else true
+        end))`,
+  );
 }

@@ -32,10 +32,8 @@ export async function insertRefund(
        insert into refunds (payment_id, purpose, amount_minor, currency) values (?, ?, ?, ?)
        on conflict (payment_id) do nothing returning payment_id
      )
-     insert into outbox (topic, priority, payload)
-     select 'refund', 1, jsonb_build_object('paymentRef', p.ref, 'bookingRef', b.ref)
-       from made join payments p on p.id = made.payment_id join bookings b on b.id = p.booking_id
-     returning id`,
+     select leave_message('refund', jsonb_build_object('paymentRef', p.ref, 'bookingRef', b.ref))
+       from made join payments p on p.id = made.payment_id join bookings b on b.id = p.booking_id`,
     [refund.paymentId, refund.purpose, refund.amountMinor, refund.currency],
   );
   return made.length > 0;
@@ -107,19 +105,18 @@ export async function recordRefund(db: Db, paymentId: number, fact: RefundFact):
               updated_at = clock_timestamp()
         where payment_id = ? and status <> 'failed' and not (status = 'succeeded' and ? = 'submitted')
        returning payment_id, status
-     ), flagged as (
-       insert into flags (kind, subject, detail, booking_id)
-       select 'refund_failed', ?, 'Stripe could not return the money; it is back on the account balance.', p.booking_id
-         from told join payments p on p.id = told.payment_id where told.status = 'failed'
-       on conflict do nothing
+     ), shown as (
+       update bookings b
+          set payment_status = case told.status when 'succeeded' then 'refunded' else 'succeeded' end,
+              updated_at = clock_timestamp()
+         from told join payments p on p.id = told.payment_id
+        where (told.status = 'succeeded' or (told.status = 'failed' and b.payment_status = 'refunded'))
+          and b.id = p.booking_id
+          and coalesce(b.confirmed_payment_id, p.id) = p.id
      )
-     update bookings b
-        set payment_status = case told.status when 'succeeded' then 'refunded' else 'succeeded' end,
-            updated_at = clock_timestamp()
-       from told join payments p on p.id = told.payment_id
-      where (told.status = 'succeeded' or (told.status = 'failed' and b.payment_status = 'refunded'))
-        and b.id = p.booking_id
-        and coalesce(b.confirmed_payment_id, p.id) = p.id`,
+     select raise_flag('refund_failed', ?,
+              'Stripe could not return the money; it is back on the account balance.', p.booking_id)
+       from told join payments p on p.id = told.payment_id where told.status = 'failed'`,
     [fact.status, fact.stripeRefundId, fact.error ?? null, paymentId, fact.status, fact.stripeRefundId],
   );
 }

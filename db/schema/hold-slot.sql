@@ -26,9 +26,7 @@ begin
   end if;
 
   select b.ref, b.start_time, b.end_time,
-         case when b.status = 'pending' and b.hold_expires_at <= v_now
-                   and coalesce(b.settle_after, v_now) <= v_now
-              then 'overdue' else 'slot_taken' end
+         case when is_overdue(b, v_now) then 'overdue' else 'slot_taken' end
     into conflict_ref, conflict_start, conflict_end, outcome
     from bookings b
    where b.room_id = p_room_id and b.during && p_during and b.status in ('pending', 'confirmed')
@@ -74,10 +72,9 @@ begin
   insert into booking_events (booking_id, actor, to_status, cause)
   values (booking_id, p_actor, 'pending', 'requested');
 
-  insert into outbox (topic, priority, payload, available_at)
-  values ('start_booking', 2, jsonb_build_object('bookingRef', p_ref, 'summary', p_summary),
-          v_now + p_lease_ms * interval '1 millisecond')
-  returning outbox.id into outbox_id;
+  outbox_id := leave_message(
+    'start_booking', jsonb_build_object('bookingRef', p_ref, 'summary', p_summary), p_lease_ms
+  );
 
   if p_idempotency_lease is not null then
     update idempotency_keys k set made_id = booking_id where k.lease_id = p_idempotency_lease and k.made_id is null;

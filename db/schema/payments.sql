@@ -9,10 +9,15 @@ create table payments (
   -- Stripe's own words, and `creating` for an intent that may or may not exist there yet.
   status                   text not null,
   amount_received_minor    integer not null default 0,
+  -- What the money that came is for, decided once: it is kept (it confirmed a booking) or returned (it was refunded).
+  decision                 text,
+  -- The booking does not wait for this payment any more: its PaymentIntent is to be canceled.
+  close_wanted             boolean not null default false,
   created_at               timestamptz not null default now(),
   updated_at               timestamptz not null default now(),
   constraint payments_attempt_once unique (booking_id, attempt),
   constraint payments_of_booking unique (id, booking_id),
+  constraint payments_decision_known check (decision in ('kept', 'returned')),
   constraint payments_amount_positive check (amount_minor > 0),
   constraint payments_status_known check (status in (
     'creating', 'requires_payment_method', 'requires_confirmation', 'requires_action', 'requires_capture',
@@ -22,15 +27,51 @@ create table payments (
 
 create unique index payments_one_live on payments (booking_id) where status not in ('succeeded', 'canceled');
 
+-- Still payable: its PaymentIntent, made or about to be, could bring money yet.
+create function is_payable(p_payment payments) returns boolean language sql immutable parallel safe
+as $$ select p_payment.status not in ('succeeded', 'canceled') $$;
+
 alter table bookings add constraint bookings_paid_by
   foreign key (confirmed_payment_id, id) references payments (id, booking_id);
 
 -- Payments that are neither paid nor closed: few, and the front page asks which of them are stuck.
 create index payments_unsettled on payments (updated_at) where status in ('creating', 'processing');
 
--- The reconciler looks every minute for money that nothing was decided about: among the payments of the last days,
--- not among all that were ever made.
-create index payments_succeeded_lately on payments (updated_at) where status = 'succeeded';
+-- The reconciler looks every minute for money that nothing was decided about, and for PaymentIntents of bookings that
+-- wait for no payment: both indexes hold what is wrong at the moment, whatever was ever paid.
+create index payments_undecided on payments (updated_at) where status = 'succeeded' and decision is null;
+create index payments_to_close on payments (booking_id) where close_wanted and status not in ('succeeded', 'canceled');
+
+-- The marks that these indexes read are set where the facts are written, whoever writes them.
+create function note_kept_payment() returns trigger language plpgsql as $$
+begin
+  update payments p set decision = 'kept' where p.id = new.confirmed_payment_id and p.decision is null;
+  return null;
+end $$;
+
+create trigger bookings_made_with_payment after insert on bookings
+  for each row when (new.confirmed_payment_id is not null) execute function note_kept_payment();
+create trigger bookings_keep_payment after update of confirmed_payment_id on bookings
+  for each row when (new.confirmed_payment_id is distinct from old.confirmed_payment_id)
+  execute function note_kept_payment();
+
+create function want_payments_closed() returns trigger language plpgsql as $$
+begin
+  update payments p set close_wanted = true where p.booking_id = new.id and is_payable(p);
+  return null;
+end $$;
+
+create trigger bookings_close_payments after update of status on bookings
+  for each row when (old.status = 'pending' and new.status <> 'pending') execute function want_payments_closed();
+
+create function want_late_payment_closed() returns trigger language plpgsql as $$
+begin
+  new.close_wanted := exists (select 1 from bookings b where b.id = new.booking_id and b.status <> 'pending');
+  return new;
+end $$;
+
+create trigger payments_made_late before insert on payments
+  for each row when (new.status not in ('succeeded', 'canceled')) execute function want_late_payment_closed();
 
 -- Gives a booking its one live payment: the row that is there, or a new one in `creating`. The row comes before the
 -- PaymentIntent, so that a crash between the two leaves something to find it by (the ref makes its idempotency key).
@@ -57,7 +98,7 @@ begin
   select p.id, p.ref, p.attempt, p.status, p.stripe_payment_intent_id, p.amount_minor, p.currency, p.created_at
     into payment_id, ref, attempt, status, intent_id, amount_minor, currency, created_at
     from payments p
-   where p.booking_id = p_booking_id and p.status not in ('succeeded', 'canceled');
+   where p.booking_id = p_booking_id and is_payable(p);
   if not found then
     outcome := 'new';
     insert into payments as p (ref, booking_id, attempt, amount_minor, currency, status)

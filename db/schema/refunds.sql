@@ -15,3 +15,14 @@ create table refunds (
 );
 
 create index refunds_open on refunds (created_at) where status in ('pending', 'submitted', 'failed');
+
+-- Refunds that Stripe was not asked for yet: the reconciler looks for those that wait too long.
+create index refunds_pending on refunds (updated_at) where status = 'pending';
+
+create function note_returned_payment() returns trigger language plpgsql as $$
+begin
+  update payments p set decision = 'returned' where p.id = new.payment_id and p.decision is null;
+  return null;
+end $$;
+
+create trigger refunds_return_payment after insert on refunds for each row execute function note_returned_payment();

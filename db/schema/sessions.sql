@@ -24,3 +24,8 @@ create table refresh_tokens (
 );
 
 create index refresh_tokens_of_session on refresh_tokens (session_id);
+
+-- What has outlived its use is found by its age.
+create index sessions_by_expiry on sessions (expires_at);
+create index sessions_of_panel_by_expiry on sessions (expires_at) where kind = 'panel' and revoked_at is null;
+create index refresh_tokens_by_expiry on refresh_tokens (expires_at);

@@ -48,6 +48,19 @@ const nothingToRepair = {
   outboxWaiting: 0,
   outboxDead: 0,
   rowsDeleted: 0,
+  failures: {},
+  tookMs: {
+    completedStays: 1,
+    undecidedPayments: 1,
+    refundsStartedAgain: 1,
+    outboxWaiting: 1,
+    workflowsStartedAgain: 1,
+    flagged: 1,
+    rowsDeleted: 1,
+    overdueHolds: 1,
+    openIntentsOfDeadBookings: 1,
+  },
+  sweep: undefined,
 };
 const closedAtStripe = ['succeeded', 'canceled'];
 
