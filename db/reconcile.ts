@@ -10,6 +10,8 @@ const quiet = `interval '15 seconds'`;
 
 const isOpen = `(b.status = 'pending' or (b.status = 'confirmed' and upper(b.during) > (select clock_timestamp())))`;
 
+const isQuiet = `b.updated_at < (select clock_timestamp() - ${quiet})`;
+
 export interface OpenBooking {
   id: number;
   /** The workflow that owns it. */
@@ -20,19 +22,14 @@ export interface OpenBooking {
 
 /** The open bookings after `afterId`, by id: a page of the sweep through all of them. */
 export async function listOpenBookings(db: Db, afterId: number, limit: number): Promise<OpenBooking[]> {
-  const pageOf = (status: string) => `
-    (select b.id, b.workflow_id, b.updated_at from bookings b
-      where b.status = '${status}' and b.id > ? and ${isOpen} order by b.id limit ?)`;
   return rows(
     db,
-    `select id, workflow_id as "workflowId", updated_at < (select clock_timestamp() - ${quiet}) as quiet
-       from (${pageOf('pending')} union all ${pageOf('confirmed')}) open
-      order by id limit ?`,
-    [afterId, limit, afterId, limit, limit],
+    `select b.id, b.workflow_id as "workflowId", ${isQuiet} as quiet from bookings b
+      where b.status in ('pending', 'confirmed') and b.id > ? and ${isOpen} order by b.id limit ?`,
+    [afterId, limit],
   );
 }
 
-const isQuiet = `b.updated_at < (select clock_timestamp() - ${quiet})`;
 const noMessageOfBooking = `not exists (
   select 1 from outbox o where o.dead_at is null and o.payload ->> 'bookingRef' = b.ref::text)`;
 /** Whatever was seen of a booking before counts only if this still holds under its lock. */
@@ -104,16 +101,17 @@ export async function flagEndedWorkflow(db: Db, { id, workflowId }: OpenBooking)
   );
 }
 
+// What is wrong is chosen first, as few rows as are worked on, and joined afterwards: the planner cannot know how few there
+// are. In no order: where some cannot be repaired for days, the others must get their turn.
+
 /** Refs of bookings that are over, or paid for, and still have a PaymentIntent that could be paid. */
 export async function findDeadWithOpenIntent(db: Db, limit: number): Promise<string[]> {
-  // In no order: where some cannot be closed for days, the others must get their turn.
   const found = await rows<{ ref: string }>(
     db,
-    `select ref from (
-       select distinct b.ref from payments p join bookings b on b.id = p.booking_id
-        where p.close_wanted and is_payable(p) and b.status <> 'pending'
-          and b.updated_at < (select clock_timestamp() - interval '30 seconds')
-     ) dead order by random() limit ?`,
+    `select distinct b.ref
+       from (select p.booking_id from payments p where p.close_wanted and is_payable(p) order by random() limit ?) open
+       join bookings b on b.id = open.booking_id
+      where b.status <> 'pending' and b.updated_at < (select clock_timestamp() - interval '30 seconds')`,
     [limit],
   );
   return found.map((row) => row.ref);
@@ -124,23 +122,23 @@ const noMessageOfPayment = `
   not exists (select 1 from outbox o where o.dead_at is null and o.priority = 1 and o.payload ->> 'paymentRef' = p.ref::text)
   and not exists (select 1 from outbox o where o.dead_at is not null and o.payload ->> 'paymentRef' = p.ref::text)`;
 
-/**
- * Leaves the message that makes a workflow decide on money that nothing has been decided about: succeeded, not
- * what confirmed its booking, and not refunded.
- */
+/** Money that nothing was decided about: it is no booking's, and was not refunded. */
+const undecided = (forAtLeast: string) => `
+  select p.* from payments p
+   where p.status = 'succeeded' and p.decision is null and p.updated_at < (select clock_timestamp() - ${forAtLeast})
+   order by random() limit ?`;
+
+/** Leaves the message that makes a workflow decide on money that nothing has been decided about. */
 export async function enqueueUndecidedMoney(db: Db, limit: number): Promise<number> {
   const left = await rows(
     db,
     `select leave_message('payment', payload)
        from (select jsonb_build_object('bookingRef', b.ref, 'paymentRef', p.ref,
                                        'intentId', p.stripe_payment_intent_id, 'verify', false) as payload
-               from payments p join bookings b on b.id = p.booking_id
-              where p.status = 'succeeded' and p.decision is null
-                and p.updated_at < (select clock_timestamp() - ${quiet})
-                and p.id is distinct from b.confirmed_payment_id
+               from (${undecided(quiet)}) p join bookings b on b.id = p.booking_id
+              where p.id is distinct from b.confirmed_payment_id
                 and not exists (select 1 from refunds f where f.payment_id = p.id)
-                and ${noMessageOfPayment}
-              order by random() limit ?) undecided`,
+                and ${noMessageOfPayment}) untold`,
     [limit],
   );
   return left.length;
@@ -155,12 +153,14 @@ export async function enqueuePendingRefunds(db: Db, limit: number): Promise<numb
     db,
     `select leave_message('refund', payload)
        from (select jsonb_build_object('paymentRef', p.ref, 'bookingRef', b.ref) as payload
-               from refunds f join payments p on p.id = f.payment_id join bookings b on b.id = p.booking_id
-              where f.status = 'pending' and f.updated_at < (select clock_timestamp() - interval '1 minute')
-                and not exists (select 1 from flags g
+               from (select f.payment_id from refunds f
+                      where f.status = 'pending' and f.updated_at < (select clock_timestamp() - interval '1 minute')
+                      order by random() limit ?) f
+               join payments p on p.id = f.payment_id
+               join bookings b on b.id = p.booking_id
+              where not exists (select 1 from flags g
                                  where g.kind = 'refund_stuck' and g.subject = p.stripe_payment_intent_id)
-                and ${noMessageOfPayment}
-              order by random() limit ?) unsent`,
+                and ${noMessageOfPayment}) unsent`,
     [limit],
   );
   return left.length;
@@ -208,9 +208,7 @@ export function flagUndecidedMoney(db: Db, limit: number): Promise<number> {
     `select raise_flag('payment_undecided', coalesce(stripe_payment_intent_id, ref::text),
                        'Paid half an hour ago, and neither kept nor refunded yet; it is tried again by itself.',
                        booking_id, true) as raised
-       from (select * from payments p
-              where p.status = 'succeeded' and p.decision is null
-                and p.updated_at < (select clock_timestamp() - interval '30 minutes') limit ?) undecided`,
+       from (${undecided("interval '30 minutes'")}) undecided`,
     [limit],
   );
 }

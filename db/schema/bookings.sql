@@ -77,6 +77,8 @@ create index bookings_by_status on bookings (status, id);
 create index bookings_by_date on bookings (booking_date, id);
 create index bookings_holds_due on bookings (greatest(hold_expires_at, settle_after)) where status = 'pending';
 create index bookings_open_holds on bookings (user_id, hold_expires_at) where status = 'pending';
+-- The reconciler's sweep goes through what is open by id, past whatever has ended before.
+create index bookings_open on bookings (id) where status in ('pending', 'confirmed');
 create index bookings_stays_due on bookings (upper(during)) where status = 'confirmed';
 
 -- The history of each booking: who moved it, when, between which states, and why. Append-only (see the grants).
