@@ -51,6 +51,7 @@ export async function startGround(log: (line: string) => void) {
         return {
           url: inDatabase(postgres.settings.DATABASE_URL, name),
           ownerUrl: ownerUrlOf(name),
+          superuserUrl: inDatabase(postgres.adminUrl, name),
           drop: () => query(postgres.adminUrl, `DROP DATABASE ${name} WITH (FORCE)`),
         };
       },

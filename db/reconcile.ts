@@ -16,16 +16,16 @@ export interface OpenBooking {
   id: number;
   /** The workflow that owns it. */
   workflowId: string;
-  /** Nothing about it has changed for a while, so that its workflow has had the time to start. */
-  quiet: boolean;
+  /** Nothing about it has changed for a while, and its stay is not over: its workflow must be running. */
+  settled: boolean;
 }
 
 /** The open bookings after `afterId`, by id: a page of the sweep through all of them. */
 export async function listOpenBookings(db: Db, afterId: number, limit: number): Promise<OpenBooking[]> {
   return rows(
     db,
-    `select b.id, b.workflow_id as "workflowId", ${isQuiet} as quiet from bookings b
-      where b.status in ('pending', 'confirmed') and b.id > ? and ${isOpen} order by b.id limit ?`,
+    `select b.id, b.workflow_id as "workflowId", ${isOpen} and ${isQuiet} as settled from bookings b
+      where b.status in ('pending', 'confirmed') and b.id > ? order by b.id limit ?`,
     [afterId, limit],
   );
 }
@@ -181,7 +181,8 @@ export function flagUnpaidConfirmed(db: Db, bookingIds: readonly number[]): Prom
     db,
     `select raise_flag('confirmed_unpaid', b.ref::text, 'Confirmed, but its payment is ' || p.status || '.', b.id, true)
               as raised
-       from bookings b join payments p on p.id = b.confirmed_payment_id
+       from bookings b
+      cross join lateral (select * from payments where id = b.confirmed_payment_id limit 1) p
       where b.id = any(?) and b.status = 'confirmed' and p.status <> 'succeeded'`,
     [bookingIds],
   );

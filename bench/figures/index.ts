@@ -6,6 +6,7 @@ import { intents } from './intents.ts';
 import { lists } from './lists.ts';
 import { lives } from './lives.ts';
 import { memory } from './memory.ts';
+import { reconciler } from './reconciler.ts';
 import { soak } from './soak.ts';
 import { stampede } from './stampede.ts';
 import { webhooks } from './webhooks.ts';
@@ -21,5 +22,6 @@ export const figures: readonly Figure[] = [
   backlog,
   memory,
   holds,
+  reconciler,
   soak,
 ];

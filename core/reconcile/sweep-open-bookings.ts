@@ -77,7 +77,7 @@ async function repairPage(deps: SweepDeps, page: readonly OpenBooking[]) {
   const { db, log } = deps;
   const { running, others } = await askTemporal(
     deps,
-    page.filter((booking) => booking.quiet),
+    page.filter(({ settled }) => settled),
   );
   await endFlags(db, 'workflow_ended', running);
   const suspects = await findLost(

@@ -7,6 +7,8 @@ export type TestDatabase = {
   url: string;
   /** As the migrations connect: the owner of the schema. */
   ownerUrl: string;
+  /** As the superuser connects, for what only a superuser may look at. */
+  superuserUrl: string;
   /** Removes the database, open connections and all. */
   drop: () => Promise<void>;
 };
@@ -19,6 +21,7 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   return {
     url: inDatabase(appUrl, name),
     ownerUrl: inDatabase(ownerUrl, name),
+    superuserUrl: inDatabase(adminUrl, name),
     drop: () => query(adminUrl, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`),
   };
 }
