@@ -136,9 +136,7 @@ export async function enqueueUndecidedMoney(db: Db, limit: number): Promise<numb
        from (select jsonb_build_object('bookingRef', b.ref, 'paymentRef', p.ref,
                                        'intentId', p.stripe_payment_intent_id, 'verify', false) as payload
                from (${undecided(quiet)}) p join bookings b on b.id = p.booking_id
-              where p.id is distinct from b.confirmed_payment_id
-                and not exists (select 1 from refunds f where f.payment_id = p.id)
-                and ${noMessageOfPayment}) untold`,
+              where ${noMessageOfPayment}) untold`,
     [limit],
   );
   return left.length;

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { Knex } from 'knex';
-import { connectDatabase, type Db } from '../../db/knex.ts';
+import { connectDatabase } from '../../db/knex.ts';
 
 /** A scan of a table in a plan that has run. */
 export interface Scan {
@@ -52,7 +52,7 @@ export async function watchPlans(superuserUrl: string) {
   await db.raw("load 'auto_explain'");
   for (const [name, value] of Object.entries(watching)) await db.raw(`set auto_explain.${name} = ${value}`);
   return {
-    db: db as Db,
+    db,
     /** What was run since it was asked last. */
     takeStatements: () => seen.splice(0),
     close: () => db.destroy(),
@@ -81,5 +81,8 @@ function scansIn(node: PlanNode): Scan[] {
     (node['Rows Removed by Filter'] ?? 0) +
     (node['Rows Removed by Index Recheck'] ?? 0);
   const rowsRead = rows * (node['Actual Loops'] ?? 1);
-  return [{ table, rowsRead, node: node['Node Type'], condition: node['Index Cond'] ?? node.Filter }, ...below];
+  return [
+    { table, rowsRead, node: node['Node Type'], condition: node['Index Cond'] ?? node.Filter },
+    ...below,
+  ];
 }
