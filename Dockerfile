@@ -12,9 +12,12 @@ RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json config.ts ./
 COPY domain domain
 COPY db db
+COPY core core
 COPY workflows workflows
 COPY activities activities
 COPY worker worker
+COPY http http
+COPY web web
 COPY api api
 COPY commands commands
 RUN node --import tsx worker/bundle.ts build/workflows.js
@@ -31,17 +34,18 @@ USER node
 STOPSIGNAL SIGTERM
 
 # Only for trying out (docker-compose.emulator.yml): the real service has no emulator in its image.
-FROM runtime AS stripe-emulator
-USER root
-RUN install -d -o node -g node /data
-COPY dev/stripe.ts dev/
-COPY dev/stripe dev/stripe
+FROM base AS stripe-emulator
+COPY package.json package-lock.json .npmrc ./
+COPY stripe-emulator stripe-emulator
+RUN npm ci --workspace stripe-emulator --omit=dev --ignore-scripts --no-audit --no-fund \
+  && install -d -o node -g node /data
 USER node
+STOPSIGNAL SIGTERM
 ENV DATA_DIR=/data DEV_STRIPE_HOST=0.0.0.0 DEV_STRIPE_PORT=14242
 EXPOSE 14242
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.DEV_STRIPE_PORT}/_emulator/health`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-CMD ["node", "--import", "tsx", "dev/stripe/main.ts"]
+CMD ["node", "--import", "tsx", "stripe-emulator/src/main.ts"]
 
 # The last stage is what `docker build .` makes.
 FROM runtime AS service

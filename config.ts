@@ -76,8 +76,8 @@ const shape = z.object({
 
 type Settings = z.infer<typeof shape>;
 
-/** The embedded emulator's key, which is public: dev/stripe/keys.ts. */
-const emulatorSecretKey = 'sk_test_emulator';
+/** A key of the Stripe emulator, which everybody knows (stripe-emulator/src/keys.ts). */
+const isEmulatorKey = (key: string | undefined) => /^(sk_test|pk_test|whsec)_emulator$/.test(key ?? '');
 const debugSecret = 'debug-only-secret-key-that-signs-nothing-real';
 
 /** Rules between settings; each fault names the setting, never its value. */
@@ -93,8 +93,10 @@ function productionFaults(env: Settings): string[] {
     faults.push('SECRET_KEY: each key needs at least 32 bytes');
   if (keys.some((key) => new Set(key).size < 8)) faults.push('SECRET_KEY: not random enough');
   if (keys.includes(debugSecret)) faults.push('SECRET_KEY: the debug key is public');
-  if (env.STRIPE_SECRET_KEY === emulatorSecretKey)
-    faults.push('STRIPE_SECRET_KEY: that of the emulator, for DEBUG');
+  for (const name of ['STRIPE_SECRET_KEY', 'STRIPE_PUBLISHABLE_KEY', 'STRIPE_WEBHOOK_SECRET'] as const) {
+    if ([env[name]].flat().some(isEmulatorKey))
+      faults.push(`${name}: is the emulator's key; use it only with DEBUG=true`);
+  }
   if (!env.CLEANUP_TOKEN) faults.push('CLEANUP_TOKEN: required (at least 16 characters) unless DEBUG=true');
   if (keys.some((key) => key === env.CLEANUP_TOKEN))
     faults.push('CLEANUP_TOKEN: must differ from SECRET_KEY');
@@ -205,7 +207,7 @@ function buildConfig(env: Settings) {
       publishableKey: env.STRIPE_PUBLISHABLE_KEY,
       webhookSecrets: env.STRIPE_WEBHOOK_SECRET,
       apiBase: env.STRIPE_API_BASE,
-      isEmulated: env.STRIPE_SECRET_KEY === emulatorSecretKey,
+      isEmulated: isEmulatorKey(env.STRIPE_SECRET_KEY),
       // The emulator's address as a browser reaches it, where that differs from ours.
       browserBase: env.STRIPE_BROWSER_BASE ?? env.STRIPE_API_BASE,
       livemode: env.STRIPE_SECRET_KEY.includes('_live_'),

@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * Four projects, run one after the other (groupOrder), since they share two cores. Each starts only what it needs:
+ * Five projects, run one after the other (groupOrder), since they share two cores. Each starts only what it needs:
  * `vitest run --project unit` starts nothing.
  */
 export default defineConfig({
@@ -15,6 +15,15 @@ export default defineConfig({
           include: ['test/unit/**/*.test.ts'],
           sequence: { groupOrder: 0 },
           maxWorkers: 2,
+        },
+      },
+      {
+        test: {
+          name: 'stripe-emulator',
+          include: ['stripe-emulator/test/**/*.test.ts'],
+          sequence: { groupOrder: 0 },
+          maxWorkers: 2,
+          testTimeout: 20_000,
         },
       },
       {

@@ -5,10 +5,10 @@ import { refundAllPaid } from '../db/refunds.ts';
 import { judgeCancel } from '../domain/booking.ts';
 import { settleBoundMs } from '../domain/limits.ts';
 import type { CancelRequest, CancelResult } from '../workflows/messages.ts';
-import type { ActivityDeps } from './deps.ts';
-import { bookingNotFound, loadBooking } from './load-booking.ts';
-import { expireUnaskedHold, settleHold } from './settle-hold.ts';
-import type { InTurn } from './turns.ts';
+import type { ActivityDeps } from '../core/deps.ts';
+import { bookingNotFound, loadBooking } from '../core/bookings/load-booking.ts';
+import { expireUnaskedHold, settleHold } from '../core/bookings/settle-hold.ts';
+import type { InTurn } from './limiter.ts';
 
 interface OfBooking {
   bookingRef: string;

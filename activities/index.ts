@@ -1,13 +1,13 @@
 import { stripeStepsMax } from '../domain/limits.ts';
 import { createBookingActivities } from './bookings.ts';
-import type { ActivityDeps } from './deps.ts';
+import type { ActivityDeps } from '../core/deps.ts';
 import { createPaymentActivities } from './payments.ts';
 import { createReconcileActivities } from './reconcile.ts';
-import { createRefundActivities } from './refunds.ts';
-import { createTurns } from './turns.ts';
+import { createRefundActivities } from '../core/payments/send-refund.ts';
+import { createTurns } from './limiter.ts';
 
 export type { BookingState } from '../db/booking-state.ts';
-export type { ActivityDeps } from './deps.ts';
+export type { ActivityDeps } from '../core/deps.ts';
 export type { ReconcileReport } from './reconcile.ts';
 
 /** Every side effect of a workflow. Each may run twice, at once or hours later, with one effect. */

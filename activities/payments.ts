@@ -3,7 +3,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type Stripe from 'stripe';
 import type { BookingState } from '../db/booking-state.ts';
 import { raiseFlag } from '../db/flags.ts';
-import { decideMoney } from '../db/money.ts';
+import { decideMoney } from '../core/payments/decide-payment.ts';
 import {
   adoptPaidIntent,
   findKeptPayments,
@@ -12,10 +12,10 @@ import {
   type PaymentRow,
 } from '../db/payments.ts';
 import type { PaymentNews } from '../workflows/messages.ts';
-import type { ActivityDeps } from './deps.ts';
-import { closeAllPayments, factOf, retrieveIntent } from './intents.ts';
-import { loadBooking } from './load-booking.ts';
-import type { InTurn } from './turns.ts';
+import type { ActivityDeps } from '../core/deps.ts';
+import { closeAllPayments, factOf, retrieveIntent } from '../core/stripe/intents.ts';
+import { loadBooking } from '../core/bookings/load-booking.ts';
+import type { InTurn } from './limiter.ts';
 
 /** Who decides: `workflowId` owns the booking if the money confirms it. */
 interface Decider {

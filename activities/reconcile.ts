@@ -1,12 +1,12 @@
 import { activityInfo, getClient } from '@temporalio/activity';
 import { WorkflowNotFoundError } from '@temporalio/common';
+import type { ActivityDeps } from '../core/deps.ts';
+import { createEventRecorder } from '../core/payments/record-event.ts';
+import { readStripeClock, recordMissedEvents } from '../core/reconcile/find-missed-events.ts';
 import { type Repairs, repairBookings } from '../core/reconcile/repair-bookings.ts';
 import type { WorkflowsAsked } from '../core/reconcile/sweep-open-bookings.ts';
 import { reconcileLookBackMs, reconcileOverlapMs } from '../domain/limits.ts';
 import type { Sweep } from '../domain/sweep.ts';
-import type { ActivityDeps } from './deps.ts';
-import { readStripeClock, recordMissedEvents } from './missed-events.ts';
-import { createEventRecorder } from './stripe-events.ts';
 
 /** What one run found and did; shown in Temporal's UI as the result of the run. */
 export interface ReconcileReport extends Repairs {

@@ -2,17 +2,18 @@ import cors from '@koa/cors';
 import Koa from 'koa';
 import helmet from 'koa-helmet';
 import { Problem } from '../domain/problems.ts';
+import { cancelBooking } from './cancel.ts';
 import type { Deps } from './deps.ts';
-import { accessLog } from './http/access-log.ts';
-import { mount } from './http/mount.ts';
-import { printOpenApi } from './http/openapi.ts';
-import { problemMiddleware } from './http/problems.ts';
-import { limitRequests } from './http/rate-limit.ts';
-import { isAt, refuseOtherMethods } from './http/reading.ts';
-import { isPanelPath, panel } from './panel/index.tsx';
+import { accessLog } from '../http/access-log.ts';
+import { mount } from '../http/mount.ts';
+import { printOpenApi } from '../http/openapi.ts';
+import { problemMiddleware } from '../http/problems.ts';
+import { limitRequests } from '../http/rate-limit.ts';
+import { isAt, refuseOtherMethods } from '../http/reading.ts';
+import { isPanelPath, panel } from '../web/staff/index.tsx';
 import { serveMetrics } from './metrics.ts';
 import { listRoutes } from './routes.ts';
-import { site } from './site/index.ts';
+import { site } from '../web/booking/index.ts';
 
 /** The Koa application: the whole chain that a request passes, in order. */
 export function createApp(deps: Deps): Koa {
@@ -31,7 +32,7 @@ export function createApp(deps: Deps): Koa {
   app.use(limitRequests(deps.limiters));
   app.use(serveMetrics(deps.metrics, config.metricsToken));
   app.use(serveDocument(() => printOpenApi(routes)));
-  app.use(panel(deps));
+  app.use(panel({ ...deps, cancelBooking: (booking, request) => cancelBooking(deps, booking, request) }));
   app.use(site(deps));
   app.use(mount(routes, deps));
   app.use(() => {

@@ -3,8 +3,8 @@ import { type BookingFilter, countBookings, listBookings } from '../db/booking-l
 import { isStaff } from '../db/users.ts';
 import { Problem } from '../domain/problems.ts';
 import type { Deps } from './deps.ts';
-import { idCursor } from './http/id-cursor.ts';
-import type { Caller } from './http/route.ts';
+import { idCursor } from '../http/id-cursor.ts';
+import type { Caller } from '../http/route.ts';
 import { viewBookingItem } from './views.ts';
 
 /** The booking, if the caller may see it; otherwise it does not exist, whoever owns it. */

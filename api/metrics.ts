@@ -9,9 +9,9 @@ import {
 } from '../db/figures.ts';
 import type { Db } from '../db/knex.ts';
 import { outboxDepth } from '../db/outbox.ts';
-import { requireToken } from './http/bearer-token.ts';
-import { isAt, refuseOtherMethods } from './http/reading.ts';
-import type { Relay } from './relay.ts';
+import { requireToken } from '../http/bearer-token.ts';
+import { isAt, refuseOtherMethods } from '../http/reading.ts';
+import type { Relay } from './relay/relay.ts';
 
 interface Sources {
   db: Db;

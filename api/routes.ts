@@ -1,5 +1,5 @@
 import type { Deps } from './deps.ts';
-import type { Route } from './http/route.ts';
+import type { Route } from '../http/route.ts';
 import { authRoutes } from './routes/auth.ts';
 import { bookingRoutes } from './routes/bookings.ts';
 import { operationRoutes } from './routes/operations.ts';

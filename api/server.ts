@@ -3,23 +3,23 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createHttpTerminator } from 'http-terminator';
 import type { Logger } from 'pino';
-import { createStripe } from '../activities/stripe-client.ts';
-import { createEventRecorder } from '../activities/stripe-events.ts';
+import { createStripe } from '../core/stripe/client.ts';
+import { createEventRecorder } from '../core/payments/record-event.ts';
 import type { Config } from '../config.ts';
 import { connectDatabase } from '../db/knex.ts';
 import { createPasswords } from '../db/passwords.ts';
 import { createRoomCache } from '../db/rooms.ts';
 import { outboxLeaseMs } from '../domain/limits.ts';
 import { createApp } from './app.ts';
-import { createAccessTokens } from './auth/access-tokens.ts';
-import { createSessions } from './auth/sessions.ts';
+import { createAccessTokens } from '../http/auth/access-tokens.ts';
+import { createSessions } from '../http/auth/sessions.ts';
 import type { Deps } from './deps.ts';
-import { answerClientErrors } from './http/client-error.ts';
-import { createLimiters } from './http/rate-limit.ts';
+import { answerClientErrors } from '../http/client-error.ts';
+import { createLimiters } from '../http/rate-limit.ts';
 import { createMetrics } from './metrics.ts';
-import { createRelay } from './relay.ts';
+import { createRelay } from './relay/relay.ts';
 import { createSweeper } from './sweeper.ts';
-import { createWorkflowClient } from './workflow-client.ts';
+import { createWorkflowClient } from './relay/workflow-client.ts';
 
 /** Real dependencies from settings. Nothing is connected yet: the API starts while Postgres or Temporal is away. */
 function createDeps(config: Config, log: Logger): Deps {

@@ -1,4 +1,4 @@
-import { type SettleDeps, settleHolds } from '../activities/settle-hold.ts';
+import { type SettleDeps, settleHolds } from '../core/bookings/settle-hold.ts';
 import { expireOverdueHolds, findOverdueHolds } from '../db/overdue-holds.ts';
 import { settleBoundMs, sweepDelayMs } from '../domain/limits.ts';
 

@@ -3,7 +3,7 @@ import type { BookingDetailRow, BookingRow } from '../db/bookings.ts';
 import { refundStatuses, type Room } from '../db/models.ts';
 import { bookingStatuses, paymentStatuses } from '../domain/booking.ts';
 import { toMajor } from '../domain/money.ts';
-import { id, instant } from './http/schemas.ts';
+import { id, instant } from '../http/schemas.ts';
 
 /** What the API shows of its things: allow-lists. A column that is not named here cannot get out. */
 

@@ -1,5 +1,5 @@
 import type { Generator } from './generator.ts';
-import type { Ground } from './ground.ts';
+import type { Environment } from './environment.ts';
 import type { JobResult, Model, Target } from './load/job.ts';
 import type { Service, ServiceOptions } from './service.ts';
 import type { Sizes } from './sizes.ts';
@@ -12,7 +12,7 @@ export interface Table {
 }
 
 /** Something that must hold, as a ratio within one run. */
-export interface Must {
+export interface Threshold {
   what: string;
   value: number;
   atLeast?: number;
@@ -29,7 +29,7 @@ export interface Chart {
 
 export interface Finding {
   tables: Table[];
-  musts: Must[];
+  thresholds: Threshold[];
   charts?: Chart[];
   /** How it was measured, in a sentence or two. */
   method: string;
@@ -37,7 +37,7 @@ export interface Finding {
 
 /** What a figure is given. */
 export interface Bench {
-  ground: Ground;
+  environment: Environment;
   sizes: Sizes;
   /** The load generator, and a second one for what goes on beside. */
   load: Generator;
@@ -118,8 +118,8 @@ export const closed = (clients: number, forMs: number, requestsMax = 1_000_000):
 });
 export const open = (perSecond: number, forMs: number): Model => ({ kind: 'open', perSecond, forMs });
 
-export const whole = (value: number) => (Number.isFinite(value) ? value.toFixed(0) : '–');
-export const fine = (value: number) =>
+export const format0 = (value: number) => (Number.isFinite(value) ? value.toFixed(0) : '–');
+export const format3 = (value: number) =>
   Number.isFinite(value) ? value.toPrecision(3).replace(/e.*/, '') : '–';
 export const ms = (value: number) =>
   !Number.isFinite(value) ? '–' : value >= 100 ? value.toFixed(0) : value.toFixed(value < 10 ? 2 : 1);

@@ -1,10 +1,10 @@
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
-import { PROJECT_DIR } from '../dev/project-dir.ts';
+import { projectDir } from '../dev/project-dir.ts';
 import type { Bench, Figure } from './figure.ts';
 import { figures } from './figures/index.ts';
 import { startGenerator } from './generator.ts';
-import { startGround } from './ground.ts';
+import { startEnvironment } from './environment.ts';
 import { holds, loadNow, type Measured, writeReport } from './report.ts';
 import { type Service, type ServiceOptions, startService } from './service.ts';
 import { type Sizes, sizesOf } from './sizes.ts';
@@ -16,14 +16,14 @@ Figures: ${figures.map(({ name }) => name).join(', ')}. Without names: all but t
 --full    more rounds, and the soak.
 --out     where the report goes (bench/results).`;
 
-interface Wish {
+interface Args {
   mode: keyof typeof sizesOf;
   chosen: Figure[];
   outDir: string | undefined;
 }
 
 /** @throws Error in one line for a figure or an option that does not exist */
-function readWish(args: string[]): Wish {
+function readArgs(args: string[]): Args {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
@@ -43,14 +43,14 @@ function readWish(args: string[]): Wish {
   const mode = values.short ? 'short' : values.full ? 'full' : 'usual';
   const wanted = (figure: Figure) =>
     positionals.length > 0 ? positionals.includes(figure.name) : mode !== 'usual' || !figure.fullOnly;
-  const outDir = values.out ?? (mode === 'short' ? undefined : join(PROJECT_DIR, 'bench/results'));
+  const outDir = values.out ?? (mode === 'short' ? undefined : join(projectDir, 'bench/results'));
   return { mode, chosen: figures.filter(wanted), outDir };
 }
 
 const log = (line: string) => console.log(line);
 
 async function main(): Promise<void> {
-  const { mode, chosen, outDir } = readWish(process.argv.slice(2));
+  const { mode, chosen, outDir } = readArgs(process.argv.slice(2));
   const sizes: Sizes = sizesOf[mode];
   const loadBefore = loadNow();
   const undo: (() => Promise<void> | void)[] = [];
@@ -81,19 +81,19 @@ async function main(): Promise<void> {
   );
 
   try {
-    const ground = await startGround(log);
-    undo.push(ground.stop);
+    const environment = await startEnvironment(log);
+    undo.push(environment.stop);
     const [load, side] = [await startGenerator(), await startGenerator()];
     undo.push(load.stop, side.stop);
     const measured: Measured[] = [];
     for (const figure of chosen) {
       if (stopping) return;
-      const { service, stop } = createServices(ground, mode === 'short');
+      const { service, stop } = createServices(environment, mode === 'short');
       undo.push(stop);
-      measured.push(await measure(figure, { ground, sizes, load, side, service, log }));
+      measured.push(await measure(figure, { environment, sizes, load, side, service, log }));
       if (mode !== 'short') await stop();
     }
-    conclude(measured, outDir, { mode, postgres: ground.postgresName, loadBefore });
+    conclude(measured, outDir, { mode, postgres: environment.postgresName, loadBefore });
   } catch (error) {
     if (!stopping) {
       console.error(error);
@@ -108,7 +108,7 @@ async function main(): Promise<void> {
 const kept = new Map<string, Promise<Service>>();
 
 /** Services for one figure: fresh ones, one at a time; or, to be short, one of each kind for all figures. */
-function createServices(ground: Bench['ground'], share: boolean) {
+function createServices(environment: Bench['environment'], share: boolean) {
   let current: Service | undefined;
   const stop = async () => {
     const stopped = current;
@@ -117,12 +117,12 @@ function createServices(ground: Bench['ground'], share: boolean) {
   };
   async function fresh(options: ServiceOptions): Promise<Service> {
     await stop();
-    current = await startService(ground, options);
+    current = await startService(environment, options);
     return current;
   }
   function shared(options: ServiceOptions): Promise<Service> {
     const key = JSON.stringify(options);
-    const service = kept.get(key) ?? startService(ground, options);
+    const service = kept.get(key) ?? startService(environment, options);
     kept.set(key, service);
     return service;
   }
@@ -163,8 +163,8 @@ function conclude(
 ): void {
   for (const { name, tookMs, finding } of measured) {
     log(`${name}: ${finding ? 'measured' : 'FAILED'} in ${(tookMs / 1000).toFixed(1)} s`);
-    for (const must of finding?.musts ?? [])
-      log(`  ${holds(must) ? 'holds' : 'MISSED'}: ${must.what}: ${must.value.toFixed(2)}`);
+    for (const threshold of finding?.thresholds ?? [])
+      log(`  ${holds(threshold) ? 'holds' : 'MISSED'}: ${threshold.what}: ${threshold.value.toFixed(2)}`);
   }
   if (outDir) log(`Report: ${relative(process.cwd(), writeReport(outDir, measured, conditions))}`);
   if (measured.some(({ error }) => error !== undefined)) process.exitCode = 1;

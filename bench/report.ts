@@ -2,9 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { PROJECT_DIR } from '../dev/project-dir.ts';
+import { projectDir } from '../dev/project-dir.ts';
 import { drawChart } from './chart.ts';
-import { type Finding, type Must, ratio, type Table } from './figure.ts';
+import { type Finding, type Threshold, ratio, type Table } from './figure.ts';
 
 export interface Measured {
   name: string;
@@ -38,14 +38,14 @@ export function writeReport(dir: string, measured: readonly Measured[], conditio
     });
     return describe(one, charts);
   });
-  const musts = measured.flatMap(({ finding }) => finding?.musts ?? []);
+  const thresholds = measured.flatMap(({ finding }) => finding?.thresholds ?? []);
   const text = [
     `# Measured on ${date}, commit ${commit}`,
     `${machine()}, ${conditions.postgres}, Node ${process.versions.node}, Temporal SDK ${versionOf('@temporalio/client')}, ` +
       `mode \`${conditions.mode}\`, load average before the run ${conditions.loadBefore.toFixed(2)}. ` +
       'Everything, the load generator included, shares these cores; only ratios within this run mean anything elsewhere. ' +
       'Method: [docs/performance.md](../../docs/performance.md).',
-    ...(musts.length > 0 ? ['## What must hold', tableText(mustTable(musts))] : []),
+    ...(thresholds.length > 0 ? ['## What must hold', tableText(thresholdTable(thresholds))] : []),
     ...sections,
   ].join('\n\n');
   const path = join(dir, `${name}.md`);
@@ -60,18 +60,18 @@ function describe({ title, tookMs, finding, error }: Measured, charts: string[])
   return [head, ...tables, ...charts, `${finding.method} Took ${(tookMs / 1000).toFixed(0)} s.`].join('\n\n');
 }
 
-function mustTable(musts: readonly Must[]): Table {
+function thresholdTable(thresholds: readonly Threshold[]): Table {
   return {
     heading: '',
     head: ['what', 'measured', 'wanted', 'holds'],
-    rows: musts.map((must) => {
-      const wanted = must.atLeast !== undefined ? `≥ ${must.atLeast}` : `≤ ${must.atMost}`;
-      return [must.what, ratio(must.value), wanted, holds(must) ? 'yes' : '**no**'];
+    rows: thresholds.map((threshold) => {
+      const wanted = threshold.atLeast !== undefined ? `≥ ${threshold.atLeast}` : `≤ ${threshold.atMost}`;
+      return [threshold.what, ratio(threshold.value), wanted, holds(threshold) ? 'yes' : '**no**'];
     }),
   };
 }
 
-export function holds({ value, atLeast = -Infinity, atMost = Infinity }: Must): boolean {
+export function holds({ value, atLeast = -Infinity, atMost = Infinity }: Threshold): boolean {
   return value >= atLeast && value <= atMost;
 }
 
@@ -91,7 +91,7 @@ function commitNow(): string {
   try {
     const git = (...args: string[]) =>
       execFileSync('git', args, {
-        cwd: PROJECT_DIR,
+        cwd: projectDir,
         encoding: 'utf8',
         stdio: ['ignore', 'pipe', 'ignore'],
       }).trim();
@@ -103,6 +103,6 @@ function commitNow(): string {
 }
 
 function versionOf(name: string): string {
-  const file = join(PROJECT_DIR, 'node_modules', name, 'package.json');
+  const file = join(projectDir, 'node_modules', name, 'package.json');
   return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }

@@ -3,13 +3,14 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
-import { createAccessTokens } from '../api/auth/access-tokens.ts';
-import { findFreePort, listens } from '../dev/ports.ts';
+import pg from 'pg';
+import { emulatorKeys } from 'stripe-emulator';
+import { createAccessTokens } from '../http/auth/access-tokens.ts';
+import { findFreePort } from '../dev/ports.ts';
 import type { RunningProcess } from '../dev/processes.ts';
-import { emulatorKeys } from '../dev/stripe/keys.ts';
-import { connectStripeControl } from '../dev/stripe.ts';
-import { startTemporal } from '../dev/temporal.ts';
-import { connect, type Ground, nodeProcess } from './ground.ts';
+import { bareEnvironment } from '../dev/processes/node-process.ts';
+import { until } from '../dev/until.ts';
+import { benchProcess, type Environment, nodeArgs } from './environment.ts';
 import { usersCount } from './seed.ts';
 import { cpuMs } from './usage.ts';
 
@@ -23,87 +24,67 @@ export interface ServiceOptions {
 
 const secretKey = randomUUID() + randomUUID();
 const taskQueue = 'bench';
-const readyMs = 30_000;
 const settlePollMs = 160;
 const settleQuietPolls = 8;
 const settleMsMax = 15 * 60_000;
 let services = 0;
 
 /** The whole service in processes of its own, on free ports, in a database of its own, with its limits off. */
-export async function startService(ground: Ground, options: ServiceOptions) {
-  const { processes } = ground;
+export async function startService(environment: Environment, options: ServiceOptions) {
+  const { stack } = environment;
   const started: (() => Promise<unknown>)[] = [];
-  const dataDir = join(ground.dir, `service-${++services}`);
+  const dataDir = join(stack.dataDir, `service-${++services}`);
   mkdirSync(dataDir);
   const stop = async () => {
     for (const end of started.reverse()) await end();
   };
   try {
-    const database = await ground.newDatabase();
+    const database = await environment.newDatabase();
     started.push(database.drop);
-    const [port, stripePort] = [await findFreePort(), await findFreePort()];
-    const temporal = options.temporal
-      ? await startTemporal({
-          dataDir,
-          port: 0,
-          uiPort: undefined,
-          log: ground.log,
-          processes,
-          stopSteps: [{ signal: 'SIGKILL', waitMs: 5_000 }],
-        })
-      : undefined;
+    const port = await findFreePort();
+    const temporal = options.temporal ? await stack.startTemporal({ dataDir }) : undefined;
     if (temporal) started.push(temporal.stop);
-    const stripe = await processes.start({
-      ...nodeProcess('stripe', 'dev/stripe/main.ts', {
-        DEV_STRIPE_PORT: String(stripePort),
-        STRIPE_WEBHOOK_URL: `http://127.0.0.1:${port}/api/stripe-webhook/`,
-        DATA_DIR: dataDir,
-      }),
-      ready: (_pid, starting) => until(() => listens('127.0.0.1', stripePort), starting),
-    });
+    const webhookUrl = `http://127.0.0.1:${port}/api/stripe-webhook/`;
+    const stripe = await stack.startStripe({ dataDir, webhookUrl });
     started.push(stripe.stop);
     const temporalAddress = temporal?.settings.TEMPORAL_ADDRESS ?? `127.0.0.1:${await findFreePort()}`;
-    const env = {
+    const env: NodeJS.ProcessEnv = {
+      ...bareEnvironment(),
       // The emulator's public key is taken in debug only.
       ...{
         DEBUG: 'true',
         HOST: '127.0.0.1',
-        PORT: String(port),
         LOG_LEVEL: 'warn',
         DATABASE_URL: database.url,
       },
       ...{ SECRET_KEY: secretKey, CLEANUP_TOKEN: randomUUID(), BOOKING_HORIZON_DAYS: '3650' },
       ...{ LIMIT_OPEN_HOLDS: '0', LIMIT_REQUESTS: '0', LIMIT_LOGIN_FAILURES: '0', LIMIT_REGISTRATIONS: '0' },
       ...{ TEMPORAL_ADDRESS: temporalAddress, TEMPORAL_TASK_QUEUE: taskQueue },
-      ...{ ...emulatorKeys, STRIPE_API_BASE: `http://127.0.0.1:${stripePort}` },
-      WORKFLOW_BUNDLE: ground.workflowBundle,
+      ...stripe.settings,
+      WORKFLOW_BUNDLE: environment.workflowBundle,
       ...options.settings,
     };
-    const watched = (name: string, script: string) => {
-      if (!options.watchHeaps) return nodeProcess(name, script, env);
+    const part = (name: string) => {
+      if (!options.watchHeaps) return { env, nodeArgs: nodeArgs() };
       const notes = { BENCH_HEAP_NOTES: join(dataDir, `heap-${name}`) };
-      return nodeProcess(name, script, { ...env, ...notes }, [], ['./bench/heap-notes.mjs']);
+      return { env: { ...env, ...notes }, nodeArgs: nodeArgs(), preloads: ['./bench/heap-notes.mjs'] };
     };
     let worker: RunningProcess | undefined;
     if (temporal) {
-      worker = await processes.start({
-        ...watched('worker', 'worker/main.ts'),
-        ready: (_pid, starting) => until(() => isPolled(temporalAddress, taskQueue), starting),
-      });
+      const isReady = () => isPolled(temporalAddress, taskQueue);
+      worker = await stack.startWorker({ ...part('worker'), isReady });
       started.push(worker.stop);
     }
-    const api = await processes.start({
-      ...watched('api', 'api/main.ts'),
-      ready: (_pid, starting) => until(() => listens('127.0.0.1', port), starting),
-    });
+    const api = await stack.startApi({ ...part('api'), port });
     started.push(api.stop);
-    const db = await connect(database.ownerUrl);
+    const db = new pg.Client({ connectionString: database.ownerUrl });
+    await db.connect();
     started.push(() => db.end());
     const pids = {
       api: api.pid(),
       worker: worker?.pid(),
       temporal: temporal?.pid(),
-      postgres: ground.postgresPid(),
+      postgres: environment.postgresPid(),
       stripe: stripe.pid(),
     };
     const accessTokens = createAccessTokens([secretKey]);
@@ -119,10 +100,10 @@ export async function startService(ground: Ground, options: ServiceOptions) {
       databaseUrl: database.url,
       temporalAddress,
       stripe: {
-        port: stripePort,
+        port: Number(new URL(stripe.url).port),
         key: emulatorKeys.STRIPE_SECRET_KEY,
         webhookSecret: emulatorKeys.STRIPE_WEBHOOK_SECRET,
-        control: connectStripeControl(`http://127.0.0.1:${stripePort}`, emulatorKeys.STRIPE_SECRET_KEY),
+        control: stripe.control,
       },
       tokenOf,
       /** A token of every user, fresh: they live for half an hour. */
@@ -189,21 +170,14 @@ export async function startService(ground: Ground, options: ServiceOptions) {
 export type Service = Awaited<ReturnType<typeof startService>>;
 
 /** The bench's own worker for the floors that are workflows. */
-export async function startFloorWorker(ground: Ground, temporalAddress: string) {
+export async function startFloorWorker(environment: Environment, temporalAddress: string) {
   const queue = `floor-${randomUUID()}`;
-  const worker = await ground.processes.start({
-    ...nodeProcess('floor-worker', 'bench/floor/worker.ts', {}, [temporalAddress, queue]),
-    ready: (_pid, starting) => until(() => isPolled(temporalAddress, queue), starting),
+  const worker = await environment.stack.processes.start({
+    ...benchProcess('floor-worker', 'bench/floor/worker.ts', [temporalAddress, queue]),
+    ready: (_process, starting) =>
+      until('the floor’s worker', () => isPolled(temporalAddress, queue), starting),
   });
   return { taskQueue: queue, pid: worker.pid(), stop: worker.stop };
-}
-
-async function until(done: () => Promise<boolean>, starting: AbortSignal): Promise<void> {
-  const giveUpAt = Date.now() + readyMs;
-  while (!starting.aborted && !(await done())) {
-    if (Date.now() > giveUpAt) throw new Error('not ready in time');
-    await sleep(50);
-  }
 }
 
 /** Does a worker ask for this task queue's workflow tasks? */

@@ -6,7 +6,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const NODE_MINIMUM = [20, 19];
+const nodeMin = [20, 19];
 
 const projectDir = fileURLToPath(new URL('..', import.meta.url));
 const modulesDir = join(projectDir, 'node_modules');
@@ -15,8 +15,8 @@ const stampFile = join(modulesDir, '.installed-for');
 /** Says in one line what is wrong with this Node, or returns undefined. */
 function nodeProblem() {
   const [major, minor] = process.versions.node.split('.').map(Number);
-  if (major > NODE_MINIMUM[0] || (major === NODE_MINIMUM[0] && minor >= NODE_MINIMUM[1])) return undefined;
-  return `Node ${NODE_MINIMUM.join('.')} or newer is needed, and this is ${process.versions.node}: https://nodejs.org`;
+  if (major > nodeMin[0] || (major === nodeMin[0] && minor >= nodeMin[1])) return undefined;
+  return `Node ${nodeMin.join('.')} or newer is needed, and this is ${process.versions.node}: https://nodejs.org`;
 }
 
 /** What the installed packages depend on: the lock file, and the platform of the native ones. */

@@ -3,13 +3,13 @@ import { findFreePort } from './ports.ts';
 import { findPostgresBinaries, type PostgresBinaries } from './postgres/binaries.ts';
 import { makeCluster, readMajor, readPasswords } from './postgres/cluster.ts';
 import { choosePostgresHome, handOver, identityFor, type PostgresHome } from './postgres/home.ts';
-import { endEarlierServer, POSTGRES_STOP_STEPS, waitUntilReady } from './postgres/postmaster.ts';
-import { ensureRolesAndDatabase, SUPERUSER } from './postgres/roles.ts';
+import { endEarlierServer, postgresStopSteps, waitUntilReady } from './postgres/postmaster.ts';
+import { ensureRolesAndDatabase, superuser } from './postgres/roles.ts';
 import type { Processes, RunningProcess } from './processes.ts';
 
-const PORT_TRIES = 3;
+const portTriesMax = 3;
 
-export type PostgresServer = {
+export interface PostgresServer {
   settings: { DATABASE_URL: string; MIGRATE_DATABASE_URL: string };
   /** Of the superuser, to the database `postgres`: for the tests, which create databases. */
   adminUrl: string;
@@ -17,7 +17,7 @@ export type PostgresServer = {
   description: string;
   pid: () => number | undefined;
   stop: () => Promise<void>;
-};
+}
 
 /**
  * Starts the Postgres of a data directory as a process of its own, on 127.0.0.1 and by password only.
@@ -58,7 +58,7 @@ export async function startPostgres(options: {
   });
   const urlOf = (role: string, password: string, database: string) =>
     `postgres://${role}:${password}@127.0.0.1:${port}/${database}`;
-  const adminUrl = urlOf(SUPERUSER, passwords.superuser, 'postgres');
+  const adminUrl = urlOf(superuser, passwords.superuser, 'postgres');
   await ensureRolesAndDatabase(adminUrl, passwords);
   return {
     settings: {
@@ -101,7 +101,7 @@ async function startServer(options: {
         args,
         cwd: clusterDir,
         ...identityFor(home),
-        stopSteps: POSTGRES_STOP_STEPS,
+        stopSteps: postgresStopSteps,
         forceSignal: 'SIGQUIT',
         prepare: () => endEarlierServer(clusterDir),
         ready: ({ pid }, starting) => waitUntilReady(clusterDir, pid, starting),
@@ -109,7 +109,7 @@ async function startServer(options: {
       return { port, server };
     } catch (error) {
       // Somebody else may have taken the free port in between.
-      if (options.port !== 0 || tries === PORT_TRIES) throw error;
+      if (options.port !== 0 || tries === portTriesMax) throw error;
     }
   }
 }

@@ -7,18 +7,18 @@ import { SetupProblem } from './setup-problem.ts';
 import { type Command, type Spawned, spawnLogged } from './processes/spawn-logged.ts';
 import { startWatchdog } from './processes/watchdog.ts';
 
-const READY_WAIT_MS = 60_000;
-const RESTART_WAIT_FIRST_MS = 250;
-const RESTART_WAIT_MAX_MS = 15_000;
+const readyMsMax = 60_000;
+const restartWaitMsMin = 250;
+const restartWaitMsMax = 15_000;
 /** A process that lived this long was healthy: its next restart is quick again. */
-const STABLE_MS = 30_000;
+const stableMs = 30_000;
 
-const DEFAULT_STOP_STEPS: readonly StopStep[] = [
+const defaultStopSteps: readonly StopStep[] = [
   { signal: 'SIGTERM', waitMs: 12_000 },
   { signal: 'SIGKILL', waitMs: 5_000 },
 ];
 
-export type ProcessSpec = Command & {
+export interface ProcessSpec extends Command {
   /** Names the process in messages, in the stop order, and its log file. */
   name: string;
   /** Signals from gentle to hard, each with the time it is given. */
@@ -28,16 +28,20 @@ export type ProcessSpec = Command & {
   /** Runs before every start, also before a restart. */
   prepare?: () => Promise<void>;
   /** Resolves once the process serves. `starting.aborted` turns true when nobody waits any more. */
-  ready?: (process: Spawned, starting: AbortSignal) => Promise<void>;
-};
+  ready?: (process: Spawned, starting: AbortSignal) => Promise<unknown>;
+}
 
-export type RunningProcess = {
+export interface RunningProcess {
   /** The pid now: another one after a restart, undefined while there is none. */
   pid: () => number | undefined;
   stop: () => Promise<void>;
-};
+}
 
-type Entry = { spec: ProcessSpec; current: Spawned | undefined; stopping: boolean };
+interface Entry {
+  spec: ProcessSpec;
+  current: Spawned | undefined;
+  stopping: boolean;
+}
 
 /**
  * Starts processes and keeps them running.
@@ -48,7 +52,7 @@ type Entry = { spec: ProcessSpec; current: Spawned | undefined; stopping: boolea
  *
  * @param options.dir       where logs/ and run/ (the record of what runs) go
  * @param options.announce  told in one line about every unexpected end and restart
- * @param options.stopOrder names in the order in which stopAll stops them; others go first
+ * @param options.stopOrder names in the order in which stopAll stops them, `api` for `api-1` too; others go first
  * @param options.removeDirWhenOrphaned  the watchdog also deletes dir (for tests)
  */
 export function createProcesses(options: {
@@ -67,7 +71,8 @@ export function createProcesses(options: {
   let stopped = false;
 
   const logFileOf = (name: string) => join(logsDir, `${name}.log`);
-  const rank = ({ spec }: Entry) => stopOrder.indexOf(spec.name);
+  const rank = ({ spec: { name } }: Entry) =>
+    stopOrder.findIndex((kind) => name === kind || name.startsWith(`${kind}-`));
   const inStopOrder = () => [...entries].sort((a, b) => rank(a) - rank(b));
   const isUnwanted = (entry: Entry) => stopped || entry.stopping;
 
@@ -76,7 +81,7 @@ export function createProcesses(options: {
     record.write(
       inStopOrder().flatMap(({ spec, current: process }) =>
         process
-          ? [{ name: spec.name, ...identityOf(process), stopSteps: spec.stopSteps ?? DEFAULT_STOP_STEPS }]
+          ? [{ name: spec.name, ...identityOf(process), stopSteps: spec.stopSteps ?? defaultStopSteps }]
           : [],
       ),
     );
@@ -110,11 +115,11 @@ export function createProcesses(options: {
     const outcome = await Promise.race([
       entry.spec.ready(spawned, starting.signal).then(() => undefined, String),
       spawned.ended.then(({ text }) => `ended before it was ready (${text})`),
-      sleep(READY_WAIT_MS, `was not ready after ${READY_WAIT_MS / 1000} s`, { ref: false }),
+      sleep(readyMsMax, `was not ready after ${readyMsMax / 1000} s`, { ref: false }),
     ]);
     starting.abort();
     if (outcome === undefined) return;
-    await endProcess(spawned, entry.spec.stopSteps ?? DEFAULT_STOP_STEPS);
+    await endProcess(spawned, entry.spec.stopSteps ?? defaultStopSteps);
     setCurrent(entry, undefined);
     throw failure(entry, spawned, outcome);
   }
@@ -122,16 +127,16 @@ export function createProcesses(options: {
   /** Waits for the process's end and starts it again, for as long as it is wanted. */
   async function keepRunning(entry: Entry): Promise<void> {
     const { name } = entry.spec;
-    let waitMs = RESTART_WAIT_FIRST_MS;
+    let waitMs = restartWaitMsMin;
     while (entry.current) {
       const sinceMs = Date.now();
       let why = `ended (${(await entry.current.ended).text})`;
       setCurrent(entry, undefined);
-      if (Date.now() - sinceMs > STABLE_MS) waitMs = RESTART_WAIT_FIRST_MS;
+      if (Date.now() - sinceMs > stableMs) waitMs = restartWaitMsMin;
       while (!entry.current && restart && !isUnwanted(entry)) {
         announce(`${name} ${why}; starting it again in ${waitMs / 1000} s. Log: ${logFileOf(name)}`);
         await sleep(waitMs, undefined, { ref: false });
-        waitMs = Math.min(2 * waitMs, RESTART_WAIT_MAX_MS);
+        waitMs = Math.min(2 * waitMs, restartWaitMsMax);
         try {
           await launch(entry);
           if (entry.current) announce(`${name} runs again.`);
@@ -145,7 +150,7 @@ export function createProcesses(options: {
   async function stopEntry(entry: Entry): Promise<void> {
     entry.stopping = true;
     if (entry.current) {
-      await endProcess(entry.current, entry.spec.stopSteps ?? DEFAULT_STOP_STEPS);
+      await endProcess(entry.current, entry.spec.stopSteps ?? defaultStopSteps);
       setCurrent(entry, undefined);
     }
     entries.delete(entry);

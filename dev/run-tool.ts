@@ -3,7 +3,11 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 /** How a short-lived tool ended. `code` is null when it could not be started, was killed or took too long. */
-export type ToolResult = { code: number | null; stdout: string; stderr: string };
+export interface ToolResult {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
 
 /** Runs a tool to its end and collects what it says. Never rejects. Neither it nor its children outlive us. */
 export function runTool(

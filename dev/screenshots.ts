@@ -6,10 +6,10 @@ import type { Page } from 'playwright-core';
 import { deskSays, hold, openDay, pay, signUp, slot } from '../test/e2e/guest.ts';
 import { createMachine } from '../test/e2e/npm-start.ts';
 import { startChromium } from './chromium.ts';
-import { PROJECT_DIR } from './project-dir.ts';
+import { projectDir } from './project-dir.ts';
 import { SetupProblem } from './setup-problem.ts';
 
-const dir = join(PROJECT_DIR, 'docs', 'images');
+const dir = join(projectDir, 'docs', 'images');
 const viewport = { width: 1200, height: 820 };
 const bytesMax = 200 * 1024;
 /** Pages that ask again and again are never quiet; this is long enough for everything to be painted. */

@@ -1,25 +1,23 @@
 import { randomBytes } from 'node:crypto';
 import { accessSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { claimPort, type PortSetting, readPort } from './ports.ts';
-import { PROJECT_DIR } from './project-dir.ts';
+import { claimPort, loopback, type PortSetting, readPort } from './ports.ts';
+import { projectDir } from './project-dir.ts';
 import { SetupProblem } from './setup-problem.ts';
 
-const HOST = '127.0.0.1';
-
 /** What `npm start` was told: by the environment first, then by `.env`. An empty value counts as none. */
-export type StartSettings = {
+export interface StartSettings {
   env: NodeJS.ProcessEnv;
   dataDir: string;
   /** Which services are somebody else's, hence not started. */
   external: { postgres: boolean; temporal: boolean; stripe: boolean };
-};
+}
 
 export function readStartSettings(): StartSettings {
-  const file = join(PROJECT_DIR, '.env');
+  const file = join(projectDir, '.env');
   if (existsSync(file)) process.loadEnvFile(file);
   const env = Object.fromEntries(Object.entries(process.env).filter(([, value]) => value !== ''));
-  const dataDir = resolve(PROJECT_DIR, env.DATA_DIR ?? '.data');
+  const dataDir = resolve(projectDir, env.DATA_DIR ?? '.data');
   makeWritable(dataDir);
   return {
     env,
@@ -42,17 +40,23 @@ function makeWritable(dataDir: string): void {
   }
 }
 
-export type Ports = { api: number; postgres: number; temporal: number; temporalUi: number; stripe: number };
+export interface Ports {
+  api: number;
+  postgres: number;
+  temporal: number;
+  temporalUi: number;
+  stripe: number;
+}
 
 /**
  * Checks every port before anything starts, those of external services excepted (0).
  * @throws SetupProblem in one line that names the setting of a busy one
  */
 export async function claimPorts({ env, external }: StartSettings): Promise<Ports> {
-  const claim = (setting: PortSetting, use: string, host = HOST) =>
+  const claim = (setting: PortSetting, use: string, host = loopback) =>
     claimPort(setting, readPort(env, setting), host, use);
   return {
-    api: await claim('PORT', 'the API', env.HOST),
+    api: await claim('PORT', 'the API', env.loopback),
     postgres: external.postgres ? 0 : await claim('DEV_POSTGRES_PORT', 'Postgres'),
     temporal: external.temporal ? 0 : await claim('DEV_TEMPORAL_PORT', 'Temporal'),
     temporalUi: external.temporal ? 0 : await claim('DEV_TEMPORAL_UI_PORT', 'the Temporal UI'),

@@ -6,7 +6,7 @@ import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { install } from './install.mjs';
 
-const PARENT_POLL_MS = 500;
+const parentPollMs = 500;
 
 if (process.platform === 'win32') {
   console.error('npm start needs Linux or macOS: on Windows, run it inside WSL (or use docker compose).');
@@ -26,7 +26,7 @@ const watching = setInterval(() => {
   if (process.env.npm_lifecycle_event !== 'start' || process.ppid === parent) return;
   clearInterval(watching);
   main.kill('SIGTERM');
-}, PARENT_POLL_MS);
+}, parentPollMs);
 watching.unref();
 
 // A Ctrl-C reaches main.ts twice then, from the terminal and from here; it counts the two as one.

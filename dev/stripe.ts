@@ -1,107 +1,46 @@
-import { emulatorKeys } from './stripe/keys.ts';
-import type { AddressInfo } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { createApi } from './stripe/api.ts';
-import { createControl, payBeforeCancel, type StripeControl } from './stripe/control.ts';
-import { createEmit, type World } from './stripe/events.ts';
-import { createFaults } from './stripe/faults.ts';
-import { createStripeServer } from './stripe/server.ts';
-import { openTables } from './stripe/tables.ts';
-import { createWebhooks } from './stripe/webhooks.ts';
+import { connectStripeControl, emulatorKeys } from 'stripe-emulator';
+import { listens, loopback } from './ports.ts';
+import { nodeProcess } from './processes/node-process.ts';
+import type { Processes } from './processes.ts';
+import { until } from './until.ts';
 
-export { connectStripeControl } from './stripe/control-http.ts';
-export type { StripeControl, HandMadeEvent } from './stripe/control.ts';
-export type { Fault, FaultKind } from './stripe/faults.ts';
-export type { Ledger, LedgerEntry } from './stripe/ledger.ts';
-export type { Delivery, WebhookBehaviour } from './stripe/webhooks.ts';
-
-export interface StripeEmulatorOptions {
-  /** 0, the default, takes a free one. */
-  port?: number;
-  /** 127.0.0.1 unless given. */
-  host?: string;
-  /** Where a browser reaches it, for the pages that it leads to; without it, where it listens. */
-  browserUrl?: string;
-  /** Keeps everything over restarts and SIGKILL; without it the state lives in memory. */
-  stateFile?: string;
-  /** Where events are sent; may be set later with `control.setWebhookUrl`. */
-  webhookUrl?: string;
-  webhookSecret?: string;
-  log?: (line: string) => void;
-}
-
-export interface StripeEmulator {
-  /** Base address, without a slash at the end. */
-  url: string;
-  settings: {
-    STRIPE_SECRET_KEY: string;
-    STRIPE_PUBLISHABLE_KEY: string;
-    STRIPE_WEBHOOK_SECRET: string;
-    STRIPE_API_BASE: string;
-  };
-  control: StripeControl;
-  stop(): Promise<void>;
-}
-
-const { STRIPE_SECRET_KEY: secretKey, STRIPE_PUBLISHABLE_KEY: publishableKey } = emulatorKeys;
+/** Also as the package itself exports it. */
+export * from 'stripe-emulator';
 
 /**
- * Starts an emulator of the part of Stripe that takes payments: PaymentIntents, refunds, events, webhooks. It is
- * made for the real `stripe` client (host, port and protocol from `STRIPE_API_BASE`) and follows Stripe's
- * documentation for API version 2026-10-28.endive, with one leniency: confirming without a `return_url` is
- * allowed although redirects are. Rejects when the port is taken or the state file is damaged.
+ * Starts the Stripe emulator as a process and resolves once it serves.
+ *
+ * @param options.env        what the process sees: the bare environment, or all settings (STRIPE_BROWSER_BASE)
+ * @param options.dataDir    where it keeps its state
+ * @param options.webhookUrl where it sends events; may be set later with `control.setWebhookUrl`
  */
-export async function startStripe(options: StripeEmulatorOptions = {}): Promise<StripeEmulator> {
-  const {
-    port = 0,
-    host = '127.0.0.1',
-    log = () => {},
-    webhookSecret = emulatorKeys.STRIPE_WEBHOOK_SECRET,
-  } = options;
-  const tables = await openTables(options.stateFile);
-  const webhooks = createWebhooks({ tables, secret: webhookSecret, log });
-  if (options.webhookUrl !== undefined) webhooks.setUrl(options.webhookUrl);
-  const faults = createFaults();
-  let latencyMs = 0;
-  let url = '';
-  const world: World = {
-    tables,
-    emit: createEmit(tables, webhooks.enqueue),
-    url: () => options.browserUrl ?? url,
-  };
-  const control = createControl({ world, webhooks, faults, setLatency: (ms) => (latencyMs = ms) });
-  const api = createApi({
-    world,
-    faults,
-    keys: { secret: secretKey, publishable: publishableKey },
-    pause: async () => {
-      if (latencyMs > 0) await sleep(latencyMs);
-    },
-    beforeCancel: (id) => payBeforeCancel(world, id),
-    log,
+export async function startStripeProcess(options: {
+  processes: Processes;
+  port: number;
+  dataDir: string;
+  env: NodeJS.ProcessEnv;
+  webhookUrl?: string;
+}) {
+  const { processes, port, dataDir, env, webhookUrl } = options;
+  const url = `http://${loopback}:${port}`;
+  const running = await processes.start({
+    ...nodeProcess({
+      name: 'stripe',
+      script: 'stripe-emulator/src/main.ts',
+      env: {
+        ...env,
+        DEV_STRIPE_PORT: String(port),
+        DATA_DIR: dataDir,
+        ...(webhookUrl && { STRIPE_WEBHOOK_URL: webhookUrl }),
+      },
+    }),
+    ready: (_process, starting) => until('stripe', () => listens(loopback, port), starting),
   });
-  const server = createStripeServer({ api, control, faults, world, secretKey, log });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, () => resolve());
-  });
-  url = `http://${host}:${(server.address() as AddressInfo).port}`;
-  webhooks.resume();
-
   return {
+    ...running,
     url,
-    settings: {
-      ...emulatorKeys,
-      STRIPE_WEBHOOK_SECRET: webhookSecret,
-      STRIPE_API_BASE: url,
-    },
-    control,
-    async stop() {
-      webhooks.stop();
-      const closed = new Promise((resolve) => server.close(resolve));
-      server.closeAllConnections();
-      await closed;
-      await tables.close();
-    },
+    /** For API and worker. */
+    settings: { ...emulatorKeys, STRIPE_API_BASE: url },
+    control: connectStripeControl(url, emulatorKeys.STRIPE_SECRET_KEY),
   };
 }

@@ -3,12 +3,16 @@ import { demoAccounts, demoPassword } from '../db/seed.ts';
 import type { System } from './services.ts';
 import type { StartSettings } from './settings.ts';
 
-const USER = demoAccounts.find(({ isStaff }) => !isStaff)?.email;
-const STAFF = demoAccounts.find(({ isStaff }) => isStaff)?.email;
-const DAYS_TRIED = 7;
-const DAY_MS = 86_400_000;
+const guestEmail = demoAccounts.find(({ isStaff }) => !isStaff)?.email;
+const staffEmail = demoAccounts.find(({ isStaff }) => isStaff)?.email;
+const daysTriedMax = 7;
+const dayMs = 86_400_000;
 
-type Slot = { date: string; start: string; end: string };
+interface Slot {
+  date: string;
+  start: string;
+  end: string;
+}
 
 /** What a person who just started the system wants to know, with commands that work when pasted in order. */
 export async function describeSystem(system: System, settings: StartSettings): Promise<string> {
@@ -24,7 +28,7 @@ export async function describeSystem(system: System, settings: StartSettings): P
     rows.push(['Database', `${env.DATABASE_URL}`], ['Database owner', `${env.MIGRATE_DATABASE_URL}`]);
   }
   if (isDebug(env)) {
-    rows.push(['Accounts', `${USER}, and for staff ${STAFF}; password ${demoPassword}`]);
+    rows.push(['Accounts', `${guestEmail}, and for staff ${staffEmail}; password ${demoPassword}`]);
   }
   if (env.STRIPE_SECRET_KEY?.includes('_test_')) {
     rows.push(['Test cards', '4242 4242 4242 4242 pays, 4000 0000 0000 9995 is declined']);
@@ -43,7 +47,7 @@ function exampleCommands({ apiUrl, env }: System, emulated: boolean, slot: Slot)
   const lines = [
     'Log in, book room 1, and ask for its payment:',
     '',
-    `  TOKEN=$(curl -s ${apiUrl}/api/login/ ${json} -d '{"email":"${USER}","password":"${demoPassword}"}' | ${pick('access')})`,
+    `  TOKEN=$(curl -s ${apiUrl}/api/login/ ${json} -d '{"email":"${guestEmail}","password":"${demoPassword}"}' | ${pick('access')})`,
     `  BOOKING=$(curl -s ${apiUrl}/api/bookings/ ${auth} -d '{"room_id":1,${times},"guest_count":2}' | tee -a /dev/stderr | ${pick('id')})`,
     `  INTENT=$(curl -s ${apiUrl}/api/payment-intent/ ${auth} -d "{\\"booking_id\\":$BOOKING}" | tee -a /dev/stderr | ${pick('payment_intent_id')})`,
   ];
@@ -61,12 +65,12 @@ function exampleCommands({ apiUrl, env }: System, emulated: boolean, slot: Slot)
 
 /** The first slot of room 1 that is free from 10:00 on, tomorrow or on a day after. */
 async function findFreeSlot(apiUrl: string): Promise<Slot> {
-  for (let day = 1; day <= DAYS_TRIED; day++) {
-    const date = new Date(Date.now() + day * DAY_MS).toISOString().slice(0, 10);
+  for (let day = 1; day <= daysTriedMax; day++) {
+    const date = new Date(Date.now() + day * dayMs).toISOString().slice(0, 10);
     const slot = await freeSlotOn(apiUrl, date);
     if (slot) return slot;
   }
-  const date = new Date(Date.now() + DAY_MS).toISOString().slice(0, 10);
+  const date = new Date(Date.now() + dayMs).toISOString().slice(0, 10);
   return { date, start: '10:00', end: '11:00' };
 }
 

@@ -1,10 +1,10 @@
 import { findTemporalTool } from './temporal/binary.ts';
-import { TEMPORAL_TEST_SERVER } from './temporal/tools.ts';
+import { temporalTestServer } from './temporal/tools.ts';
 
 /**
  * The path of Temporal's time-skipping test server, downloaded when it is not here. For
  * `createTimeSkipping({ server: { executable: { type: 'existing-path', path } } })`.
  */
 export function findTemporalTestServer(log: (line: string) => void): Promise<string> {
-  return findTemporalTool(TEMPORAL_TEST_SERVER, log);
+  return findTemporalTool(temporalTestServer, log);
 }

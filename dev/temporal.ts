@@ -1,31 +1,29 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { findFreePort, listens } from './ports.ts';
+import { findFreePort, listens, loopback } from './ports.ts';
 import type { StopStep } from './processes/identity.ts';
 import type { Processes } from './processes.ts';
 import { runTool } from './run-tool.ts';
 import { findTemporalTool } from './temporal/binary.ts';
-import { TEMPORAL_CLI } from './temporal/tools.ts';
+import { temporalCli } from './temporal/tools.ts';
+import { until } from './until.ts';
 
-const HOST = '127.0.0.1';
-const PORT_TRIES = 3;
-const READY_POLL_MS = 25;
+const portTriesMax = 3;
 /** The dev server's own default is a day; a redelivered message must find its workflow for longer than that. */
-const RETENTION = '720h';
+const retention = '720h';
 
-const STOP_STEPS: readonly StopStep[] = [
+const stopSteps: readonly StopStep[] = [
   { signal: 'SIGTERM', waitMs: 5_000 },
   { signal: 'SIGKILL', waitMs: 5_000 },
 ];
 
-export type TemporalServer = {
+export interface TemporalServer {
   settings: { TEMPORAL_ADDRESS: string; TEMPORAL_NAMESPACE: string };
   /** Undefined when it runs without its UI. */
   uiUrl: string | undefined;
   pid: () => number | undefined;
   stop: () => Promise<void>;
-};
+}
 
 /**
  * Starts Temporal's dev server as a process of its own, on 127.0.0.1. Its state is a SQLite file in dataDir, which
@@ -46,7 +44,7 @@ export async function startTemporal(options: {
   stopSteps?: readonly StopStep[];
 }): Promise<TemporalServer> {
   const { dataDir, processes, namespace = 'default' } = options;
-  const binary = await findTemporalTool(TEMPORAL_CLI, options.log);
+  const binary = await findTemporalTool(temporalCli, options.log);
   const stateDir = join(dataDir, 'temporal');
   mkdirSync(stateDir, { recursive: true });
   for (let tries = 1; ; tries++) {
@@ -59,7 +57,7 @@ export async function startTemporal(options: {
         name: 'temporal',
         command: binary,
         args: [
-          ...['server', 'start-dev', '--ip', HOST, '--port', String(port), ...ui, '--log-level', 'warn'],
+          ...['server', 'start-dev', '--ip', loopback, '--port', String(port), ...ui, '--log-level', 'warn'],
           ...['--db-filename', join(stateDir, 'temporal.db')],
           // As fast as memory, and safe: a killed process loses nothing, a power cut at most the last instants.
           ...['--sqlite-pragma', 'journal_mode=WAL', '--sqlite-pragma', 'synchronous=NORMAL'],
@@ -67,18 +65,18 @@ export async function startTemporal(options: {
         ],
         cwd: stateDir,
         env: environment(),
-        stopSteps: options.stopSteps ?? STOP_STEPS,
+        stopSteps: options.stopSteps ?? stopSteps,
         ready: (_process, starting) => waitUntilReady(binary, port, namespace, starting),
       });
       return {
-        settings: { TEMPORAL_ADDRESS: `${HOST}:${port}`, TEMPORAL_NAMESPACE: namespace },
-        uiUrl: uiPort === undefined ? undefined : `http://${HOST}:${uiPort}`,
+        settings: { TEMPORAL_ADDRESS: `${loopback}:${port}`, TEMPORAL_NAMESPACE: namespace },
+        uiUrl: uiPort === undefined ? undefined : `http://${loopback}:${uiPort}`,
         pid: server.pid,
         stop: server.stop,
       };
     } catch (error) {
       // Somebody else may have taken a free port in between.
-      if ((options.port !== 0 && options.uiPort !== 0) || tries === PORT_TRIES) throw error;
+      if ((options.port !== 0 && options.uiPort !== 0) || tries === portTriesMax) throw error;
     }
   }
 }
@@ -96,14 +94,11 @@ async function waitUntilReady(
   namespace: string,
   starting: AbortSignal,
 ): Promise<void> {
-  const update = ['operator', 'namespace', 'update', '--namespace', namespace, '--retention', RETENTION];
-  while (!starting.aborted) {
-    if (await listens(HOST, port)) {
-      const { code } = await runTool(binary, [...update, '--address', `${HOST}:${port}`], {
-        env: environment(),
-      });
-      if (code === 0) return;
-    }
-    await sleep(READY_POLL_MS);
-  }
+  const update = ['operator', 'namespace', 'update', '--namespace', namespace, '--retention', retention];
+  const isReady = async () => {
+    if (!(await listens(loopback, port))) return false;
+    const command = [...update, '--address', `${loopback}:${port}`];
+    return (await runTool(binary, command, { env: environment() })).code === 0;
+  };
+  await until('Temporal', isReady, starting);
 }

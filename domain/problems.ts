@@ -111,7 +111,7 @@ export interface ProblemExtras {
   members?: Record<string, unknown>;
 }
 
-/** An expected refusal. Thrown anywhere, rendered in one place (api/http/problems.ts). */
+/** An expected refusal. Thrown anywhere, rendered in one place (http/problems.ts). */
 export class Problem extends Error {
   override readonly name = 'Problem';
   readonly code: ProblemCode;

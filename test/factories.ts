@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
-import pg from 'pg';
+import type pg from 'pg';
 import { expect } from 'vitest';
+import { withClient } from '../dev/databases.ts';
 import { type ProblemCode, problems } from '../domain/problems.ts';
 import { type Answer, dayAhead, type System, type TestUser } from './setup/system.ts';
 
@@ -94,12 +95,5 @@ export function cookieOf(answer: Answer): { pair: string; value: string; attribu
 }
 
 /** Speaks to the system's database as the owner of its schema, past the service. */
-export async function asOwner<T>(system: System, work: (owner: pg.Client) => Promise<T>): Promise<T> {
-  const owner = new pg.Client({ connectionString: system.database.ownerUrl });
-  await owner.connect();
-  try {
-    return await work(owner);
-  } finally {
-    await owner.end();
-  }
-}
+export const asOwner = <T>(system: System, work: (owner: pg.Client) => Promise<T>): Promise<T> =>
+  withClient(system.database.ownerUrl, work);

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
 import { type Logger, pino } from 'pino';
 import { createActivities } from '../activities/index.ts';
-import { createStripe } from '../activities/stripe-client.ts';
+import { createStripe } from '../core/stripe/client.ts';
 import { type Config, ConfigError, loadConfig } from '../config.ts';
 import { connectDatabase } from '../db/knex.ts';
 import { ensureReconcileSchedule } from './schedule.ts';

@@ -1,6 +1,6 @@
 import type { BookingStatus } from '../domain/booking.ts';
-import { openDesk } from './desk.ts';
-import { liveBooking } from './life.ts';
+import { openDesk } from './inbox.ts';
+import { liveBooking } from './booking-lifecycle.ts';
 import type { BookingInput } from './messages.ts';
 import { databaseSteps } from './steps.ts';
 

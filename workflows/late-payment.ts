@@ -1,6 +1,6 @@
 import type { BookingStatus } from '../domain/booking.ts';
-import { openDesk } from './desk.ts';
-import { liveBooking, settlePayment } from './life.ts';
+import { openDesk } from './inbox.ts';
+import { liveBooking, settlePayment } from './booking-lifecycle.ts';
 import type { PaymentNews } from './messages.ts';
 
 /**

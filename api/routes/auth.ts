@@ -4,12 +4,12 @@ import { canonicalEmail } from '../../domain/email.ts';
 import { passwordBytesMax } from '../../domain/limits.ts';
 import { passwordFault } from '../../domain/password.ts';
 import { fieldProblem } from '../../domain/problems.ts';
-import { checkPassword } from '../auth/check-password.ts';
-import { refuseCrossSite } from '../auth/sessions.ts';
+import { checkPassword } from '../../http/auth/check-password.ts';
+import { refuseCrossSite } from '../../http/auth/sessions.ts';
 import type { Deps } from '../deps.ts';
-import { addressKey, countAgainst } from '../http/rate-limit.ts';
-import { route, type Route } from '../http/route.ts';
-import { id, text } from '../http/schemas.ts';
+import { addressKey, countAgainst } from '../../http/rate-limit.ts';
+import { route, type Route } from '../../http/route.ts';
+import { id, text } from '../../http/schemas.ts';
 
 const email = text(254).meta({
   description: 'An e-mail address; case and surrounding spaces do not matter.',

@@ -7,9 +7,9 @@ import { parseTimeOfDay } from '../../domain/slots.ts';
 import type { Deps } from '../deps.ts';
 import { answerPage, loadBookingFor } from '../booking-answers.ts';
 import { cancelBooking } from '../cancel.ts';
-import { holdBooking } from '../hold.ts';
-import { answerOnce } from '../http/idempotency.ts';
-import { route, type Route } from '../http/route.ts';
+import { holdBooking } from '../../core/bookings/hold-slot.ts';
+import { answerOnce } from '../../http/idempotency.ts';
+import { route, type Route } from '../../http/route.ts';
 import {
   askedTimeOfDay,
   cursor,
@@ -20,7 +20,7 @@ import {
   idText,
   limit,
   text,
-} from '../http/schemas.ts';
+} from '../../http/schemas.ts';
 import { bookingItemView, bookingView, viewBooking } from '../views.ts';
 
 const newBooking = z.strictObject({

@@ -2,12 +2,12 @@ import { z } from 'zod';
 import { completeStays } from '../../db/bookings.ts';
 import { findOverdueHolds } from '../../db/overdue-holds.ts';
 import { outboxDepth } from '../../db/outbox.ts';
-import { settleHolds } from '../../activities/settle-hold.ts';
+import { settleHolds } from '../../core/bookings/settle-hold.ts';
 import { cleanupBatchMax, outboxLaggingMs } from '../../domain/limits.ts';
 import { Problem } from '../../domain/problems.ts';
 import type { Deps } from '../deps.ts';
-import { requireToken } from '../http/bearer-token.ts';
-import { route, type Route } from '../http/route.ts';
+import { requireToken } from '../../http/bearer-token.ts';
+import { route, type Route } from '../../http/route.ts';
 
 const health = z.enum(['ok', 'degraded']);
 

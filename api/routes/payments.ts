@@ -4,10 +4,10 @@ import { integerMax, stripeRequestMs } from '../../domain/limits.ts';
 import { fieldProblem } from '../../domain/problems.ts';
 import { loadBookingFor } from '../booking-answers.ts';
 import type { Deps } from '../deps.ts';
-import { answerOnce } from '../http/idempotency.ts';
-import { route, type Route } from '../http/route.ts';
-import { id } from '../http/schemas.ts';
-import { findOpenedIntent, type OpenIntent, openIntent } from '../open-intent.ts';
+import { answerOnce } from '../../http/idempotency.ts';
+import { route, type Route } from '../../http/route.ts';
+import { id } from '../../http/schemas.ts';
+import { findOpenedIntent, type OpenIntent, openIntent } from '../../core/payments/open-payment.ts';
 import { Problem } from '../../domain/problems.ts';
 import type { BookingDetailRow } from '../../db/bookings.ts';
 

@@ -19,9 +19,9 @@ import {
   slotStatuses,
 } from '../../domain/slots.ts';
 import type { Deps } from '../deps.ts';
-import { route, type Route } from '../http/route.ts';
-import { idCursor } from '../http/id-cursor.ts';
-import { cursor, date, exampleDate, id, idParams, instant, roomLimit } from '../http/schemas.ts';
+import { idCursor } from '../../http/id-cursor.ts';
+import { route, type Route } from '../../http/route.ts';
+import { cursor, date, exampleDate, id, idParams, instant, roomLimit } from '../../http/schemas.ts';
 import { roomView, viewRoom } from '../views.ts';
 
 const slotView = z

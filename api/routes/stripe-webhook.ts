@@ -1,12 +1,12 @@
 import Stripe from 'stripe';
 import { z } from 'zod';
-import { handledEventTypes } from '../../activities/stripe-events.ts';
+import { handledEventTypes } from '../../core/payments/record-event.ts';
 import { raiseFlag } from '../../db/flags.ts';
 import { webhookBodyBytesMax, webhookSkewSeconds } from '../../domain/limits.ts';
 import { Problem } from '../../domain/problems.ts';
 import type { Deps } from '../deps.ts';
-import { readRaw } from '../http/read-raw.ts';
-import { route, type Route } from '../http/route.ts';
+import { readRaw } from '../../http/read-raw.ts';
+import { route, type Route } from '../../http/route.ts';
 
 const path = '/api/stripe-webhook/';
 const signatureHeader = {

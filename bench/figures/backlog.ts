@@ -1,4 +1,4 @@
-import { type Bench, book, closed, type Figure, ms, open, ratio, whole } from '../figure.ts';
+import { type Bench, book, closed, type Figure, ms, open, ratio, format0 } from '../figure.ts';
 import type { JobResult, Target } from '../load/job.ts';
 import { createWorkflowCounter, type Service } from '../service.ts';
 import { expectOnly, summarise } from '../stats.ts';
@@ -40,7 +40,7 @@ export const backlog: Figure = {
         `  ${count} taken in ${ms(burstMs / 1000)} s, all workflows run after ${ms(allRunMs / 1000)} s`,
       );
       const row = (name: string, { perSecond, p50, p99, max }: ReturnType<typeof summarise>) => [
-        ...[name, whole(perSecond), ms(p50), ms(p99), ms(max)],
+        ...[name, format0(perSecond), ms(p50), ms(p99), ms(max)],
       ];
       return {
         tables: [
@@ -63,13 +63,13 @@ export const backlog: Figure = {
               [
                 ms(burstMs / 1000),
                 ms(allRunMs / 1000),
-                whole((started / allRunMs) * 1000),
-                whole(count - started),
+                format0((started / allRunMs) * 1000),
+                format0(count - started),
               ],
             ],
           },
         ],
-        musts: [
+        thresholds: [
           { what: 'bookings without a workflow in the end', value: count - started, atMost: 0 },
           {
             what: 'p99 of the burst’s bookings over the same burst without Temporal',

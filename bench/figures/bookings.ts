@@ -10,7 +10,7 @@ import {
   open,
   ratio,
   type Table,
-  whole,
+  format0,
 } from '../figure.ts';
 import type { Service } from '../service.ts';
 import { expectOnly, summarise } from '../stats.ts';
@@ -34,7 +34,9 @@ export const bookings: Figure = {
   name: 'bookings',
   title: 'Bookings accepted',
   async measure(bench) {
-    const finding = { tables: [], musts: [], charts: [], method } as Awaited<ReturnType<Figure['measure']>>;
+    const finding = { tables: [], thresholds: [], charts: [], method } as Awaited<
+      ReturnType<Figure['measure']>
+    >;
     const series: Chart['series'] = [];
     for (const temporal of [false, true]) {
       const service = await bench.service({ temporal });
@@ -47,12 +49,12 @@ export const bookings: Figure = {
         capacity = ours.perSecond;
         rows.push([
           String(clients),
-          ...[whole(floor.perSecond), whole(ours.perSecond), ratio(share)],
+          ...[format0(floor.perSecond), format0(ours.perSecond), ratio(share)],
           ...[ms(floor.p50), ms(ours.p50), ms(floor.p99), ms(ours.p99)],
           ...cpu,
         ]);
         if (clients === mostClients)
-          finding.musts.push({
+          finding.thresholds.push({
             what: `bookings at ${clients} clients, ${around}, of the floor`,
             value: share,
             atLeast: temporal ? 0.25 : 0.35,
@@ -73,7 +75,7 @@ export const bookings: Figure = {
       head: ['series', ...bench.sizes.loads.map((load) => `${load * 100} %`)],
       rows: series.map(({ label, points }) => [
         label,
-        ...points.map(({ x, y }) => `${ms(y)} ms at ${whole(x)}/s`),
+        ...points.map(({ x, y }) => `${ms(y)} ms at ${format0(x)}/s`),
       ]),
     });
     return finding;
@@ -105,7 +107,7 @@ async function measureClosed({ sizes, ...bench }: Bench, service: Service, clien
   );
   const [summary, base] = [summarise(ours), summarise(floor)];
   bench.log(
-    `  ${clients} clients: ${whole(summary.perSecond)}/s, floor ${whole(base.perSecond)}/s, p99 ${ms(summary.p99)} ms`,
+    `  ${clients} clients: ${format0(summary.perSecond)}/s, floor ${format0(base.perSecond)}/s, p99 ${ms(summary.p99)} ms`,
   );
   return {
     floor: base,
@@ -130,8 +132,8 @@ async function measureSustained(bench: Bench, service: Service): Promise<Table> 
     head: ['floor /s', 'ours /s', 'ratio', 'p50 ms', 'p99 ms', 'starts that wait at the end'],
     rows: [
       [
-        ...[whole(perSecond), whole(ours.perSecond), ratio(ours.perSecond / perSecond)],
-        ...[ms(ours.p50), ms(ours.p99), whole(waiting)],
+        ...[format0(perSecond), format0(ours.perSecond), ratio(ours.perSecond / perSecond)],
+        ...[ms(ours.p50), ms(ours.p99), format0(waiting)],
       ],
     ],
   };

@@ -29,7 +29,7 @@ export const holds: Figure = {
           rows: [row('empty timers', floor), row('holds', ours)],
         },
       ],
-      musts: [
+      thresholds: [
         {
           what: 'seconds that a hold is released later than an empty timer fires, p99',
           value: (percentile(ours, 0.99) - percentile(floor, 0.99)) / 1000,
@@ -43,9 +43,9 @@ export const holds: Figure = {
   },
 };
 
-async function measureTimers({ ground, load, sizes }: Bench, service: Service): Promise<number[]> {
+async function measureTimers({ environment, load, sizes }: Bench, service: Service): Promise<number[]> {
   const { count, spreadMs, holdMinutes } = sizes.holds;
-  const worker = await startFloorWorker(ground, service.temporalAddress);
+  const worker = await startFloorWorker(environment, service.temporalAddress);
   const counter = await createWorkflowCounter(service.temporalAddress);
   try {
     const { taskQueue } = worker;

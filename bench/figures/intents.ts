@@ -1,4 +1,4 @@
-import { type Bench, closed, type Figure, ms, open, ratio, whole } from '../figure.ts';
+import { type Bench, closed, type Figure, ms, open, ratio, format0 } from '../figure.ts';
 import { insertHolds } from '../seed.ts';
 import type { Service } from '../service.ts';
 import { expectOnly, summarise } from '../stats.ts';
@@ -14,21 +14,21 @@ export const intents: Figure = {
     const rows: string[][] = [];
     const beside: string[][] = [];
     const quiet = await probe(bench, service);
-    beside.push(['nothing', whole(quiet.perSecond), ms(quiet.p50), ms(quiet.p99), '1.00']);
+    beside.push(['nothing', format0(quiet.perSecond), ms(quiet.p50), ms(quiet.p99), '1.00']);
     for (const latencyMs of latencies) {
       await service.stripe.control.setLatency(latencyMs);
       for (const clients of [8, 32]) {
         const { ours, probed } = await measureAt(bench, service, clients);
         const bound = latencyMs > 0 ? (clients * 1000) / latencyMs : Number.NaN;
         rows.push([
-          ...[String(latencyMs), String(clients), whole(bound), whole(ours.perSecond)],
+          ...[String(latencyMs), String(clients), format0(bound), format0(ours.perSecond)],
           ...[ratio(ours.perSecond / bound), ms(ours.p50), ms(ours.p99)],
         ]);
         beside.push([
           `${clients} clients, Stripe at ${latencyMs} ms`,
-          ...[whole(probed.perSecond), ms(probed.p50), ms(probed.p99), ratio(probed.p99 / quiet.p99)],
+          ...[format0(probed.perSecond), ms(probed.p50), ms(probed.p99), ratio(probed.p99 / quiet.p99)],
         ]);
-        bench.log(`  Stripe at ${latencyMs} ms, ${clients} clients: ${whole(ours.perSecond)}/s`);
+        bench.log(`  Stripe at ${latencyMs} ms, ${clients} clients: ${format0(ours.perSecond)}/s`);
       }
     }
     await service.stripe.control.setLatency(0);
@@ -45,7 +45,7 @@ export const intents: Figure = {
           rows: beside,
         },
       ],
-      musts: [],
+      thresholds: [],
       method: 'Each is the first of its booking. At 250 ms the bound is clients ÷ 0.25 s.',
     };
   },

@@ -1,5 +1,5 @@
 import { bookingColumns, bookingTables } from '../../db/bookings.ts';
-import { alternate, type Bench, closed, type Figure, ms, open, ratio, whole } from '../figure.ts';
+import { alternate, type Bench, closed, type Figure, ms, open, ratio, format0 } from '../figure.ts';
 import type { Target } from '../load/job.ts';
 import { fillWeek, insertPastBookings, staffId, usersCount } from '../seed.ts';
 import type { Service } from '../service.ts';
@@ -33,7 +33,7 @@ export const lists: Figure = {
         const { floor, ours, slow, slowFloor } = await read(bench, service, reading);
         p99s.set(reading.what, [...(p99s.get(reading.what) ?? []), slow.p99]);
         rows.push([
-          ...[reading.what, String(size), whole(floor.perSecond), whole(ours.perSecond)],
+          ...[reading.what, String(size), format0(floor.perSecond), format0(ours.perSecond)],
           ratio(ours.perSecond / floor.perSecond),
           ...[ms(slowFloor.p50), ms(slow.p50), ms(slowFloor.p99), ms(slow.p99), String(ours.bytes)],
         ]);
@@ -62,7 +62,7 @@ export const lists: Figure = {
           rows,
         },
       ],
-      musts: [
+      thresholds: [
         {
           what: `first page of all bookings, p99 at ${most} rows over ${least} rows`,
           value: (first.at(-1) ?? Number.NaN) / (first[0] ?? Number.NaN),

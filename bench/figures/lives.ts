@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Bench, closed, fine, type Figure, ratio } from '../figure.ts';
+import { type Bench, closed, format3, type Figure, ratio } from '../figure.ts';
 import { createWorkflowCounter, type Service, startFloorWorker } from '../service.ts';
 import { expectOnly } from '../stats.ts';
 import { cpuMs } from '../usage.ts';
@@ -13,7 +13,7 @@ export const lives: Figure = {
   title: 'Whole lives through Temporal',
   async measure(bench) {
     const service = await bench.service({ temporal: true });
-    const floorWorker = await startFloorWorker(bench.ground, service.temporalAddress);
+    const floorWorker = await startFloorWorker(bench.environment, service.temporalAddress);
     const counter = await createWorkflowCounter(service.temporalAddress);
     try {
       const spent = { floor: 0, ours: 0 };
@@ -44,7 +44,8 @@ export const lives: Figure = {
       const n = count * bench.sizes.rounds;
       const each = Object.fromEntries(Object.entries(cpu).map(([part, used]) => [part, used / n]));
       const perSecond = { floor: (n / spent.floor) * 1000, ours: (n / spent.ours) * 1000 };
-      const cells = (...values: (number | undefined)[]) => values.map((value) => fine(value ?? Number.NaN));
+      const cells = (...values: (number | undefined)[]) =>
+        values.map((value) => format3(value ?? Number.NaN));
       return {
         tables: [
           {
@@ -74,7 +75,7 @@ export const lives: Figure = {
             ],
           },
         ],
-        musts: [
+        thresholds: [
           {
             what: 'whole lives of the smallest workflow’s rate',
             value: perSecond.ours / perSecond.floor,

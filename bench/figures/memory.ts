@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { book, closed, type Figure, whole } from '../figure.ts';
+import { book, closed, type Figure, format0 } from '../figure.ts';
 import { createWorkflowCounter, type Service } from '../service.ts';
 import { expectOnly } from '../stats.ts';
 import { residentMib } from '../usage.ts';
@@ -41,7 +41,11 @@ export const memory: Figure = {
       await counter.close();
     }
     await sleep(Math.min(restMs, sizes.sliceMs));
-    const row = (name: string, { api, worker }: ReturnType<typeof read>) => [name, whole(api), whole(worker)];
+    const row = (name: string, { api, worker }: ReturnType<typeof read>) => [
+      name,
+      format0(api),
+      format0(worker),
+    ];
     return {
       tables: [
         {
@@ -54,7 +58,7 @@ export const memory: Figure = {
           ],
         },
       ],
-      musts: [],
+      thresholds: [],
       method: 'VmRSS of /proc. The load is 32 clients that book as fast as they can.',
     };
   },

@@ -4,8 +4,8 @@ import { type Repairs, repairBookings } from '../../core/reconcile/repair-bookin
 import { connectDatabase, type Db } from '../../db/knex.ts';
 import { type RunStatement, watchPlans } from '../../dev/postgres/watch-plans.ts';
 import type { Sweep } from '../../domain/sweep.ts';
-import { type Figure, ms, whole } from '../figure.ts';
-import { connect } from '../ground.ts';
+import { withClient } from '../../dev/databases.ts';
+import { type Figure, format0, format3 } from '../figure.ts';
 import { fillHistory } from '../seed-history.ts';
 
 /** What Temporal takes to tell of one workflow, about as its dev server does on two shared cores. */
@@ -19,29 +19,29 @@ export const reconciler: Figure = {
   title: 'A round of the reconciler',
   async measure(bench) {
     const { payments, openBookings } = bench.sizes.reconciler;
-    const database = await bench.ground.newDatabase();
+    const database = await bench.environment.newDatabase();
     try {
-      const owner = await connect(database.superuserUrl);
       const begun = performance.now();
-      await fillHistory(owner, { payments, openBookings });
-      bench.log(`  filled in ${ms((performance.now() - begun) / 1000)} s`);
+      await withClient(database.superuserUrl, (owner) => fillHistory(owner, { payments, openBookings }));
+      bench.log(`  filled in ${format3((performance.now() - begun) / 1000)} s`);
       const rounds = await runRounds(database.url, openBookings);
       const reads = await readsOf(database.superuserUrl, openBookings);
-      const { rows: tables } = await owner.query<{ name: string; rows: number }>(
-        `select relname as name, reltuples::int as rows from pg_class
-          where relkind = 'r' and relnamespace = 'public'::regnamespace and reltuples > 1000 order by 2 desc`,
+      const { rows: tables } = await withClient(database.superuserUrl, (owner) =>
+        owner.query<TableSize>(
+          `select relname as name, reltuples::int as rows from pg_class
+            where relkind = 'r' and relnamespace = 'public'::regnamespace and reltuples > 1000 order by 2 desc`,
+        ),
       );
-      await owner.end();
       return {
         tables: [roundsTable(rounds), readsTable(tables, reads)],
-        musts: [
+        thresholds: [
           {
             what: 'seconds of the longest round',
             value: Math.max(...rounds.map(({ tookMs }) => tookMs)) / 1000,
             atMost: 10,
           },
           {
-            what: `percent of a table over ${whole(largeTableRows)} rows that one statement read, at most`,
+            what: `percent of a table over ${format0(largeTableRows)} rows that one statement read, at most`,
             value: Math.max(
               0,
               ...tables
@@ -52,7 +52,7 @@ export const reconciler: Figure = {
           },
         ],
         method:
-          `${whole(payments)} payments, ${whole(openBookings)} open bookings. The repairs of a round, run as the worker runs ` +
+          `${format0(payments)} payments, ${format0(openBookings)} open bookings. The repairs of a round, run as the worker runs ` +
           `them; Temporal is replaced by an answer after ${describeMs} ms (a namespace with so many workflows takes hours ` +
           'to fill), and nothing has to be asked of Stripe. The first round hurries, since it knows of no lap before it. ' +
           'Rows read are those that Postgres reports for each scan of each statement (auto_explain), in a round of its own.',
@@ -62,6 +62,11 @@ export const reconciler: Figure = {
     }
   },
 };
+
+interface TableSize {
+  name: string;
+  rows: number;
+}
 
 interface MeasuredRound {
   tookMs: number;
@@ -107,7 +112,7 @@ async function readsOf(superuserUrl: string, open: number): Promise<RunStatement
   return statements;
 }
 
-function mostRead({ name, rows }: { name: string; rows: number }, statements: readonly RunStatement[]) {
+function mostRead({ name, rows }: TableSize, statements: readonly RunStatement[]) {
   const scans = statements.flatMap(({ scans }) => scans.filter(({ table }) => table === name));
   const most = Math.max(0, ...scans.map(({ rowsRead }) => rowsRead));
   return {
@@ -124,20 +129,20 @@ function roundsTable(rounds: readonly MeasuredRound[]) {
     head: ['round', 'in all', 'open bookings looked at', ...steps],
     rows: rounds.map(({ tookMs, seen, repairs }, at) => [
       at === 0 ? 'hurried' : String(at + 1),
-      whole(tookMs),
-      whole(seen),
-      ...steps.map((step) => whole(repairs.tookMs[step])),
+      format0(tookMs),
+      format0(seen),
+      ...steps.map((step) => format0(repairs.tookMs[step])),
     ]),
   };
 }
 
-function readsTable(tables: readonly { name: string; rows: number }[], statements: readonly RunStatement[]) {
+function readsTable(tables: readonly TableSize[], statements: readonly RunStatement[]) {
   return {
     heading: 'Rows read in one round',
     head: ['table', 'rows', 'most by one statement', '% of the table', 'in all'],
     rows: tables.map((table) => {
       const { most, percent, total } = mostRead(table, statements);
-      return [table.name, whole(table.rows), whole(most), percent.toFixed(3), whole(total)];
+      return [table.name, format0(table.rows), format0(most), percent.toFixed(3), format0(total)];
     }),
   };
 }

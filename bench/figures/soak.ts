@@ -1,4 +1,4 @@
-import { book, type Figure, fine, ms, open, whole } from '../figure.ts';
+import { book, type Figure, format3, ms, open, format0 } from '../figure.ts';
 import { expectOnly, percentile, slopeOf } from '../stats.ts';
 import { residentMib } from '../usage.ts';
 
@@ -58,16 +58,16 @@ export const soak: Figure = {
     return {
       tables: [
         {
-          heading: `${whole(forMs / 60_000)} minutes; the first third is not counted`,
+          heading: `${format0(forMs / 60_000)} minutes; the first third is not counted`,
           head: ['', `medians of ${parts} parts`, 'slope a minute', '± standard error', 'flat'],
           rows: lines.map(({ what, values, slope, error, flat }) => [
             what,
             values.map(({ y }) => ms(y)).join(' '),
-            ...[fine(slope), fine(error), flat ? 'yes' : 'no'],
+            ...[format3(slope), format3(error), flat ? 'yes' : 'no'],
           ]),
         },
       ],
-      musts: lines
+      thresholds: lines
         .filter(({ values }) => values.length > 2)
         .map(({ what, slope, error }) => ({
           what: `soak: slope of ${what} in standard errors`,

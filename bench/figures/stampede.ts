@@ -1,4 +1,4 @@
-import { closed, type Figure, ms, whole } from '../figure.ts';
+import { closed, type Figure, ms, format0 } from '../figure.ts';
 import { expectOnly, percentile } from '../stats.ts';
 
 /** Many clients, one slot, one winner. */
@@ -32,7 +32,7 @@ export const stampede: Figure = {
     row.push(
       ms(percentile(lasts, 0.5)),
       ms(percentile(lasts, 1)),
-      whole((1000 * clients) / percentile(lasts, 0.5)),
+      format0((1000 * clients) / percentile(lasts, 0.5)),
     );
     return {
       tables: [
@@ -42,7 +42,7 @@ export const stampede: Figure = {
           rows: [row],
         },
       ],
-      musts: [],
+      thresholds: [],
       method: 'All clients are connected and send at once. One 201 and otherwise 409 is checked every time.',
     };
   },

@@ -1,4 +1,4 @@
-import { alternate, type Bench, closed, type Figure, ms, ratio, whole } from '../figure.ts';
+import { alternate, type Bench, closed, type Figure, ms, ratio, format0 } from '../figure.ts';
 import type { Service } from '../service.ts';
 import { insertHolds, insertPayments } from '../seed.ts';
 import { expectOnly, summarise } from '../stats.ts';
@@ -9,7 +9,7 @@ export const webhooks: Figure = {
   title: 'Webhooks acknowledged',
   async measure(bench) {
     const rows: string[][] = [];
-    const musts = [];
+    const thresholds = [];
     for (const temporal of [false, true]) {
       const service = await bench.service({ temporal });
       const around = temporal ? 'with Temporal' : 'without';
@@ -18,15 +18,15 @@ export const webhooks: Figure = {
         const { floor, ours, statement } = await measureAt(bench, service, clients);
         const share = ours.perSecond / floor.perSecond;
         rows.push([
-          ...[around, String(clients), whole(floor.perSecond), whole(ours.perSecond), ratio(share)],
-          ...[whole(statement.perSecond), ratio(ours.perSecond / statement.perSecond)],
+          ...[around, String(clients), format0(floor.perSecond), format0(ours.perSecond), ratio(share)],
+          ...[format0(statement.perSecond), ratio(ours.perSecond / statement.perSecond)],
           ...[ms(floor.p50), ms(ours.p50), ms(floor.p99), ms(ours.p99)],
         ]);
         bench.log(
-          `  ${around}, ${clients} clients: ${whole(ours.perSecond)}/s, ${ratio(share)} of the floor`,
+          `  ${around}, ${clients} clients: ${format0(ours.perSecond)}/s, ${ratio(share)} of the floor`,
         );
         if (clients === 32)
-          musts.push({
+          thresholds.push({
             what: `webhooks at 32 clients, ${around}, of the floor`,
             value: share,
             atLeast: 0.35,
@@ -53,7 +53,7 @@ export const webhooks: Figure = {
           rows,
         },
       ],
-      musts,
+      thresholds,
       method:
         'Every event is signed, is the first of its payment and matches it, so it takes the whole path: verify, ' +
         'remember, record on the payment and the booking, leave the message. The floor is one insert of the event by bare pg. ' +

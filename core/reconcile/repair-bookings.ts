@@ -1,6 +1,6 @@
-import type { ActivityDeps } from '../../activities/deps.ts';
-import { closeAllPayments } from '../../activities/intents.ts';
-import { settleHolds } from '../../activities/settle-hold.ts';
+import type { ActivityDeps } from '../deps.ts';
+import { closeAllPayments } from '../stripe/intents.ts';
+import { settleHolds } from '../bookings/settle-hold.ts';
 import { completeStays } from '../../db/bookings.ts';
 import { deleteOutdated } from '../../db/housekeeping.ts';
 import { type OutboxDepth, outboxDepth } from '../../db/outbox.ts';

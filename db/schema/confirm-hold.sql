@@ -1,5 +1,5 @@
 -- Confirms a hold with its payment where nothing is doubtful: the hold stands, the whole amount came, in its currency,
--- and none of it went back. Anything else is decided by db/money.ts.
+-- and none of it went back. Anything else is decided by core/payments/decide-payment.ts.
 create function confirm_hold(p_payment_ref uuid, p_actor text, p_workflow_id text) returns boolean
 language plpgsql as $$
 declare

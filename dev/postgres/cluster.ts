@@ -5,7 +5,7 @@ import { runTool } from '../run-tool.ts';
 import { SetupProblem } from '../setup-problem.ts';
 import type { PostgresBinaries } from './binaries.ts';
 import { handOver, identityFor, type PostgresHome } from './home.ts';
-import { type Passwords, SUPERUSER } from './roles.ts';
+import { type Passwords, superuser } from './roles.ts';
 
 /**
  * The major version that made the cluster; undefined when there is none.
@@ -54,7 +54,7 @@ export async function makeCluster(
     '--pgdata',
     initDir,
     '--username',
-    SUPERUSER,
+    superuser,
     '--pwfile',
     passwordFile,
     '--auth',

@@ -5,7 +5,10 @@ import { runTool } from '../run-tool.ts';
 import { SetupProblem } from '../setup-problem.ts';
 
 /** Where a cluster lives and who runs it. `user` is set only when we are root, which Postgres refuses to run as. */
-export type PostgresHome = { dir: string; user: { uid: number; gid: number; name: string } | undefined };
+export interface PostgresHome {
+  dir: string;
+  user: { uid: number; gid: number; name: string } | undefined;
+}
 
 /**
  * Decides both. Root hands the cluster to the system's user `postgres`, else `nobody`; when that user cannot enter

@@ -3,12 +3,13 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { endProcess, type StopStep, startTimeOf } from '../processes/identity.ts';
 import { runTool } from '../run-tool.ts';
+import { until } from '../until.ts';
 
-const POLL_MS = 15;
-const ORPHANS_WAIT_MS = 10_000;
+const pollMs = 15;
+const orphansWaitMs = 10_000;
 
 /** SIGINT: sessions are ended, then a clean shutdown; SIGQUIT: at once, with recovery at the next start. */
-export const POSTGRES_STOP_STEPS: readonly StopStep[] = [
+export const postgresStopSteps: readonly StopStep[] = [
   { signal: 'SIGINT', waitMs: 15_000 },
   { signal: 'SIGQUIT', waitMs: 5_000 },
   { signal: 'SIGKILL', waitMs: 5_000 },
@@ -26,11 +27,11 @@ function readPostmasterPid(clusterDir: string): { pid: number; status: string } 
 
 /** Resolves when the server of that pid says that it takes connections. */
 export async function waitUntilReady(clusterDir: string, pid: number, starting: AbortSignal): Promise<void> {
-  while (!starting.aborted) {
+  const isReady = () => {
     const postmaster = readPostmasterPid(clusterDir);
-    if (postmaster?.pid === pid && postmaster.status === 'ready') return;
-    await sleep(POLL_MS);
-  }
+    return postmaster?.pid === pid && postmaster.status === 'ready';
+  };
+  await until('Postgres', isReady, starting, pollMs);
 }
 
 /**
@@ -44,13 +45,13 @@ export async function endEarlierServer(clusterDir: string): Promise<void> {
   const startedAt = startTimeOf(earlier.pid);
   if (startedAt !== undefined) {
     if (await servesDirectory(earlier.pid, clusterDir)) {
-      await endProcess({ pid: earlier.pid, startedAt }, POSTGRES_STOP_STEPS);
+      await endProcess({ pid: earlier.pid, startedAt }, postgresStopSteps);
     } else {
       rmSync(join(clusterDir, 'postmaster.pid'), { force: true });
     }
   }
   if (process.platform !== 'linux') return;
-  for (const deadline = Date.now() + ORPHANS_WAIT_MS; Date.now() < deadline; await sleep(POLL_MS)) {
+  for (const deadline = Date.now() + orphansWaitMs; Date.now() < deadline; await sleep(pollMs)) {
     const pids = readdirSync('/proc').map(Number).filter(Number.isInteger);
     if (!pids.some((pid) => worksIn(pid, clusterDir))) return;
   }

@@ -1,8 +1,12 @@
 import pg from 'pg';
 
-export const SUPERUSER = 'postgres';
+export const superuser = 'postgres';
 
-export type Passwords = { superuser: string; owner: string; app: string };
+export interface Passwords {
+  superuser: string;
+  owner: string;
+  app: string;
+}
 
 /**
  * Makes what is missing of: the role that owns and migrates the database, the role the service works with, and the

@@ -2,10 +2,13 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const POLL_MS = 20;
+const pollMs = 20;
 
 /** A process for certain: the system gives a pid again later, but never with the same start time. */
-export type ProcessIdentity = { pid: number; startedAt: string };
+export interface ProcessIdentity {
+  pid: number;
+  startedAt: string;
+}
 
 /** When the process started, in the system's own words; undefined when there is none (or only its zombie). */
 export function startTimeOf(pid: number): string | undefined {
@@ -40,7 +43,7 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals)
 
 /** Waits until the process has ended; false when it still runs after waitMs. */
 async function waitForEnd(identity: ProcessIdentity, waitMs: number): Promise<boolean> {
-  for (const deadline = Date.now() + waitMs; isRunning(identity); await sleep(POLL_MS)) {
+  for (const deadline = Date.now() + waitMs; isRunning(identity); await sleep(pollMs)) {
     if (Date.now() > deadline) return false;
   }
   return true;
@@ -54,4 +57,7 @@ export async function endProcess(identity: ProcessIdentity, steps: readonly Stop
   }
 }
 
-export type StopStep = { signal: NodeJS.Signals; waitMs: number };
+export interface StopStep {
+  signal: NodeJS.Signals;
+  waitMs: number;
+}

@@ -3,7 +3,10 @@ import { basename, join } from 'node:path';
 import { endProcess, isRunning, type ProcessIdentity, type StopStep, startTimeOf } from './identity.ts';
 
 /** One process that was started, and how it is stopped. */
-export type Recorded = ProcessIdentity & { name: string; stopSteps: readonly StopStep[] };
+export interface Recorded extends ProcessIdentity {
+  name: string;
+  stopSteps: readonly StopStep[];
+}
 
 /**
  * The list, on disk, of the processes that one owner runs, in the order in which they are to be stopped. It is what

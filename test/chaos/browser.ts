@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Dice } from './random.ts';
+import type { Random } from './random.ts';
 
 /** One answer that a client got, or the lack of one (status 0). Instants are Unix milliseconds. */
 export interface Answer {
@@ -79,17 +79,20 @@ export function createBrowser(apiUrls: readonly string[]) {
   return {
     answers,
     /** Asks until there is an answer that is one, or patience ends. */
-    async insist(dice: Dice, request: Request): Promise<{ answer: Answer; body: Record<string, unknown> }> {
+    async insist(
+      random: Random,
+      request: Request,
+    ): Promise<{ answer: Answer; body: Record<string, unknown> }> {
       for (let tries = 1; ; tries++) {
-        const asked = await ask(request, dice.pick(apiUrls));
+        const asked = await ask(request, random.pick(apiUrls));
         const { status, code } = asked.answer;
         const isFinal = status > 0 && status < 500 && code !== 'request_in_progress';
         if (isFinal || tries === triesMax) return asked;
         // Further apart each time: clients that hurry keep an overloaded service down.
-        await sleep(dice.between(300, 900) * 2 ** (tries - 1));
+        await sleep(random.between(300, 900) * 2 ** (tries - 1));
       }
     },
-    once: (dice: Dice, request: Request) => ask(request, dice.pick(apiUrls)),
+    once: (random: Random, request: Request) => ask(request, random.pick(apiUrls)),
   };
 }
 

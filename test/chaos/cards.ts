@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { stripeKeys, type House } from './house.ts';
-import type { Dice } from './random.ts';
+import { emulatorKeys } from 'stripe-emulator';
+import type { ChaosStack } from './chaos-stack.ts';
+import type { Random } from './random.ts';
 
 export interface PayingCustomer {
   intentId: string;
@@ -14,13 +15,14 @@ const triesMax = 4;
 
 /** Confirms a PaymentIntent as Stripe.js does: publishable key, client secret, a card; asks again when cut off. */
 export async function pay(
-  house: Pick<House, 'stripeUrl'>,
-  dice: Dice,
+  stack: Pick<ChaosStack, 'stripeUrl'>,
+  random: Random,
   { intentId, clientSecret }: PayingCustomer,
   card: string,
 ): Promise<PayOutcome> {
-  const url = `${house.stripeUrl}/v1/payment_intents/${intentId}/confirm`;
-  const form = { key: stripeKeys.publishable, client_secret: clientSecret, payment_method: card };
+  const url = `${stack.stripeUrl}/v1/payment_intents/${intentId}/confirm`;
+  const { STRIPE_PUBLISHABLE_KEY: key } = emulatorKeys;
+  const form = { key, client_secret: clientSecret, payment_method: card };
   for (let tries = 1; tries <= triesMax; tries++) {
     try {
       const body = new URLSearchParams(form);
@@ -33,7 +35,7 @@ export async function pay(
     } catch {
       // Cut off: nobody knows whether it was paid; a page asks again.
     }
-    await sleep(dice.between(200, 600));
+    await sleep(random.between(200, 600));
   }
   return 'refused';
 }

@@ -1,6 +1,6 @@
 import { Client, Connection } from '@temporalio/client';
-import { handledEventTypes } from '../../activities/stripe-events.ts';
-import type { LedgerEntry, StripeControl } from '../../dev/stripe.ts';
+import { handledEventTypes } from '../../core/payments/record-event.ts';
+import type { LedgerEntry, StripeControl } from 'stripe-emulator';
 import type { Answer } from './browser.ts';
 
 /** What the checks look at. Instants in µs are Unix microseconds by the database's clock, which is also ours here. */

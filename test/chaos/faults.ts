@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { House, LinkName, PartName } from './house.ts';
+import type { ChaosStack, LinkName, PartName } from './chaos-stack.ts';
 import type { FaultKind } from './options.ts';
-import { createDice } from './random.ts';
+import { createRandom } from './random.ts';
 import { freezeFor, send } from './signals.ts';
 
 export interface FaultOptions {
@@ -26,14 +26,14 @@ const stripeFaults = [
 ] as const;
 
 /** Strikes again and again until it is told to stop; then everything runs and every way is clear. */
-export function createFaults(house: House, { kinds, seed, holdMs, lastsMsMax }: FaultOptions) {
-  const dice = createDice(seed, 'faults');
+export function createFaults(stack: ChaosStack, { kinds, seed, holdMs, lastsMsMax }: FaultOptions) {
+  const random = createRandom(seed, 'faults');
   const counts: Record<string, number> = {};
   const diary: string[] = [];
   const underWay = new Set<Promise<void>>();
   const frozen = new Set<number>();
-  const partNames = Object.keys(house.parts) as PartName[];
-  const linkNames = Object.keys(house.links) as LinkName[];
+  const partNames = Object.keys(stack.parts) as PartName[];
+  const linkNames = Object.keys(stack.links) as LinkName[];
   let striking = false;
   let loop: Promise<void> = Promise.resolve();
 
@@ -41,20 +41,20 @@ export function createFaults(house: House, { kinds, seed, holdMs, lastsMsMax }: 
     counts[what] = (counts[what] ?? 0) + 1;
     diary.push(`${new Date().toISOString()} ${what} ${where}`);
   }
-  const duration = () => Math.round(1_000 + (lastsMsMax - 1_000) * dice.next() ** 2);
+  const duration = () => Math.round(1_000 + (lastsMsMax - 1_000) * random.next() ** 2);
 
   function strikePart(signal: 'SIGKILL' | 'SIGTERM'): void {
     // Only API and worker are asked to stop politely: a deploy.
-    const name = dice.pick(signal === 'SIGKILL' ? partNames : partNames.slice(0, 4));
-    const pid = house.parts[name].pid();
+    const name = random.pick(signal === 'SIGKILL' ? partNames : partNames.slice(0, 4));
+    const pid = stack.parts[name].pid();
     if (pid === undefined || frozen.has(pid)) return;
     note(`${signal} ${name.replace(/-\d$/, '')}`, name);
     send(pid, signal);
   }
 
   async function freeze(): Promise<void> {
-    const name = dice.pick(partNames);
-    const pid = house.parts[name].pid();
+    const name = random.pick(partNames);
+    const pid = stack.parts[name].pid();
     const lastsMs = duration();
     if (pid === undefined || frozen.has(pid)) return;
     note(`SIGSTOP ${name.replace(/-\d$/, '')}`, name);
@@ -64,35 +64,35 @@ export function createFaults(house: House, { kinds, seed, holdMs, lastsMsMax }: 
   }
 
   async function breakLink(): Promise<void> {
-    const name = dice.pick(linkNames);
-    const mode = dice.pick(['refuse', 'freeze', 'mute', dice.between(20, 1_500)] as const);
+    const name = random.pick(linkNames);
+    const mode = random.pick(['refuse', 'freeze', 'mute', random.between(20, 1_500)] as const);
     const lastsMs = duration();
     note(`link ${typeof mode === 'number' ? 'delay' : mode}`, `${name} ${mode} for ${lastsMs} ms`);
-    house.links[name].set(mode);
+    stack.links[name].set(mode);
     await sleep(lastsMs);
-    house.links[name].set('forward');
+    stack.links[name].set('forward');
   }
 
   async function stirWebhooks(): Promise<void> {
     note('webhooks');
-    await house.stripe.setWebhookBehaviour({
-      duplicate: dice.between(0, 3),
-      delayMs: [0, dice.pick([0, 500, holdMs, holdMs * 3])],
-      reorder: dice.chance(0.5),
-      dropRate: dice.pick([0, 0.1, 0.4]),
-      loseRate: dice.pick([0, 0, 0.1]),
+    await stack.stripe.setWebhookBehaviour({
+      duplicate: random.between(0, 3),
+      delayMs: [0, random.pick([0, 500, holdMs, holdMs * 3])],
+      reorder: random.chance(0.5),
+      dropRate: random.pick([0, 0.1, 0.4]),
+      loseRate: random.pick([0, 0, 0.1]),
     });
   }
 
   async function upsetStripe(): Promise<void> {
-    const kind = dice.pick(stripeFaults);
+    const kind = random.pick(stripeFaults);
     note(`stripe ${kind}`);
     const lastsMs = duration();
-    await house.stripe.failNext({ kind, count: 1_000, probability: dice.pick([0.1, 0.5, 1]) });
-    await house.stripe.setLatency(dice.pick([0, 0, 300, 2_000]));
+    await stack.stripe.failNext({ kind, count: 1_000, probability: random.pick([0.1, 0.5, 1]) });
+    await stack.stripe.setLatency(random.pick([0, 0, 300, 2_000]));
     await sleep(lastsMs);
-    await house.stripe.clearFaults();
-    await house.stripe.setLatency(0);
+    await stack.stripe.clearFaults();
+    await stack.stripe.setLatency(0);
   }
 
   async function strike(kind: FaultKind): Promise<void> {
@@ -114,9 +114,9 @@ export function createFaults(house: House, { kinds, seed, holdMs, lastsMsMax }: 
 
   async function run(): Promise<void> {
     while (striking) {
-      const fault = strike(dice.pick(kinds)).finally(() => underWay.delete(fault));
+      const fault = strike(random.pick(kinds)).finally(() => underWay.delete(fault));
       underWay.add(fault);
-      await sleep(dice.between(...pauseMs));
+      await sleep(random.between(...pauseMs));
     }
   }
 
@@ -133,15 +133,15 @@ export function createFaults(house: House, { kinds, seed, holdMs, lastsMsMax }: 
       striking = false;
       await loop;
       await Promise.all(underWay);
-      for (const link of Object.values(house.links)) link.set('forward');
-      await house.stripe.setWebhookBehaviour({
+      for (const link of Object.values(stack.links)) link.set('forward');
+      await stack.stripe.setWebhookBehaviour({
         duplicate: 0,
         delayMs: [0, 0],
         reorder: false,
         dropRate: 0,
         loseRate: 0,
       });
-      await house.stripe.retryNow();
+      await stack.stripe.retryNow();
     },
   };
 }

@@ -4,13 +4,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createBrowser } from './browser.ts';
 import { gatherEvidence, watchDeliveries } from './evidence.ts';
 import { createFaults, type Faults } from './faults.ts';
-import { openHouse, type House } from './house.ts';
+import { startChaosStack, type ChaosStack } from './chaos-stack.ts';
 import { type ChaosOptions, readOptions, usage } from './options.ts';
 import { createOutages, tooSlow } from './outages.ts';
 import { runPhotoFinish } from './photo-finish.ts';
 import { awaitQuiet } from './quiet.ts';
 import { reportRun } from './report.ts';
-import { buildTown } from './town.ts';
+import { createScenario } from './scenario.ts';
 import { createVisits } from './visits.ts';
 
 /** A freeze or a broken link lasts at most so long; in a short run less, so that there is a life between them. */
@@ -27,38 +27,44 @@ async function main(): Promise<void> {
   const command = ['npm run chaos --', ...args].join(' ');
   const say = (line: string) => console.log(line);
   say(`seed ${options.seed}`);
-  const house = await openHouse({ holdMs: options.holdMs, log: say, keep: options.keep });
+  const stack = await startChaosStack({ holdMs: options.holdMs, log: say, keep: options.keep });
   let interrupted = false;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
       interrupted = true;
-      void house.close().finally(() => process.exit(130));
+      void close(stack).finally(() => process.exit(130));
     });
   }
   let failed = true;
   try {
-    failed = await run(house, options, command, say);
+    failed = await run(stack, options, command, say);
   } finally {
-    if (options.keep) say(`logs: ${house.dir}/logs`);
-    if (!interrupted) await house.close();
+    if (options.keep) say(`logs: ${stack.dir}/logs`);
+    if (!interrupted) await close(stack);
   }
   process.exit(failed ? 1 : 0);
 }
 
+/** The processes first: what they still send shall find its way. */
+async function close(stack: ChaosStack): Promise<void> {
+  await stack.stop();
+  await stack.closeLinks();
+}
+
 async function run(
-  house: House,
+  stack: ChaosStack,
   options: ChaosOptions,
   command: string,
   say: (line: string) => void,
 ): Promise<boolean> {
   const { seed, holdMs, photoFinish } = options;
-  const town = await buildTown(house);
-  const browser = createBrowser(house.apiUrls);
-  const deliveries = watchDeliveries(house.stripe);
-  const outages = options.outageMs > 0 ? createOutages(house, options.outageMs) : undefined;
+  const scenario = await createScenario(stack);
+  const browser = createBrowser(stack.apiUrls);
+  const deliveries = watchDeliveries(stack.stripe);
+  const outages = options.outageMs > 0 ? createOutages(stack, options.outageMs) : undefined;
   const faults: Faults =
     outages ??
-    createFaults(house, {
+    createFaults(stack, {
       kinds: photoFinish > 0 ? [] : options.faults,
       seed,
       holdMs,
@@ -68,19 +74,19 @@ async function run(
   let visits = 0;
   faults.start();
   if (photoFinish > 0) {
-    say(await runPhotoFinish({ house, town, browser, seed, trials: photoFinish }));
+    say(await runPhotoFinish({ stack, scenario, browser, seed, trials: photoFinish }));
     visits = photoFinish;
   } else {
     const seconds = outages ? outages.totalMs / 1_000 : options.seconds;
-    visits = await runVisits(house, { ...options, seconds }, { town, browser }, say);
+    visits = await runVisits(stack, { ...options, seconds }, { scenario, browser }, say);
   }
   await faults.stop();
-  await decideProcessing(house);
+  await decideProcessing(stack);
   const recoveredAt = Date.now();
   say('faults have stopped');
   const acceptedEvents = await deliveries.finish();
   const { evidence, violations, tookMs } = await awaitQuiet(
-    () => gatherEvidence(house, { answers: browser.answers, acceptedEvents, recoveredAt }),
+    () => gatherEvidence(stack, { answers: browser.answers, acceptedEvents, recoveredAt }),
     say,
   );
   if (outages) violations.push(...tooSlow(browser.answers));
@@ -92,15 +98,15 @@ async function run(
     visits,
     faults: faults.counts,
     answersInTime: outages !== undefined,
-    restarts: house.ends.filter((line) => line.includes(' ended ')).length,
+    restarts: stack.ends.filter((line) => line.includes(' ended ')).length,
   };
-  if (options.keep) writeFileSync(join(house.dir, 'logs', 'faults.log'), faults.diary.join('\n'));
+  if (options.keep) writeFileSync(join(stack.dir, 'logs', 'faults.log'), faults.diary.join('\n'));
   say(reportRun(facts, evidence, violations));
   return violations.length > 0;
 }
 
 /** The bank has the last word on payments whose customer never learnt that they were being processed. */
-async function decideProcessing({ stripe }: House): Promise<void> {
+async function decideProcessing({ stripe }: ChaosStack): Promise<void> {
   const { paymentIntents } = await stripe.ledger();
   for (const { id, status } of paymentIntents)
     if (status === 'processing') await stripe.settleProcessing(id, 'succeeded');
@@ -108,15 +114,15 @@ async function decideProcessing({ stripe }: House): Promise<void> {
 
 /** Begins visits at a constant rate, whatever becomes of them, until the time is over and there are enough bookings. */
 async function runVisits(
-  house: House,
+  stack: ChaosStack,
   { seed, holdMs, seconds, rate, bookings }: ChaosOptions,
   {
-    town,
+    scenario,
     browser,
-  }: { town: Awaited<ReturnType<typeof buildTown>>; browser: ReturnType<typeof createBrowser> },
+  }: { scenario: Awaited<ReturnType<typeof createScenario>>; browser: ReturnType<typeof createBrowser> },
   say: (line: string) => void,
 ): Promise<number> {
-  const visits = createVisits({ house, town, browser, seed, holdMs });
+  const visits = createVisits({ stack, scenario, browser, seed, holdMs });
   const begun = Date.now();
   const made = () => browser.answers.filter(({ call, status }) => call === 'book' && status === 201).length;
   let toldAt = begun;

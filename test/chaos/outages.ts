@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Answer } from './browser.ts';
 import type { Faults } from './faults.ts';
-import type { House } from './house.ts';
+import type { ChaosStack } from './chaos-stack.ts';
 import type { Violation } from './invariants.ts';
 import { freezeFor, send } from './signals.ts';
 
@@ -16,18 +16,18 @@ interface Step {
 }
 
 /** Temporal and Postgres, each killed, restarted in an orderly way, frozen and unreachable for `outageMs`, in turn. */
-export function createOutages(house: House, outageMs: number): Faults & { totalMs: number } {
+export function createOutages(stack: ChaosStack, outageMs: number): Faults & { totalMs: number } {
   const counts: Record<string, number> = {};
   const diary: string[] = [];
   const steps = (['temporal', 'postgres'] as const).flatMap((name): Step[] => {
     const pidNow = (): number => {
-      const pid = house.parts[name].pid();
+      const pid = stack.parts[name].pid();
       if (pid === undefined) throw new Error(`${name} is not running`);
       return pid;
     };
     const signal = async (kind: 'SIGKILL' | 'SIGTERM') => send(pidNow(), kind);
     const cutOff = async () => {
-      const links = [house.links[`api-${name}`], house.links[`worker-${name}`]];
+      const links = [stack.links[`api-${name}`], stack.links[`worker-${name}`]];
       for (const link of links) link.set('refuse');
       await sleep(outageMs);
       for (const link of links) link.set('forward');

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Browser, Slot } from './browser.ts';
 import { pay } from './cards.ts';
-import type { House } from './house.ts';
-import { createDice } from './random.ts';
-import type { Town } from './town.ts';
+import type { ChaosStack } from './chaos-stack.ts';
+import { createRandom } from './random.ts';
+import type { Scenario } from './scenario.ts';
 
 interface PhotoFinish {
-  house: House;
-  town: Town;
+  stack: ChaosStack;
+  scenario: Scenario;
   browser: Browser;
   seed: number;
   trials: number;
@@ -28,11 +28,17 @@ const webhookDelayMs = 1_500;
  * come late, twice and in any order; the invariants are checked afterwards as after any run.
  * @returns what became of them, as text
  */
-export async function runPhotoFinish({ house, town, browser, seed, trials }: PhotoFinish): Promise<string> {
+export async function runPhotoFinish({
+  stack,
+  scenario,
+  browser,
+  seed,
+  trials,
+}: PhotoFinish): Promise<string> {
   const ends: Record<string, number> = {};
   const races: Promise<void>[] = [];
-  await house.stripe.setWebhookBehaviour({ delayMs: [0, webhookDelayMs], duplicate: 1, reorder: true });
-  await house.stripe.failNext({
+  await stack.stripe.setWebhookBehaviour({ delayMs: [0, webhookDelayMs], duplicate: 1, reorder: true });
+  await stack.stripe.failNext({
     kind: '503',
     count: trials * 10,
     probability: 0.25,
@@ -43,28 +49,28 @@ export async function runPhotoFinish({ house, town, browser, seed, trials }: Pho
     await sleep(everyMs);
   }
   await Promise.all(races);
-  await house.stripe.clearFaults();
+  await stack.stripe.clearFaults();
   const told = Object.entries(ends).map(([end, count]) => `${count} ${end}`);
   return `photo finish, ${trials} trials: ${told.sort().join(', ')}`;
 
   async function race(trial: number): Promise<void> {
-    const dice = createDice(seed, `race ${trial}`);
-    const guest = { visit: trial, token: town.tokenOf(dice) };
-    const slot = { ...town.slotFor(dice), start: 0, end: 30 };
+    const random = createRandom(seed, `race ${trial}`);
+    const guest = { visit: trial, token: scenario.tokenOf(random) };
+    const slot = { ...scenario.slotFor(random), start: 0, end: 30 };
     slot.start = (trial % 48) * 30;
     slot.end = slot.start + 30;
     slot.date = new Date(Date.now() + (5 + Math.floor(trial / 48)) * 86_400_000).toISOString().slice(0, 10);
-    const key = dice.uuid();
-    const { body: booking } = await browser.insist(dice, {
+    const key = random.uuid();
+    const { body: booking } = await browser.insist(random, {
       call: 'book',
       method: 'POST',
       path: '/api/bookings/',
       ...guest,
       key,
       slot,
-      body: town.bodyOf(slot, key),
+      body: scenario.bodyOf(slot, key),
     });
-    const { body: intent } = await browser.insist(dice, {
+    const { body: intent } = await browser.insist(random, {
       call: 'intent',
       method: 'POST',
       path: '/api/payment-intent/',
@@ -72,24 +78,24 @@ export async function runPhotoFinish({ house, town, browser, seed, trials }: Pho
       body: { booking_id: booking['id'] },
     });
     const deadline = Date.parse(String(booking['hold_expires_at']));
-    const payAt = deadline + dice.between(-aroundMs, aroundMs);
+    const payAt = deadline + random.between(-aroundMs, aroundMs);
     const customer = {
       intentId: String(intent['payment_intent_id']),
       clientSecret: String(intent['client_secret']),
     };
-    const payment = sleep(payAt - Date.now()).then(() => pay(house, dice, customer, 'pm_card_visa'));
+    const payment = sleep(payAt - Date.now()).then(() => pay(stack, random, customer, 'pm_card_visa'));
     const rival = compete(trial, slot, deadline);
     const end = `payment ${await payment}, rival ${(await rival) ? 'has the slot' : 'refused'}`;
     ends[end] = (ends[end] ?? 0) + 1;
   }
 
   async function compete(trial: number, slot: Slot, deadline: number): Promise<boolean> {
-    const dice = createDice(seed, `rival ${trial}`);
-    const token = town.tokenOf(dice);
+    const random = createRandom(seed, `rival ${trial}`);
+    const token = scenario.tokenOf(random);
     await sleep(deadline - aroundMs - Date.now());
     while (Date.now() < deadline + rivalForMs) {
-      const key = dice.uuid();
-      const { answer } = await browser.once(dice, {
+      const key = random.uuid();
+      const { answer } = await browser.once(random, {
         call: 'book',
         method: 'POST',
         path: '/api/bookings/',
@@ -97,7 +103,7 @@ export async function runPhotoFinish({ house, town, browser, seed, trials }: Pho
         token,
         key,
         slot,
-        body: town.bodyOf(slot, key),
+        body: scenario.bodyOf(slot, key),
       });
       if (answer.status === 201) return true;
       await sleep(rivalEveryMs);

@@ -1,5 +1,5 @@
 /** Choices that can be repeated: the same seed gives the same choices, each subject from a stream of its own. */
-export interface Dice {
+export interface Random {
   /** 0 ≤ x < 1. */
   next(): number;
   /** An integer, both ends included. */
@@ -10,8 +10,8 @@ export interface Dice {
   uuid(): string;
 }
 
-/** Dice of the seed for one subject. Mulberry32: 32 bits of state, enough to spread choices. */
-export function createDice(seed: number, subject: string): Dice {
+/** Random choices of the seed for one subject. Mulberry32: 32 bits of state, enough to spread choices. */
+export function createRandom(seed: number, subject: string): Random {
   let state = seed >>> 0;
   for (const char of subject) state = Math.imul(state ^ (char.codePointAt(0) ?? 0), 0x9e3779b1) >>> 0;
 

@@ -1,13 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Browser, Slot } from './browser.ts';
 import { pay, type PayingCustomer } from './cards.ts';
-import type { House } from './house.ts';
-import { createDice, type Dice } from './random.ts';
-import type { Town } from './town.ts';
+import type { ChaosStack } from './chaos-stack.ts';
+import { createRandom, type Random } from './random.ts';
+import type { Scenario } from './scenario.ts';
 
 interface VisitDeps {
-  house: House;
-  town: Town;
+  stack: ChaosStack;
+  scenario: Scenario;
   browser: Browser;
   seed: number;
   holdMs: number;
@@ -24,40 +24,40 @@ const plans = [
   ...Array<'pay_then_cancel'>(12).fill('pay_then_cancel'),
 ] as const;
 
-/** Visits of clients: each books, and then pays, gives up, cancels or books again, as the dice say. */
-export function createVisits({ house, town, browser, seed, holdMs }: VisitDeps) {
+/** Visits of clients: each books, and then pays, gives up, cancels or books again, as the random say. */
+export function createVisits({ stack, scenario, browser, seed, holdMs }: VisitDeps) {
   const open = new Set<Promise<void>>();
   let begun = 0;
 
   interface Guest {
     visit: number;
-    dice: Dice;
+    random: Random;
     token: string;
   }
 
   async function book(guest: Guest, slot: Slot): Promise<number | undefined> {
-    const key = guest.dice.uuid();
+    const key = guest.random.uuid();
     const request = { call: 'book' as const, method: 'POST', path: '/api/bookings/', ...guest, key, slot };
     // The key is on the booking too, so that a second booking of one wish can be seen.
-    const { answer } = await browser.insist(guest.dice, { ...request, body: town.bodyOf(slot, key) });
+    const { answer } = await browser.insist(guest.random, { ...request, body: scenario.bodyOf(slot, key) });
     return answer.bookingId;
   }
 
   async function openIntent(guest: Guest, bookingId: number): Promise<PayingCustomer | undefined> {
-    const { answer, body } = await browser.insist(guest.dice, {
+    const { answer, body } = await browser.insist(guest.random, {
       call: 'intent',
       method: 'POST',
       path: '/api/payment-intent/',
       ...guest,
-      key: guest.dice.uuid(),
+      key: guest.random.uuid(),
       body: { booking_id: bookingId },
     });
     if (answer.status !== 201) return undefined;
     return { intentId: String(body['payment_intent_id']), clientSecret: String(body['client_secret']) };
   }
 
-  const cancel = ({ dice, ...guest }: Guest, bookingId: number) =>
-    browser.insist(dice, {
+  const cancel = ({ random, ...guest }: Guest, bookingId: number) =>
+    browser.insist(random, {
       call: 'cancel',
       method: 'POST',
       path: `/api/bookings/${bookingId}/cancel/`,
@@ -65,38 +65,38 @@ export function createVisits({ house, town, browser, seed, holdMs }: VisitDeps) 
     });
 
   /** Some think for a moment, some until the hold is almost over, some for too long. */
-  const think = (dice: Dice) => sleep(dice.next() * holdMs * (dice.chance(0.25) ? 1.3 : 0.5));
+  const think = (random: Random) => sleep(random.next() * holdMs * (random.chance(0.25) ? 1.3 : 0.5));
 
-  async function challenge(dice: Dice, intentId: string): Promise<void> {
-    await sleep(dice.between(200, holdMs * 0.8));
-    const outcome = dice.chance(0.8) ? 'succeeded' : 'failed';
+  async function challenge(random: Random, intentId: string): Promise<void> {
+    await sleep(random.between(200, holdMs * 0.8));
+    const outcome = random.chance(0.8) ? 'succeeded' : 'failed';
     // Refused when the hold ended meanwhile.
-    await house.stripe.completeChallenge(intentId, outcome).catch(() => {});
+    await stack.stripe.completeChallenge(intentId, outcome).catch(() => {});
   }
 
   async function checkOut(guest: Guest, bookingId: number, plan: (typeof plans)[number]): Promise<void> {
-    const { dice } = guest;
+    const { random } = guest;
     const customer = await openIntent(guest, bookingId);
     if (!customer) return;
-    await think(dice);
+    await think(random);
     switch (plan) {
       case 'pay':
       case 'pay_then_cancel':
-        await pay(house, dice, customer, 'pm_card_visa');
+        await pay(stack, random, customer, 'pm_card_visa');
         return;
       case 'decline_then_pay':
-        await pay(house, dice, customer, 'pm_card_visa_chargeDeclinedInsufficientFunds');
-        await sleep(dice.between(100, 1_500));
-        await pay(house, dice, customer, 'pm_card_mastercard');
+        await pay(stack, random, customer, 'pm_card_visa_chargeDeclinedInsufficientFunds');
+        await sleep(random.between(100, 1_500));
+        await pay(stack, random, customer, 'pm_card_mastercard');
         return;
       case 'challenge':
-        if ((await pay(house, dice, customer, 'pm_card_threeDSecure2Required')) === 'requires_action')
-          await challenge(dice, customer.intentId);
+        if ((await pay(stack, random, customer, 'pm_card_threeDSecure2Required')) === 'requires_action')
+          await challenge(random, customer.intentId);
         return;
       case 'processing':
-        if ((await pay(house, dice, customer, 'pm_processing')) !== 'processing') return;
-        await sleep(dice.between(500, holdMs * 1.5));
-        await house.stripe.settleProcessing(customer.intentId, dice.chance(0.7) ? 'succeeded' : 'failed');
+        if ((await pay(stack, random, customer, 'pm_processing')) !== 'processing') return;
+        await sleep(random.between(500, holdMs * 1.5));
+        await stack.stripe.settleProcessing(customer.intentId, random.chance(0.7) ? 'succeeded' : 'failed');
         return;
       case 'abandon':
       case 'cancel':
@@ -105,25 +105,25 @@ export function createVisits({ house, town, browser, seed, holdMs }: VisitDeps) 
   }
 
   async function stay(guest: Guest, slot: Slot): Promise<void> {
-    const { dice } = guest;
+    const { random } = guest;
     const bookingId = await book(guest, slot);
     if (bookingId === undefined) return;
-    const plan = dice.pick(plans);
+    const plan = random.pick(plans);
     const wantsToPay = plan !== 'abandon' && plan !== 'cancel';
-    if (wantsToPay || dice.chance(0.5)) await checkOut(guest, bookingId, plan);
-    if (plan === 'cancel') await think(dice);
-    if (plan === 'pay_then_cancel') await sleep(dice.between(0, 3_000));
+    if (wantsToPay || random.chance(0.5)) await checkOut(guest, bookingId, plan);
+    if (plan === 'cancel') await think(random);
+    if (plan === 'pay_then_cancel') await sleep(random.between(0, 3_000));
     if (plan === 'cancel' || plan === 'pay_then_cancel') await cancel(guest, bookingId);
-    if (!wantsToPay && dice.chance(0.4)) await stay(guest, slot);
+    if (!wantsToPay && random.chance(0.4)) await stay(guest, slot);
   }
 
   return {
     /** Begins a visit; it goes on by itself. */
     begin(): void {
       const visit = begun++;
-      const dice = createDice(seed, `visit ${visit}`);
-      const guest = { visit, dice, token: town.tokenOf(dice) };
-      const going = stay(guest, town.slotFor(dice)).catch((error: unknown) => {
+      const random = createRandom(seed, `visit ${visit}`);
+      const guest = { visit, random, token: scenario.tokenOf(random) };
+      const going = stay(guest, scenario.slotFor(random)).catch((error: unknown) => {
         throw new Error(`visit ${visit} failed`, { cause: error });
       });
       const done = going.finally(() => open.delete(done));

@@ -3,8 +3,7 @@ import axe from 'axe-core';
 import type { BrowserContext, Page, Route } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { startChromium } from '../../dev/chromium.ts';
-import { connectStripeControl } from '../../dev/stripe.ts';
-import { emulatorKeys } from '../../dev/stripe/keys.ts';
+import { connectStripeControl, emulatorKeys } from 'stripe-emulator';
 import { deskSays, hold, openDay, pay, signUp, slot } from './guest.ts';
 import { createMachine, type Machine } from './npm-start.ts';
 

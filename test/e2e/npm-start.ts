@@ -7,9 +7,9 @@ import { findFreePort } from '../../dev/ports.ts';
 import { endProcess, isRunning, type ProcessIdentity, startTimeOf } from '../../dev/processes/identity.ts';
 import { createProcessRecord, type Recorded } from '../../dev/processes/record.ts';
 import { startWatchdog } from '../../dev/processes/watchdog.ts';
-import { PROJECT_DIR } from '../../dev/project-dir.ts';
+import { projectDir } from '../../dev/project-dir.ts';
 
-const POLL_MS = 50;
+const pollMs = 50;
 
 /** Somebody's machine: a data directory and five ports, all free. `npm start` runs on it as a person would run it. */
 export async function createMachine() {
@@ -45,7 +45,7 @@ export async function createMachine() {
       const own = { ...external, DATA_DIR: dataDir, ...portSettings, ...settings };
       const env = { ...process.env, ...own };
       const child = spawn('npm', ['start'], {
-        cwd: PROJECT_DIR,
+        cwd: projectDir,
         env,
         detached: true,
         stdio: ['ignore', 'pipe', 'pipe'],
@@ -64,7 +64,7 @@ export async function createMachine() {
           while (!output.includes(text)) {
             if (child.exitCode !== null)
               throw new Error(`npm start ended without saying "${text}":\n${output}`);
-            await sleep(POLL_MS);
+            await sleep(pollMs);
           }
         },
         kill: (signal: NodeJS.Signals) => child.kill(signal),
@@ -79,7 +79,7 @@ export async function createMachine() {
       const deadline = Date.now() + waitMs;
       for (let left = processesWith(dataDir); left.length > 0; left = processesWith(dataDir)) {
         if (Date.now() > deadline) throw new Error(`still running: ${left.join('; ')}`);
-        await sleep(POLL_MS);
+        await sleep(pollMs);
       }
     },
 

@@ -2,7 +2,7 @@ import { NativeConnection } from '@temporalio/worker';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { createActivities } from '../../activities/index.ts';
-import { createStripe } from '../../activities/stripe-client.ts';
+import { createStripe } from '../../core/stripe/client.ts';
 import { connectDatabase, type Db } from '../../db/knex.ts';
 import { createWorker } from '../../worker/worker.ts';
 import { asOwner, bookingBody, cookieOf } from '../factories.ts';

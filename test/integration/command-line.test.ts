@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { migrationNames } from '../../db/migrations/index.ts';
 import { demoAccounts, demoPassword } from '../../db/seed.ts';
-import { PROJECT_DIR } from '../../dev/project-dir.ts';
+import { projectDir } from '../../dev/project-dir.ts';
 import { cookieOf, expectProblem } from '../factories.ts';
 import { openBrowser, signInStaff } from '../setup/panel.ts';
 import { startSystem, type System, until } from '../setup/system.ts';
@@ -24,7 +24,7 @@ interface Run {
 }
 
 /** Runs the file of a command as its npm script does; with `typed`, at a terminal of its own. */
-async function run(file: string, { args = [], env = {}, input, typed, cwd = PROJECT_DIR }: Run = {}) {
+async function run(file: string, { args = [], env = {}, input, typed, cwd = projectDir }: Run = {}) {
   const command = [process.execPath, '--import', 'tsx', file, ...args];
   // Python is there wherever the service is developed, and brings a pseudo-terminal on Linux and macOS alike.
   const terminal = [
@@ -300,10 +300,10 @@ describe('migrate:make', () => {
   let cwd: string;
   beforeAll(() => {
     cwd = mkdtempSync(join(tmpdir(), 'booking-migrate-make-'));
-    for (const part of ['commands', 'db', 'domain', 'package.json', 'tsconfig.json']) {
-      cpSync(join(PROJECT_DIR, part), join(cwd, part), { recursive: true });
+    for (const part of ['commands', 'core', 'db', 'domain', 'package.json', 'tsconfig.json']) {
+      cpSync(join(projectDir, part), join(cwd, part), { recursive: true });
     }
-    symlinkSync(join(PROJECT_DIR, 'node_modules'), join(cwd, 'node_modules'));
+    symlinkSync(join(projectDir, 'node_modules'), join(cwd, 'node_modules'));
   });
   afterAll(() => rmSync(cwd, { recursive: true, force: true }));
 

@@ -6,7 +6,7 @@ import { NativeConnection, Worker } from '@temporalio/worker';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 import { createActivities } from '../../activities/index.ts';
-import { createStripe } from '../../activities/stripe-client.ts';
+import { createStripe } from '../../core/stripe/client.ts';
 import { bookingWorkflowId, holdQuery, paymentNewsSignal } from '../../workflows/messages.ts';
 import { dayAhead, startSystem, type System, type TestUser, until } from '../setup/system.ts';
 import { bundleOtherVersion } from '../workflow/other-version.ts';
@@ -165,11 +165,11 @@ const nextRelease = () =>
     },
     {
       file: 'booking.ts',
-      from: "import { openDesk } from './desk.ts';",
-      to: "import { openDesk } from './desk.ts'; import { patched } from '@temporalio/workflow';",
+      from: "import { openDesk } from './inbox.ts';",
+      to: "import { openDesk } from './inbox.ts'; import { patched } from '@temporalio/workflow';",
     },
     {
-      file: 'life.ts',
+      file: 'booking-lifecycle.ts',
       from: 'booking = mail',
       to: `if (!mail && patched('look-first')) await databaseSteps.loadBooking({ bookingRef: booking.bookingRef });
            booking = mail`,

@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { PROJECT_DIR } from '../../dev/project-dir.ts';
+import { projectDir } from '../../dev/project-dir.ts';
 import { dayAhead, startSystem, type System } from '../setup/system.ts';
 
 const run = promisify(execFile);
-const bin = (name: string) => join(PROJECT_DIR, 'node_modules', '.bin', name);
+const bin = (name: string) => join(projectDir, 'node_modules', '.bin', name);
 
 /** A program that somebody might write: types from openapi-typescript, calls by openapi-fetch. */
 const program = (guests = '2') => `
@@ -60,7 +60,7 @@ let dir: string;
 beforeAll(async () => {
   system = await startSystem();
   dir = mkdtempSync(join(tmpdir(), 'booking-client-'));
-  symlinkSync(join(PROJECT_DIR, 'node_modules'), join(dir, 'node_modules'));
+  symlinkSync(join(projectDir, 'node_modules'), join(dir, 'node_modules'));
   writeFileSync(join(dir, 'package.json'), '{"type":"module"}');
   const document = await system.call('GET', '/openapi.json');
   writeFileSync(join(dir, 'openapi.json'), JSON.stringify(document.body));

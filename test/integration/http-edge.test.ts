@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { printOpenApi } from '../../api/http/openapi.ts';
+import { printOpenApi } from '../../http/openapi.ts';
 import { listRoutes } from '../../api/routes.ts';
 import { bookingBody, expectProblem } from '../factories.ts';
 import { type Answer, startSystem, type System, type TestUser } from '../setup/system.ts';

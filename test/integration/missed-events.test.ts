@@ -2,8 +2,8 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type Activities, createActivities } from '../../activities/index.ts';
-import { recordMissedEvents } from '../../activities/missed-events.ts';
-import { createEventRecorder } from '../../activities/stripe-events.ts';
+import { recordMissedEvents } from '../../core/reconcile/find-missed-events.ts';
+import { createEventRecorder } from '../../core/payments/record-event.ts';
 import { type Payments, startPayments } from './payment-kit.ts';
 
 describe('the search for events that nobody has received', { timeout: 60_000 }, () => {

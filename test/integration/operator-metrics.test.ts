@@ -6,7 +6,7 @@ import { parse } from 'yaml';
 import { flagKinds, raiseFlag } from '../../db/flags.ts';
 import { rows } from '../../db/knex.ts';
 import { findFreePort } from '../../dev/ports.ts';
-import { PROJECT_DIR } from '../../dev/project-dir.ts';
+import { projectDir } from '../../dev/project-dir.ts';
 import { until } from '../setup/system.ts';
 import { type Payments, startPayments } from './payment-kit.ts';
 import { connectTemporal, spawnWorker, type Temporal, type WorkerProcess } from './worker-process.ts';
@@ -29,7 +29,7 @@ interface Selector {
 const prometheusOwn = { labels: ['job', 'instance'], series: ['up', 'ALERTS'] };
 const keywords = ['by', 'without', 'on', 'ignoring', 'or', 'and', 'unless', 'offset', 'bool'];
 
-const read = (path: string) => readFileSync(join(PROJECT_DIR, path), 'utf8');
+const read = (path: string) => readFileSync(join(projectDir, path), 'utf8');
 
 /** The expressions of the rules, by alert. */
 function ruleExpressions(): [string, string][] {

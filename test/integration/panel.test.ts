@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { changeUser } from '../../db/panel/users.ts';
+import { changeUser } from '../../web/staff/queries/users.ts';
 import { localDate } from '../../domain/slots.ts';
 import { type Browser, givePassword, openBrowser, signInStaff } from '../setup/panel.ts';
 import { dayAhead, startSystem, type System, type TestUser, until } from '../setup/system.ts';

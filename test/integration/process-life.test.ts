@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
-import { PROJECT_DIR } from '../../dev/project-dir.ts';
+import { projectDir } from '../../dev/project-dir.ts';
 import { expectProblem } from '../factories.ts';
 import { createTestDatabase, type TestDatabase } from '../setup/database.ts';
 import { startProxy } from '../setup/proxy.ts';
@@ -20,7 +20,7 @@ afterEach(() => {
 /** Starts the API's own process with these settings and nothing of ours. */
 function boot(settings: Record<string, string>) {
   const child = spawn(process.execPath, ['--import', 'tsx', '--import', bug, 'api/main.ts'], {
-    cwd: PROJECT_DIR,
+    cwd: projectDir,
     env: { PATH: process.env.PATH, PORT: '0', SHUTDOWN_DELAY_SECONDS: '0', ...settings },
   });
   const one = { child, output: '', ended: once(child, 'exit') };

@@ -10,7 +10,7 @@ import { raiseFlag } from '../../db/flags.ts';
 import { holdSlot } from '../../db/hold-slot.ts';
 import { claimKey, keepAnswer, releaseKey } from '../../db/idempotency-keys.ts';
 import type { Db } from '../../db/knex.ts';
-import { decideMoney } from '../../db/money.ts';
+import { decideMoney } from '../../core/payments/decide-payment.ts';
 import { claimMessages, deleteMessages, outboxDepth } from '../../db/outbox.ts';
 import {
   expireHold,
@@ -19,7 +19,7 @@ import {
   leaseOverdueHold,
   releaseHoldLease,
 } from '../../db/overdue-holds.ts';
-import { readAttention } from '../../db/panel/attention.ts';
+import { readAttention } from '../../web/staff/queries/attention.ts';
 import { findOpenPayments, openPayment } from '../../db/payments.ts';
 import { findTakenRanges } from '../../db/rooms.ts';
 import { knownEvents, recordIntentEvents } from '../../db/stripe-events.ts';

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createActivities } from '../../activities/index.ts';
-import type { FaultKind } from '../../dev/stripe.ts';
+import type { FaultKind } from 'stripe-emulator';
 import { until } from '../setup/system.ts';
 import { type PaidFor, type Payments, priceMinor, startPayments } from './payment-kit.ts';
 

@@ -1,10 +1,10 @@
 import { delimiter, dirname, join } from 'node:path';
 import pg from 'pg';
 import { inject } from 'vitest';
-import { PROJECT_DIR } from '../../dev/project-dir.ts';
+import { projectDir } from '../../dev/project-dir.ts';
 import { runTool } from '../../dev/run-tool.ts';
 import { findTemporalTool } from '../../dev/temporal/binary.ts';
-import { TEMPORAL_CLI } from '../../dev/temporal/tools.ts';
+import { temporalCli } from '../../dev/temporal/tools.ts';
 
 /** Speaks to the server as its superuser, outside of any test's database. */
 export async function asAdmin(...statements: string[]): Promise<void> {
@@ -27,13 +27,13 @@ export const alone = (name: string, ...statements: string[]) =>
 
 /** The step of the operations page: a new namespace, by the script that it names. */
 export async function makeNamespace(namespace: string): Promise<void> {
-  const cli = await findTemporalTool(TEMPORAL_CLI, () => {});
+  const cli = await findTemporalTool(temporalCli, () => {});
   const env = {
     PATH: `${dirname(cli)}${delimiter}${process.env['PATH']}`,
     TEMPORAL_ADDRESS: inject('temporal').address,
     TEMPORAL_NAMESPACE: namespace,
   };
-  const script = join(PROJECT_DIR, 'ops/temporal/set-up-namespace.sh');
+  const script = join(projectDir, 'ops/temporal/set-up-namespace.sh');
   const { code, stderr } = await runTool('sh', [script], { env, timeoutMs: 50_000 });
   if (code !== 0) throw new Error(stderr);
 }

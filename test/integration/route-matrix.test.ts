@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { printOpenApi } from '../../api/http/openapi.ts';
-import type { Route } from '../../api/http/route.ts';
+import { printOpenApi } from '../../http/openapi.ts';
+import type { Route } from '../../http/route.ts';
 import { listRoutes } from '../../api/routes.ts';
 import { rows } from '../../db/knex.ts';
 import { bookingBody, cookieOf, newBooking } from '../factories.ts';

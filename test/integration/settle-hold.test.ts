@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createActivities } from '../../activities/index.ts';
-import { settleHold } from '../../activities/settle-hold.ts';
+import { settleHold } from '../../core/bookings/settle-hold.ts';
 import { rows } from '../../db/knex.ts';
 import { settleBoundMs, stripeTimeoutMs } from '../../domain/limits.ts';
 import { until } from '../setup/system.ts';

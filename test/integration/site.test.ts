@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import Koa from 'koa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { site } from '../../api/site/index.ts';
+import { site } from '../../web/booking/index.ts';
 import { loadConfig } from '../../config.ts';
 import { seed } from '../../db/seed.ts';
 import { problems } from '../../domain/problems.ts';

@@ -2,8 +2,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Writable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { createStripe } from '../../activities/stripe-client.ts';
-import type { FaultKind } from '../../dev/stripe.ts';
+import { createStripe } from '../../core/stripe/client.ts';
+import type { FaultKind } from 'stripe-emulator';
 import { dayAhead, until } from '../setup/system.ts';
 import { type Payments, priceMinor, startPayments } from './payment-kit.ts';
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { PROJECT_DIR } from '../../dev/project-dir.ts';
+import { projectDir } from '../../dev/project-dir.ts';
 import { runTool } from '../../dev/run-tool.ts';
 import { isFull } from '../security/run.ts';
 import { printBill } from '../security/sbom.ts';
@@ -22,17 +22,24 @@ interface Manifest {
   devDependencies: Record<string, string>;
   allowScripts: Record<string, boolean>;
 }
-const readJson = <T>(name: string): T => JSON.parse(readFileSync(join(PROJECT_DIR, name), 'utf8')) as T;
+const readJson = <T>(name: string): T => JSON.parse(readFileSync(join(projectDir, name), 'utf8')) as T;
 const manifest = readJson<Manifest>('package.json');
 const lock = readJson<{ lockfileVersion: number; packages: Record<string, Locked> }>('package-lock.json');
-const installed = Object.entries(lock.packages).filter(([path, { link }]) => path !== '' && !link);
+/** What comes from a registry: neither the project nor its workspaces. */
+const installed = Object.entries(lock.packages).filter(
+  ([path, { link }]) => path.includes('node_modules/') && !link,
+);
 const nameOf = (path: string) => path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length);
 
-const npm = (...args: string[]) => runTool('npm', args, { cwd: PROJECT_DIR, timeoutMs: 120_000 });
+const npm = (...args: string[]) => runTool('npm', args, { cwd: projectDir, timeoutMs: 120_000 });
 
 describe('what comes from others', () => {
   test('OP-04 every direct dependency has one exact version, and the lock file has that one', () => {
-    for (const [name, version] of Object.entries({ ...manifest.dependencies, ...manifest.devDependencies })) {
+    const manifests = [manifest, readJson<Manifest>('stripe-emulator/package.json')];
+    const direct = manifests.flatMap((each) =>
+      Object.entries({ ...each.dependencies, ...each.devDependencies }),
+    );
+    for (const [name, version] of direct) {
       expect(version, name).toMatch(/^(npm:(@[\w-]+\/)?[\w-]+@)?\d+\.\d+\.\d+$/);
       const locked = lock.packages[`node_modules/${name}`];
       expect(locked?.version, name).toBe(version.split('@').at(-1));
@@ -67,7 +74,7 @@ describe('what comes from others', () => {
     const { code, stdout, stderr } = await runTool(
       process.execPath,
       ['--import', 'tsx', 'test/security/sbom.ts'],
-      { cwd: PROJECT_DIR, timeoutMs: 60_000 },
+      { cwd: projectDir, timeoutMs: 60_000 },
     );
     expect(code, stderr).toBe(0);
     const bill = JSON.parse(stdout) as ReturnType<typeof printBill>;
@@ -102,15 +109,15 @@ describe('what comes from others', () => {
 
 describe('what leaves the house', () => {
   test('OP-10 an image gets named folders only: no .env, no data, no history', () => {
-    const lines = readFileSync(join(PROJECT_DIR, '.dockerignore'), 'utf8').split('\n').filter(Boolean);
+    const lines = readFileSync(join(projectDir, '.dockerignore'), 'utf8').split('\n').filter(Boolean);
     const rules = lines.filter((line) => !line.startsWith('#'));
     expect(rules[0]).toBe('*');
     for (const rule of rules.slice(1)) expect(rule).toMatch(/^!(?!\.env|\.git|\.data)[\w./-]+$/);
-    expect(readFileSync(join(PROJECT_DIR, '.gitignore'), 'utf8').split('\n')).toContain('.env');
+    expect(readFileSync(join(projectDir, '.gitignore'), 'utf8').split('\n')).toContain('.env');
   });
 
   test('OP-10 no file of the project holds a secret', async () => {
-    const { code, stdout, stderr } = await runTool('git', ['ls-files', '-z'], { cwd: PROJECT_DIR });
+    const { code, stdout, stderr } = await runTool('git', ['ls-files', '-z'], { cwd: projectDir });
     expect(code, stderr).toBe(0);
     const files = stdout.split('\0').filter(Boolean);
     expect(files.length).toBeGreaterThan(100);
@@ -119,7 +126,7 @@ describe('what leaves the house', () => {
     const found: string[] = [];
     for (const file of files) {
       try {
-        const match = secret.exec(readFileSync(join(PROJECT_DIR, file), 'utf8'));
+        const match = secret.exec(readFileSync(join(projectDir, file), 'utf8'));
         if (match) found.push(`${file}: ${match[0].slice(0, 8)}…`);
       } catch (error) {
         // Deleted, but not yet committed so.

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { moveBooking } from '../../db/bookings.ts';
 import { rows } from '../../db/knex.ts';
-import { decideMoney } from '../../db/money.ts';
+import { decideMoney } from '../../core/payments/decide-payment.ts';
 import { expireHold, expireOverdueHolds } from '../../db/overdue-holds.ts';
 import { type BookingStatus, bookingStatuses, legalMoves } from '../../domain/booking.ts';
 import { asOwner, newBooking } from '../factories.ts';

@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startServer } from '../../api/server.ts';
 import { rows } from '../../db/knex.ts';
-import { signatureOf } from '../../dev/stripe/webhook-request.ts';
+import { signatureOf } from 'stripe-emulator';
 import { asOwner } from '../factories.ts';
 import { startProxy } from '../setup/proxy.ts';
 import { until } from '../setup/system.ts';

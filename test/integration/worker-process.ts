@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { Client, Connection, ScheduleNotFoundError } from '@temporalio/client';
 import { inject } from 'vitest';
 import type { Config } from '../../config.ts';
-import { PROJECT_DIR } from '../../dev/project-dir.ts';
+import { projectDir } from '../../dev/project-dir.ts';
 import { reconcileScheduleId } from '../../workflows/messages.ts';
 
 /**
@@ -17,7 +17,7 @@ export function spawnWorker(
 ) {
   const { address, namespace, taskQueue } = config.temporal;
   const child = spawn(process.execPath, ['--import', 'tsx', 'worker/main.ts'], {
-    cwd: PROJECT_DIR,
+    cwd: projectDir,
     env: {
       PATH: process.env['PATH'],
       DEBUG: 'true',

@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, inject, test, vi } fr
 import { parse } from 'yaml';
 import { rows } from '../../db/knex.ts';
 import { findFreePort } from '../../dev/ports.ts';
-import { PROJECT_DIR } from '../../dev/project-dir.ts';
+import { projectDir } from '../../dev/project-dir.ts';
 import { bookingWorkflowId } from '../../workflows/messages.ts';
 import { type Proxy, startProxy } from '../setup/proxy.ts';
 import { until } from '../setup/system.ts';
@@ -65,7 +65,7 @@ const sumOf = (lines: string[]) => lines.reduce((sum, line) => sum + Number(line
 
 /** The expression of an example alert. */
 function expressionOf(alert: string): string | undefined {
-  const text = readFileSync(join(PROJECT_DIR, 'ops/prometheus/alerts.yml'), 'utf8');
+  const text = readFileSync(join(projectDir, 'ops/prometheus/alerts.yml'), 'utf8');
   const { groups } = parse(text) as { groups: { rules: { alert: string; expr: string }[] }[] };
   return groups.flatMap(({ rules }) => rules).find((rule) => rule.alert === alert)?.expr;
 }
@@ -109,8 +109,8 @@ describe('a build whose workflows do not replay', () => {
       },
       {
         file: 'booking.ts',
-        from: "import { openDesk } from './desk.ts';",
-        to: "import { openDesk } from './desk.ts'; import { sleep } from '@temporalio/workflow';",
+        from: "import { openDesk } from './inbox.ts';",
+        to: "import { openDesk } from './inbox.ts'; import { sleep } from '@temporalio/workflow';",
       },
     ]);
     const WORKFLOW_BUNDLE = join(dir, 'incompatible.js');

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Route } from '../../api/http/route.ts';
+import type { Route } from '../../http/route.ts';
 
 /** Values as JSON text, since some of them are none that JSON.stringify writes. */
 const garbageValues: Record<string, string> = {
@@ -90,7 +90,9 @@ export interface Garbage {
   body?: string;
 }
 
-type Shape = { properties?: Record<string, unknown> };
+interface Shape {
+  properties?: Record<string, unknown>;
+}
 const fieldsOf = (schema: z.ZodType | undefined): string[] =>
   schema
     ? Object.keys((z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Shape).properties ?? {})

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { PROJECT_DIR } from '../../dev/project-dir.ts';
+import { projectDir } from '../../dev/project-dir.ts';
 
 /** An entry of `packages` in package-lock.json (https://docs.npmjs.com/cli/v11/configuring-npm/package-lock-json). */
 interface Locked {
@@ -29,11 +29,12 @@ export interface Component {
  * (npm 11.19).
  */
 export function printBill(): { bomFormat: string; specVersion: string; version: 1; components: Component[] } {
-  const text = readFileSync(join(PROJECT_DIR, 'package-lock.json'), 'utf8');
+  const text = readFileSync(join(projectDir, 'package-lock.json'), 'utf8');
   const { packages } = JSON.parse(text) as { packages: Record<string, Locked> };
   const components = new Map<string, Component>();
   for (const [path, locked] of Object.entries(packages)) {
-    if (path === '' || locked.dev || locked.link) continue;
+    // The project itself and its workspaces lie outside node_modules.
+    if (!path.includes('node_modules/') || locked.dev || locked.link) continue;
     const component = componentOf(path, locked);
     components.set(component.purl, component);
   }

@@ -1,16 +1,10 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import pg from 'pg';
 import type { TestProject } from 'vitest/node';
-import { migrate } from '../../db/migrate.ts';
-import { type PostgresServer, startPostgres } from '../../dev/postgres.ts';
-import { createProcesses } from '../../dev/processes.ts';
-import { startTemporal } from '../../dev/temporal.ts';
-import { bundleWorkflows } from '../../worker/bundle.ts';
+import { createTemplate, type DatabaseServer, databaseServerOf } from '../../dev/databases.ts';
+import { startTemporaryStack } from '../../dev/stack.ts';
+import { writeWorkflowBundle } from '../../dev/workflow-bundle.ts';
 
-/** The database that every test's own is a copy of: migrated once, never connected to afterwards. */
-const TEMPLATE = 'booking_template';
+/** The database that every test's own is a copy of. */
+const template = 'booking_template';
 
 const log = (line: string) => console.log(line);
 
@@ -19,68 +13,31 @@ const log = (line: string) => console.log(line);
  * directory. Both end with the run, however it ends; their data is thrown away, so nothing waits for the disk.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const dir = mkdtempSync(join(tmpdir(), 'booking-test-'));
-  chmodSync(dir, 0o755); // Postgres may run as another user.
-  const processes = createProcesses({ dir, announce: log, restart: false, removeDirWhenOrphaned: true });
-  const teardown = async () => {
-    await processes.stopAll();
-    rmSync(dir, { recursive: true, force: true });
-  };
-  try {
+  const { stop } = await startTemporaryStack({ name: 'test', log, restart: false }, async (stack) => {
     const settings = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' };
-    const workflowBundle = join(dir, 'workflows.js');
-    const [postgres, temporal] = await Promise.all([
-      startPostgres({ dataDir: dir, port: 0, log, processes, settings }).then(async (server) => {
-        await makeTemplate(server);
-        return server;
+    const [server, temporal, workflowBundle] = await Promise.all([
+      stack.startPostgres({ settings }).then(async (postgres) => {
+        const found = databaseServerOf(postgres);
+        await createTemplate(found, template);
+        return found;
       }),
-      startTemporal({
-        dataDir: dir,
-        port: 0,
-        uiPort: undefined,
-        log,
-        processes,
-        stopSteps: [{ signal: 'SIGKILL', waitMs: 5_000 }],
-      }),
-      bundleWorkflows().then((code) => writeFileSync(workflowBundle, code)),
+      stack.startTemporal(),
+      writeWorkflowBundle(stack.dataDir),
     ]);
     project.provide('workflowBundle', workflowBundle);
-    project.provide('postgres', {
-      adminUrl: postgres.adminUrl,
-      ownerUrl: postgres.settings.MIGRATE_DATABASE_URL,
-      appUrl: postgres.settings.DATABASE_URL,
-      template: TEMPLATE,
-    });
+    project.provide('postgres', { ...server, template });
     project.provide('temporal', {
       address: temporal.settings.TEMPORAL_ADDRESS,
       namespace: temporal.settings.TEMPORAL_NAMESPACE,
     });
-  } catch (error) {
-    await teardown();
-    throw error;
-  }
-  return teardown;
-}
-
-async function makeTemplate({ adminUrl, settings }: PostgresServer): Promise<void> {
-  const admin = new pg.Client({ connectionString: adminUrl });
-  await admin.connect();
-  try {
-    await admin.query(`CREATE DATABASE ${TEMPLATE} OWNER booking_owner`);
-    const url = new URL(settings.MIGRATE_DATABASE_URL);
-    url.pathname = TEMPLATE;
-    await migrate(url.href, { appRole: 'booking_app' });
-    // A database that somebody is connected to cannot be copied.
-    await admin.query(`ALTER DATABASE ${TEMPLATE} WITH IS_TEMPLATE true ALLOW_CONNECTIONS false`);
-  } finally {
-    await admin.end();
-  }
+  });
+  return stop;
 }
 
 declare module 'vitest' {
   export interface ProvidedContext {
     /** Addresses of the run's Postgres: the superuser's, the schema owner's and the service's role. */
-    postgres: { adminUrl: string; ownerUrl: string; appUrl: string; template: string };
+    postgres: DatabaseServer & { template: string };
     /** The run's Temporal dev server, shared by all test files: take a task queue of your own. */
     temporal: { address: string; namespace: string };
     /** The workflows, bundled once for all test files. */

@@ -1,15 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { DefaultLogger, NativeConnection, Runtime, type Worker } from '@temporalio/worker';
 import { type DestinationStream, pino } from 'pino';
+import { startStripe } from 'stripe-emulator';
 import { inject } from 'vitest';
 import { createActivities } from '../../activities/index.ts';
-import { createStripe } from '../../activities/stripe-client.ts';
+import { createStripe } from '../../core/stripe/client.ts';
 import { startServer } from '../../api/server.ts';
 import { type Config, loadConfig } from '../../config.ts';
 import { connectDatabase, type Db, rows } from '../../db/knex.ts';
-import { startStripe } from '../../dev/stripe.ts';
 import { createWorker } from '../../worker/worker.ts';
 import { createTestDatabase } from './database.ts';
+
+export { until } from '../../dev/until.ts';
 
 export interface Answer {
   status: number;
@@ -208,19 +210,4 @@ async function insertRoom(db: Db, room: Partial<RoomColumns>): Promise<number> {
 /** The date so many days from now, `YYYY-MM-DD` in UTC. */
 export function dayAhead(days: number): string {
   return new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
-}
-
-/** Waits until `probe` returns something, looking every 25 ms. @throws after `timeoutMs` */
-export async function until<T>(
-  what: string,
-  probe: () => Promise<T | undefined | false>,
-  timeoutMs = 10_000,
-): Promise<T> {
-  const end = Date.now() + timeoutMs;
-  for (;;) {
-    const found = await probe();
-    if (found) return found;
-    if (Date.now() > end) throw new Error(`${what}: not within ${timeoutMs} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { createAccessTokens } from '../../api/auth/access-tokens.ts';
+import { createAccessTokens } from '../../http/auth/access-tokens.ts';
 
 const key = 'a-key-of-thirty-two-bytes-or-more-for-tests';
 const caller = { userId: 7, sessionId: randomUUID() };

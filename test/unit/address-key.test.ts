@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { addressKey } from '../../api/http/rate-limit.ts';
+import { addressKey } from '../../http/rate-limit.ts';
 
 describe('what stands for an address in the limits', () => {
   test.each([

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { LedgerEntry } from '../../dev/stripe.ts';
+import type { LedgerEntry } from 'stripe-emulator';
 import type { BookingFact, Evidence, MoveFact } from '../chaos/evidence.ts';
 import { checkInvariants } from '../chaos/invariants.ts';
 

@@ -2,7 +2,7 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { pino } from 'pino';
 import { afterEach, describe, expect, test } from 'vitest';
-import { answerClientErrors } from '../../api/http/client-error.ts';
+import { answerClientErrors } from '../../http/client-error.ts';
 import { problems } from '../../domain/problems.ts';
 import { readAnswer, sendRaw } from '../setup/raw.ts';
 

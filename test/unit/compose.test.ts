@@ -1,5 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { emulatorKeys } from 'stripe-emulator';
 import { describe, expect, it } from 'vitest';
 import { ConfigError, loadConfig } from '../../config.ts';
 import {
@@ -206,6 +207,11 @@ describe('settings', () => {
     expect(environmentOf(merged['migrate'], env)['MIGRATE_DATABASE_URL']).toBe(
       'postgres://booking_owner:try-out-owner@postgres:5432/booking',
     );
+  });
+
+  it('give the service the keys that the emulator takes', () => {
+    for (const name of ['api', 'worker'])
+      expect(environmentOf(emulated.services[name], {}), name).toMatchObject(emulatorKeys);
   });
 
   it('of another port for the emulator lead browsers there, to the page of the bank too', () => {

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { emulatorKeys } from 'stripe-emulator';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ConfigError, isDebug, loadConfig } from '../../config.ts';
 
@@ -190,6 +191,18 @@ describe('outside debug', () => {
   test.each(['true', 'True', '1', 'yes', 'on'])('isDebug: with DEBUG=%s, as loadConfig', (DEBUG) => {
     expect(isDebug({ DEBUG })).toBe(true);
     expect(loadConfig({ ...debug, DEBUG }).debug).toBe(true);
+  });
+});
+
+describe('the keys of the Stripe emulator', () => {
+  test.each(Object.entries(emulatorKeys))('%s=%s is taken for debugging only', (name, key) => {
+    expect(faultsOf({ ...debug, [name]: key })).toEqual([]);
+    expect(namesOf({ ...production, [name]: key })).toEqual([name]);
+  });
+
+  test('are refused among several webhook secrets too', () => {
+    const secrets = `whsec_123,${emulatorKeys.STRIPE_WEBHOOK_SECRET}`;
+    expect(namesOf({ ...production, STRIPE_WEBHOOK_SECRET: secrets })).toEqual(['STRIPE_WEBHOOK_SECRET']);
   });
 });
 

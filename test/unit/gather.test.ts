@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { gather } from '../../activities/gather.ts';
+import { gather } from '../../core/payments/batch.ts';
 
 /** Work that waits until it is let go, and notes what each call was for. */
 function createWork() {

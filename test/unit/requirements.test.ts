@@ -4,9 +4,13 @@ import { describe, expect, test } from 'vitest';
 const root = new URL('../../', import.meta.url);
 const read = (path: string) => readFileSync(new URL(path, root), 'utf8');
 
-const testFiles = readdirSync(new URL('test/', root), { recursive: true, encoding: 'utf8' })
-  .filter((file) => file.endsWith('.test.ts') && !file.endsWith('requirements.test.ts'))
-  .map((file) => ({ file, text: read(`test/${file}`) }));
+/** The test files below a folder, each named as the pages name it: by a prefix and its path below that folder. */
+const testsIn = (folder: string, prefix = '') =>
+  readdirSync(new URL(folder, root), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.test.ts') && !file.endsWith('requirements.test.ts'))
+    .map((file) => ({ file: `${prefix}${file}`, text: read(`${folder}${file}`) }));
+
+const testFiles = [...testsIn('test/'), ...testsIn('stripe-emulator/test/', 'stripe-emulator/')];
 
 /** The rows of a page's tables, and whether the row, or the heading above it, says that it is left out. */
 function rowsOf(page: string) {

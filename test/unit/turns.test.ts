@@ -1,6 +1,6 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { describe, expect, test } from 'vitest';
-import { createTurns } from '../../activities/turns.ts';
+import { createTurns } from '../../activities/limiter.ts';
 
 describe('turns', () => {
   /** A step that ends when it is told to. */

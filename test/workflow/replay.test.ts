@@ -67,8 +67,8 @@ describe('TM-10 a change of the workflows that open bookings would not survive i
 
   test('a step that is taken away in the middle', async () => {
     const code = await bundleOtherVersion([
-      { file: 'life.ts', from: 'booking = await closeIntents(desk, booking);', to: '' },
-      { file: 'life.ts', from: 'booking = await closeIntents(desk, booking);', to: '' },
+      { file: 'booking-lifecycle.ts', from: 'booking = await closeIntents(desk, booking);', to: '' },
+      { file: 'booking-lifecycle.ts', from: 'booking = await closeIntents(desk, booking);', to: '' },
     ]);
     const faults = await replay(code, ofBookings);
     expect([...faults.keys()]).toContain('guest-cancels-the-hold');
@@ -85,8 +85,8 @@ describe('TM-10 a change of the workflows that open bookings would not survive i
       },
       {
         file: 'booking.ts',
-        from: "import { openDesk } from './desk.ts';",
-        to: "import { openDesk } from './desk.ts'; import { patched } from '@temporalio/workflow';",
+        from: "import { openDesk } from './inbox.ts';",
+        to: "import { openDesk } from './inbox.ts'; import { patched } from '@temporalio/workflow';",
       },
     ]);
     expect([...(await replay(code, saved)).keys()]).toEqual([]);

@@ -1,0 +1,42 @@
+import { readBookingState } from '../../db/booking-state.ts';
+import type { Db } from '../../db/knex.ts';
+import type { Message } from '../../db/outbox.ts';
+import { OrphanError, type WorkflowClient } from './workflow-client.ts';
+
+/** How many bookings are remembered whose payment has started their workflow. */
+const startedMax = 10_000;
+
+/**
+ * Hands one message to Temporal. A start that was written before a payment message of the same booking is not sent:
+ * the payment has started the workflow already. That spares one call for each booking that is paid at once.
+ * @throws OrphanError when the booking is not in this database; a gRPC error when Temporal did not take the message
+ */
+export function createDelivery(db: Db, workflows: WorkflowClient) {
+  /** By booking, the id of the message that has started its workflow. */
+  const startedBy = new Map<string, number>();
+
+  /** Noted before the call: if the call fails, the payment message stays in the outbox and is sent again. */
+  function markStarted(bookingRef: string, messageId: string): void {
+    startedBy.set(bookingRef, Number(messageId));
+    const [oldest] = startedBy.keys();
+    if (startedBy.size > startedMax && oldest !== undefined) startedBy.delete(oldest);
+  }
+
+  return async function deliver(message: Message & { id: string }): Promise<void> {
+    const { bookingRef } = message.payload;
+    switch (message.topic) {
+      case 'start_booking':
+        // A start with a higher id was written later, as a repair, and is sent.
+        if ((startedBy.get(bookingRef) ?? 0) > Number(message.id)) return;
+        return workflows.startBooking(bookingRef, message.payload.summary);
+      case 'payment':
+        markStarted(bookingRef, message.id);
+        return workflows.tellPayment(message.payload, message.id);
+      case 'refund':
+        return workflows.startRefund(message.payload);
+      case 'orphan_payment':
+        if (!(await readBookingState(db, bookingRef))) throw new OrphanError(`no booking ${bookingRef}`);
+        return workflows.tellPayment(message.payload, message.id);
+    }
+  };
+}

@@ -1,0 +1,246 @@
+import {
+  Client,
+  Connection,
+  defaultGrpcRetryOptions,
+  isGrpcServiceError,
+  makeGrpcRetryInterceptor,
+  ServiceError,
+  WithStartWorkflowOperation,
+} from '@temporalio/client';
+import {
+  defineSearchAttributeKey,
+  TypedSearchAttributes,
+  WorkflowExecutionAlreadyStartedError,
+} from '@temporalio/common';
+import type { Config } from '../../config.ts';
+import type { BookingStatus } from '../../domain/booking.ts';
+import { temporalCallMs } from '../../domain/limits.ts';
+import type { bookingWorkflow, latePaymentWorkflow, refundWorkflow } from '../../workflows/index.ts';
+import {
+  bookingStatusAttribute,
+  bookingWorkflowId,
+  cancelUpdate,
+  cancelUpdateId,
+  latePaymentWorkflowId,
+  paymentNewsSignal,
+  refundWorkflowId,
+  type CancelRequest,
+  type CancelResult,
+  type PaymentNews,
+  type RefundInput,
+} from '../../workflows/messages.ts';
+
+const statusKey = defineSearchAttributeKey(bookingStatusAttribute, 'KEYWORD');
+const attributeCheckMs = 60_000;
+const workerSilentSeconds = 90;
+const healthMs = 800;
+/** gRPC's own numbers (https://grpc.io/docs/guides/status-codes/); the SDK's enum is a type only. */
+const grpcDeadlineExceeded: number = 4;
+const grpcUnavailable: number = 14;
+const grpcInvalidArgument: number = 3;
+
+/**
+ * The API's way to its workflows. The connection is lazy, so that the API starts without Temporal, and every call
+ * has a deadline: by itself the client would wait 20 s for a dead server and for ever for a frozen one.
+ */
+// eslint-disable-next-line max-lines-per-function -- one small function a message
+export function createWorkflowClient(settings: Config['temporal']) {
+  const { namespace, taskQueue } = settings;
+  const connection = Connection.lazy({
+    address: settings.address,
+    // Said either way: an API key alone would make the client turn it on.
+    tls: settings.tls ?? false,
+    ...(settings.apiKey && { apiKey: settings.apiKey }),
+    // Its own ten attempts wait past the deadline: the pause between two of them is not cut short by it.
+    interceptors: [makeGrpcRetryInterceptor(defaultGrpcRetryOptions({ maxAttempts: 3 }))],
+  });
+  const { workflow } = new Client({ connection, namespace });
+  let attribute = { known: false, checkedAt: 0 };
+
+  const underWay = new Set<Promise<unknown>>();
+  function soon<T>(call: () => Promise<T>, withinMs = temporalCallMs): Promise<T> {
+    const answer = connection.withDeadline(Date.now() + withinMs, () => call().catch(explain));
+    underWay.add(answer);
+    const done = () => underWay.delete(answer);
+    answer.then(done, done);
+    return answer;
+  }
+
+  /** Does the namespace have `BookingStatus`? A start that names an unknown attribute is refused. */
+  async function isAttributeKnown(): Promise<boolean> {
+    if (attribute.known || Date.now() - attribute.checkedAt < attributeCheckMs) return attribute.known;
+    try {
+      const found = await connection.operatorService.listSearchAttributes({ namespace });
+      attribute = { known: statusKey.name in (found.customAttributes ?? {}), checkedAt: Date.now() };
+    } catch (error) {
+      // Not allowed to ask: do without. Not reachable: the start itself will say so.
+      const code = grpcCodeOf(error);
+      if (code === grpcUnavailable || code === grpcDeadlineExceeded) throw error;
+      attribute = { known: false, checkedAt: Date.now() };
+    }
+    return attribute.known;
+  }
+
+  /**
+   * Tells a refusal of the search attribute, which Temporal answers like a faulty message, from one of the message:
+   * the attribute was known and is not any more. The next start goes without it.
+   */
+  async function explain(error: unknown): Promise<never> {
+    if (attribute.known && grpcCodeOf(error) === grpcInvalidArgument) {
+      attribute = { known: false, checkedAt: 0 };
+      if (!(await isAttributeKnown())) {
+        throw new Error(`the namespace has lost the search attribute ${statusKey.name}`, { cause: error });
+      }
+    }
+    throw error;
+  }
+
+  async function bookingStart(bookingRef: string, summary?: string) {
+    return {
+      workflowId: bookingWorkflowId(bookingRef),
+      taskQueue,
+      args: [{ bookingRef }] as [{ bookingRef: string }],
+      // A finished run is never repeated; one that was terminated or has failed is replaced.
+      workflowIdReusePolicy: 'ALLOW_DUPLICATE_FAILED_ONLY' as const,
+      ...(summary && { staticSummary: summary }),
+      ...((await isAttributeKnown()) && {
+        typedSearchAttributes: new TypedSearchAttributes([{ key: statusKey, value: 'pending' }]),
+      }),
+    };
+  }
+
+  /** Runs a start. @returns false when the workflow is running or has ended well: it is started once, ever */
+  async function startOnce(start: () => Promise<unknown>): Promise<boolean> {
+    try {
+      await start();
+      return true;
+    } catch (error) {
+      if (error instanceof WorkflowExecutionAlreadyStartedError) return false;
+      throw error;
+    }
+  }
+
+  return {
+    /** Starts a booking's workflow, once. `summary` is shown in Temporal's UI. */
+    async startBooking(bookingRef: string, summary: string): Promise<void> {
+      await soon(async () => {
+        const options = await bookingStart(bookingRef, summary);
+        return startOnce(() => workflow.start<typeof bookingWorkflow>('bookingWorkflow', options));
+      });
+    },
+
+    /**
+     * Tells a booking's workflow of a payment, starting it if need be; if it has ended, the late-payment workflow
+     * decides. `messageId` tells apart the news of a PaymentIntent that has no payment row yet.
+     */
+    async tellPayment(news: PaymentNews, messageId: string): Promise<void> {
+      await soon(async () => {
+        const options = await bookingStart(news.bookingRef);
+        const told = await startOnce(() =>
+          workflow.signalWithStart<typeof bookingWorkflow, [PaymentNews]>('bookingWorkflow', {
+            ...options,
+            signal: paymentNewsSignal,
+            signalArgs: [news],
+          }),
+        );
+        if (told) return;
+        await startOnce(() =>
+          workflow.start<typeof latePaymentWorkflow>('latePaymentWorkflow', {
+            ...options,
+            workflowId: latePaymentWorkflowId(news.paymentRef ?? `${news.intentId}-${messageId}`),
+            args: [news],
+            staticSummary: 'Money for a booking that was over',
+          }),
+        );
+      });
+    },
+
+    /** Starts the refund of a payment, once. */
+    async startRefund(refund: RefundInput): Promise<void> {
+      await soon(() =>
+        startOnce(() =>
+          workflow.start<typeof refundWorkflow>('refundWorkflow', {
+            workflowId: refundWorkflowId(refund.paymentRef),
+            taskQueue,
+            args: [refund],
+            workflowIdReusePolicy: 'ALLOW_DUPLICATE_FAILED_ONLY',
+            staticSummary: 'Sends a payment back',
+          }),
+        ),
+      );
+    },
+
+    /**
+     * Asks the workflow that owns a booking to cancel it, starting it if it was lost, and waits for its answer.
+     * Asking again gets the same answer for as long as the booking stands as it was seen.
+     * @throws a gRPC or update error when there is no answer in time: the outcome is then unknown
+     */
+    async cancelBooking(
+      booking: { ref: string; status: BookingStatus; workflowId: string; paymentNews?: PaymentNews },
+      request: CancelRequest,
+    ): Promise<CancelResult> {
+      return soon(async () => {
+        const shared = {
+          ...(await bookingStart(booking.ref)),
+          workflowId: booking.workflowId,
+          workflowIdConflictPolicy: 'USE_EXISTING' as const,
+        };
+        const startWorkflowOperation = booking.paymentNews
+          ? new WithStartWorkflowOperation<typeof latePaymentWorkflow>('latePaymentWorkflow', {
+              ...shared,
+              args: [booking.paymentNews],
+            })
+          : new WithStartWorkflowOperation<typeof bookingWorkflow>('bookingWorkflow', shared);
+        return workflow.executeUpdateWithStart(cancelUpdate, {
+          updateId: cancelUpdateId(request, booking.status),
+          args: [{ ...request, seen: booking.status }],
+          startWorkflowOperation: startWorkflowOperation as WithStartWorkflowOperation<
+            typeof bookingWorkflow
+          >,
+        });
+      });
+    },
+
+    /**
+     * Does Temporal answer, and has a worker asked it for work of late? A worker asks at least once a minute.
+     * @throws a gRPC error when Temporal does not answer
+     */
+    async hasWorker(): Promise<boolean> {
+      const { pollers } = await soon(
+        () => connection.workflowService.describeTaskQueue({ namespace, taskQueue: { name: taskQueue } }),
+        healthMs,
+      );
+      const lately = Date.now() / 1000 - workerSilentSeconds;
+      return pollers.some((poller) => Number(poller.lastAccessTime?.seconds ?? 0) > lately);
+    },
+
+    /** Closes the connection after the calls under way: one that is about to be repeated would find it gone. */
+    async close(): Promise<void> {
+      await Promise.allSettled(underWay);
+      await connection.close();
+    },
+  };
+}
+
+export type WorkflowClient = ReturnType<typeof createWorkflowClient>;
+
+/**
+ * Is the message itself to blame, rather than the server, its configuration or our rights there? Only then may it
+ * be set aside.
+ */
+export function isPoison(error: unknown): boolean {
+  const code = grpcCodeOf(error);
+  if (code !== undefined) return code === grpcInvalidArgument;
+  return error instanceof TypeError || error instanceof OrphanError;
+}
+
+/** The client throws what a start or a signal got from gRPC inside a `ServiceError`, anything else as it came. */
+function grpcCodeOf(error: unknown): number | undefined {
+  const said = error instanceof ServiceError ? error.cause : error;
+  return isGrpcServiceError(said) ? Number(said.code) : undefined;
+}
+
+/** A payment whose booking is not here (yet): perhaps a database that was restored to an earlier point. */
+export class OrphanError extends Error {
+  override readonly name = 'OrphanError';
+}

@@ -1,0 +1,53 @@
+import { randomUUID } from 'node:crypto';
+import { type ServerResponse, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Logger } from 'pino';
+import { Problem, type ProblemCode } from '../domain/problems.ts';
+import { problemDocument, problemType } from './problems.ts';
+
+/** Node's names for the refusals that are not about the request's form. */
+const codes: Readonly<Record<string, ProblemCode>> = {
+  HPE_HEADER_OVERFLOW: 'headers_too_large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
+};
+
+/**
+ * For the server's `clientError`: requests that Node cannot read. By itself it would write a bare status line; here
+ * they are refused with a document like everything else, and the connection ends.
+ */
+export function answerClientErrors(log: Logger) {
+  return (error: NodeJS.ErrnoException, socket: Duplex): void => {
+    const cause = error.code ?? '';
+    if (cause === 'ECONNRESET' || !socket.writable || isAnswering(socket)) {
+      socket.destroy();
+      return;
+    }
+    const problem = new Problem(codes[cause] ?? 'malformed_request');
+    const requestId = randomUUID();
+    log.info({ requestId, status: problem.status, cause }, 'request refused unread');
+    socket.end(answerOf(problem, requestId), () => socket.destroy());
+  };
+}
+
+/**
+ * Has an answer begun on this connection? More bytes would become part of it. Node's own handler asks the same field;
+ * it has no public name.
+ */
+function isAnswering(socket: Duplex): boolean {
+  const { _httpMessage: answer } = socket as { _httpMessage?: ServerResponse | null };
+  return answer?.headersSent === true;
+}
+
+function answerOf(problem: Problem, requestId: string): string {
+  const body = problemDocument(problem, requestId);
+  const lines = [
+    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}`,
+    `Content-Type: ${problemType}`,
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    'Cache-Control: no-store',
+    'X-Content-Type-Options: nosniff',
+    `X-Request-Id: ${requestId}`,
+    'Connection: close',
+  ];
+  return `${lines.join('\r\n')}\r\n\r\n${body}`;
+}

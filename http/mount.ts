@@ -1,0 +1,114 @@
+import { bodyParser } from '@koa/bodyparser';
+import Router from '@koa/router';
+import type { Context, Middleware } from 'koa';
+import type { z } from 'zod';
+import { isStaff } from '../db/users.ts';
+import { jsonBodyBytesMax, queryBytesMax, requestMs } from '../domain/limits.ts';
+import { Problem } from '../domain/problems.ts';
+import type { Db } from '../db/knex.ts';
+import { type AccessTokens, authenticate } from './auth/access-tokens.ts';
+import { inputProblem } from './problems.ts';
+import type { Caller, Route } from './route.ts';
+
+interface MountDeps {
+  db: Db;
+  accessTokens: AccessTokens;
+}
+
+const parseJson = bodyParser({ enableTypes: ['json'], jsonLimit: jsonBodyBytesMax, encoding: 'utf-8' });
+
+/** Serves the routes: authenticate → allow → parse → handle → parse the answer. */
+export function mount(routes: readonly Route[], deps: MountDeps): Middleware {
+  const router = new Router();
+  for (const route of routes) {
+    // Registered without its trailing slash, a path is served with and without one.
+    const path = route.path.replace(/\/$/, '').replace(/\{(\w+)\}/g, ':$1');
+    router.register(path, [route.method.toLowerCase()], (ctx: Context) => serve(route, ctx, deps));
+  }
+  const serveRoutes = router.routes() as unknown as Middleware;
+  return async (ctx, next) => {
+    if (ctx.querystring.length > queryBytesMax) throw new Problem('uri_too_long');
+    await serveRoutes(ctx, async () => {
+      const allowed = allowedMethods(router, ctx.path);
+      if (allowed.length === 0) return next();
+      const allow = allowed.join(', ');
+      throw new Problem('method_not_allowed', { detail: `Use ${allow}.`, headers: { Allow: allow } });
+    });
+  };
+}
+
+function allowedMethods(router: Router, path: string): string[] {
+  const methods = router.stack.filter((layer) => layer.match(path)).flatMap((layer) => layer.methods);
+  return [...new Set(methods)];
+}
+
+async function serve(route: Route, ctx: Context, deps: MountDeps): Promise<void> {
+  ctx.state['route'] = route.path;
+  const caller = await allow(route, ctx, deps);
+  const params = route.params && parse(route.params, ctx['params'], () => new Problem('not_found'));
+  const query = route.query && parse(route.query, { ...ctx.query }, inputProblem);
+  const body =
+    route.body && parse(route.body, await readJson(ctx, route.bodyOptional ?? false), inputProblem);
+  const call = { caller: caller as never, params, query, body, ctx };
+  const answer = await within(route.deadlineMs ?? requestMs, route.handle(call));
+  ctx.status = route.status;
+  ctx.body = route.response.parse(answer);
+}
+
+async function allow(route: Route, ctx: Context, deps: MountDeps): Promise<Caller | undefined> {
+  if (route.access === 'anyone') return undefined;
+  const caller = authenticate(ctx, deps.accessTokens);
+  ctx.state['userId'] = caller.userId;
+  // What an authenticated caller sees is nobody else's to keep.
+  ctx.set('Cache-Control', 'no-store');
+  if (route.access === 'staff' && !(await isStaff(deps.db, caller))) throw new Problem('staff_only');
+  return caller;
+}
+
+function parse<T>(schema: z.ZodType<T>, input: unknown, refuse: (error: z.ZodError) => Problem): T {
+  const parsed = schema.safeParse(input);
+  if (!parsed.success) throw refuse(parsed.error);
+  return parsed.data;
+}
+
+async function readJson(ctx: Context, optional: boolean): Promise<unknown> {
+  const empty =
+    ctx.request.length === 0 || (ctx.request.length === undefined && !ctx.get('Transfer-Encoding'));
+  if (optional && empty) return {};
+  const charset = ctx.request.charset.toLowerCase();
+  const plain = ['', 'identity'].includes(ctx.get('Content-Encoding').toLowerCase());
+  if (
+    ctx.request.type.toLowerCase() !== 'application/json' ||
+    (charset !== '' && charset !== 'utf-8') ||
+    !plain
+  ) {
+    throw new Problem('unsupported_media_type');
+  }
+  try {
+    await parseJson(ctx, async () => {});
+  } catch (error) {
+    // The parser throws the bare error of JSON.parse, which would look like a bug of ours.
+    if (error instanceof SyntaxError) throw new Problem('malformed_json');
+    throw error;
+  }
+  return ctx.request.body;
+}
+
+const noAnswerInTime = () =>
+  new Problem('overloaded', {
+    detail: 'No answer in time. What was asked may or may not have been done; asking again is safe.',
+    headers: { 'Retry-After': '1' },
+  });
+
+/** The answer, or a 503 when there is none in time: what the request did is then unknown, and repeating is safe. */
+async function within<T>(deadlineMs: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(noAnswerInTime()), deadlineMs);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,83 @@
+import type { Slot } from './browser.ts';
+import type { ChaosStack } from './chaos-stack.ts';
+import type { Random } from './random.ts';
+
+const guests = 40;
+const rooms = 12;
+/** Dates begin here, in days from now: far enough that every cancellation is free (FREE_CANCEL_HOURS). */
+const firstDay = 3;
+const days = 300;
+const slotMinutes = 30;
+/** At any time so many slots are wanted by everybody; the wish moves on, since paid ones stay taken. */
+const hotSlots = 24;
+const hotForMs = 15_000;
+
+/** The guests and the rooms of a run, and which slots they want: half of the visits collide over a few. */
+export async function createScenario(stack: ChaosStack) {
+  const hash = '$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5$bm9ib2R5';
+  const users = await stack.query<{ id: number }>(
+    `insert into users (email, password_hash) select 'guest' || n || '@example.com', $1
+       from generate_series(1, $2::integer) n returning id`,
+    [hash, guests],
+  );
+  const made = await stack.query<{ id: number }>(
+    `insert into rooms (name, price_minor, currency, capacity, opening_time, closing_time, time_zone)
+     select 'Room ' || n, 1000 + n, 'usd', 10, '00:00', '24:00', 'UTC' from generate_series(1, $1::integer) n
+     returning id`,
+    [rooms],
+  );
+  const begunAt = Date.now();
+  const tokens = users.map(({ id: userId }) => ({ userId, token: '', signedAt: 0 }));
+
+  function slotAt(index: number, slots: number): Slot {
+    const perDay = 1_440 / slotMinutes;
+    const start = (index % perDay) * slotMinutes;
+    const day = Math.floor(index / perDay) % days;
+    const date = new Date(begunAt + (firstDay + day) * 86_400_000).toISOString().slice(0, 10);
+    return {
+      roomId: made[Math.floor(index / perDay / days) % made.length]?.id ?? 0,
+      date,
+      start,
+      end: Math.min(1_440, start + slots * slotMinutes),
+    };
+  }
+
+  return {
+    /** A signed token of some guest; signed anew now and then, since it lives for half an hour. */
+    tokenOf(random: Random): string {
+      const guest = random.pick(tokens);
+      if (Date.now() - guest.signedAt > 600_000) {
+        guest.token = stack.tokens.sign({ userId: guest.userId, sessionId: random.uuid() });
+        guest.signedAt = Date.now();
+      }
+      return guest.token;
+    },
+    slotFor(random: Random): Slot {
+      const slots = random.pick([1, 1, 2, 3]);
+      if (random.chance(0.5)) {
+        const wave = Math.floor((Date.now() - begunAt) / hotForMs);
+        const hot = random.between(0, hotSlots - 1);
+        // Over all rooms: one room's lock is not what is tested here.
+        const perRoom = (days * 1_440) / slotMinutes;
+        return slotAt((hot % rooms) * perRoom + wave * 4 + Math.floor(hot / rooms), slots);
+      }
+      return slotAt(random.between(0, (rooms * days * 1_440) / slotMinutes - 1), slots);
+    },
+    bodyOf(slot: Slot, key: string) {
+      return {
+        room_id: slot.roomId,
+        booking_date: slot.date,
+        start_time: timeOf(slot.start),
+        end_time: timeOf(slot.end),
+        guest_count: 1,
+        special_requests: key,
+      };
+    },
+  };
+}
+
+export type Scenario = Awaited<ReturnType<typeof createScenario>>;
+
+function timeOf(minute: number): string {
+  return `${String(Math.floor(minute / 60)).padStart(2, '0')}:${String(minute % 60).padStart(2, '0')}`;
+}

@@ -1,0 +1,81 @@
+import { readdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Context, Middleware } from 'koa';
+import type { Config } from '../../config.ts';
+import { createFiles } from '../../http/files.ts';
+import { refuseOtherMethods } from '../../http/reading.ts';
+import { bookingPage, docsPage, paymentPage, problemsPage } from './pages.ts';
+import { bookingPolicy, docsPolicy, plainPolicy } from './policy.ts';
+import { siteSettings } from './settings.ts';
+
+interface Page {
+  html: string;
+  policy: string;
+}
+
+/** Our own files change with every release: a browser asks each time, and mostly hears 304. */
+const ownFiles = 'no-cache';
+/** Swagger UI changes when its version does. */
+const swaggerFiles = 'public, max-age=86400';
+
+const assets = new URL('./assets/', import.meta.url);
+const swaggerNames = ['swagger-ui.css', 'swagger-ui-bundle.js'];
+
+/** The pages for people who book and for those who write clients. They know the public API and nothing more. */
+export function site({ config }: { config: Config }): Middleware {
+  const settings = siteSettings(config);
+  const pages = new Map<string, Page>([
+    ['/', { html: bookingPage(settings), policy: bookingPolicy(settings) }],
+    ['/payment/success', { html: paymentPage('success'), policy: plainPolicy }],
+    ['/payment/cancel', { html: paymentPage('cancel'), policy: plainPolicy }],
+    ['/docs', { html: docsPage(), policy: docsPolicy }],
+    ['/docs/problems', { html: problemsPage(), policy: plainPolicy }],
+  ]);
+  // Stripe.js is loaded from Stripe and wants to know which site it serves.
+  const referrer = settings.payment.kind === 'stripe' ? 'strict-origin-when-cross-origin' : 'same-origin';
+  const own = createFiles(
+    Object.fromEntries(readdirSync(assets).map((name) => [`/site/${name}`, new URL(name, assets)])),
+  );
+  const swagger = createFiles(
+    Object.fromEntries(swaggerNames.map((name) => [`/docs/${name}`, swaggerFile(name)])),
+  );
+
+  return async (ctx, next) => {
+    if (!isSitePath(ctx.path)) return next();
+    const page = pages.get(ctx.path) ?? pages.get(ctx.path.replace(/\/$/, ''));
+    if (page) {
+      refuseOtherMethods(ctx);
+      ctx.set('Referrer-Policy', referrer);
+      return servePage(ctx, page);
+    }
+    if (ctx.method === 'GET' || ctx.method === 'HEAD') {
+      ctx.state['route'] = ctx.path.startsWith('/docs') ? '/docs/*' : '/site/*';
+      if (await own.serve(ctx, ownFiles)) return;
+      if (await swagger.serve(ctx, swaggerFiles)) return;
+    }
+    return next();
+  };
+}
+
+/** Is this one of our addresses? Cheap, because every request of the API is asked. */
+function isSitePath(path: string): boolean {
+  return (
+    path === '/' || path.startsWith('/site/') || path.startsWith('/docs') || path.startsWith('/payment/')
+  );
+}
+
+function servePage(ctx: Context, { html, policy }: Page): void {
+  ctx.state['route'] = ctx.path === '/' ? '/' : ctx.path.replace(/\/$/, '');
+  ctx.set('Content-Security-Policy', policy);
+  ctx.set('Cache-Control', 'no-cache');
+  ctx.type = 'text/html; charset=utf-8';
+  ctx.body = html;
+}
+
+/** From the package that npm installed, wherever that is. */
+function swaggerFile(name: string): URL {
+  const manifest = createRequire(import.meta.url).resolve('swagger-ui-dist/package.json');
+  return pathToFileURL(join(dirname(manifest), name));
+}

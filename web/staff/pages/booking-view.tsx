@@ -1,0 +1,205 @@
+import type { BookingDetailRow } from '../../../db/bookings.ts';
+import { type BookingPaymentRow, canRefund, type TimelineRow } from '../queries/booking-page.ts';
+import { refundWorkflowId } from '../../../workflows/messages.ts';
+import { Page } from '../layout.tsx';
+import { Badge, Card, Facts, formatAge, formatMoney, Instant, plain, shortTime } from '../parts.tsx';
+import type { Visit } from '../visit.ts';
+
+interface Props {
+  visit: Visit;
+  booking: BookingDetailRow;
+  payments: BookingPaymentRow[];
+  timeline: TimelineRow[];
+  /** Undefined when no address of Temporal's UI is set. */
+  workflowUrl: (workflowId: string) => string | undefined;
+}
+
+/** All that staff needs to know of one booking. */
+export function BookingPage({ visit, booking, payments, timeline, workflowUrl }: Props) {
+  return (
+    <Page
+      visit={visit}
+      section="Bookings"
+      title={`Booking #${booking.id}`}
+      actions={<Actions booking={booking} />}
+    >
+      <div class="columns">
+        <Booking booking={booking} />
+        <Owner booking={booking} url={workflowUrl(booking.workflow_id)} />
+      </div>
+      <Card title="Payments" id="payments">
+        {payments.length === 0 && <p class="empty">Nobody has begun to pay.</p>}
+        {payments.map((payment) => (
+          <Payment key={payment.id} booking={booking} payment={payment} workflowUrl={workflowUrl} />
+        ))}
+      </Card>
+      <Card title="Timeline" id="timeline">
+        <ol class="timeline">
+          {timeline.map((entry, index) => (
+            <Entry key={index} entry={entry} />
+          ))}
+        </ol>
+      </Card>
+    </Page>
+  );
+}
+
+export const isOverdue = (booking: BookingDetailRow) =>
+  booking.status === 'pending' && booking.hold_seconds_left <= 0;
+
+function Actions({ booking }: { booking: BookingDetailRow }) {
+  const open = booking.status === 'pending' || booking.status === 'confirmed';
+  return (
+    <>
+      {isOverdue(booking) && (
+        <a class="button" href={`/admin/bookings/${booking.id}/settle`}>
+          Settle now…
+        </a>
+      )}
+      {open && (
+        <a class="button danger" href={`/admin/bookings/${booking.id}/cancel`}>
+          Cancel…
+        </a>
+      )}
+    </>
+  );
+}
+
+function Booking({ booking }: { booking: BookingDetailRow }) {
+  const held = booking.status === 'pending';
+  const left = booking.hold_seconds_left * 1000;
+  return (
+    <Card title="Booking" id="booking">
+      <Facts
+        of={[
+          ['Status', <Badge status={booking.status} />],
+          ['Payment', <Badge status={booking.payment_status} />],
+          ...(held
+            ? [['Hold', left > 0 ? `${formatAge(left)} left` : `overdue for ${formatAge(-left)}`] as const]
+            : []),
+          ['Room', <a href={`/admin/rooms/${booking.room_id}`}>{booking.room_name}</a>],
+          [
+            'When',
+            <>
+              <a href={`/admin/day?date=${booking.booking_date}`}>{booking.booking_date}</a>{' '}
+              {shortTime(booking.start_time)}–{shortTime(booking.end_time)} ({booking.time_zone})
+            </>,
+          ],
+          ['Begins', <Instant at={booking.starts_at} />],
+          ['Guests', booking.guest_count],
+          [
+            'Price',
+            `${formatMoney(booking.amount_minor, booking.currency)} for ${booking.number_of_slots} slots`,
+          ],
+          ['Requests', booking.special_requests ?? '–'],
+        ]}
+      />
+    </Card>
+  );
+}
+
+function Owner({ booking, url }: { booking: BookingDetailRow; url: string | undefined }) {
+  return (
+    <Card title="Customer and workflow" id="owner">
+      <Facts
+        of={[
+          ['Customer', <a href={`/admin/users/${booking.user_id}`}>{booking.user_email}</a>],
+          ['Their bookings', <a href={`/admin/bookings?user=${booking.user_id}`}>Show all</a>],
+          ['Booked', <Instant at={booking.created_at} />],
+          ['Reference', <code>{booking.ref}</code>],
+          ['Workflow', <WorkflowLink id={booking.workflow_id} url={url} />],
+        ]}
+      />
+    </Card>
+  );
+}
+
+function WorkflowLink({ id, url }: { id: string; url: string | undefined }) {
+  if (!url) return <code>{id}</code>;
+  return (
+    <a href={url} rel="noopener noreferrer">
+      <code>{id}</code> in Temporal
+    </a>
+  );
+}
+
+interface PaymentProps {
+  booking: BookingDetailRow;
+  payment: BookingPaymentRow;
+  workflowUrl: Props['workflowUrl'];
+}
+
+function Payment({ booking, payment, workflowUrl }: PaymentProps) {
+  const refundWorkflow = refundWorkflowId(payment.ref);
+  return (
+    <div class="payment">
+      <Facts
+        of={[
+          ['Attempt', `${payment.attempt}${payment.confirms ? ' (confirms the booking)' : ''}`],
+          ['Status', <Badge status={payment.status} />],
+          ['PaymentIntent', <code>{payment.intent_id ?? 'not known yet'}</code>],
+          [
+            'Amount',
+            `${formatMoney(payment.amount_minor, payment.currency)}, received ${formatMoney(payment.amount_received_minor, payment.currency)}`,
+          ],
+          ['Begun', <Instant at={payment.created_at} />],
+          ...(payment.refund_status
+            ? [
+                ['Refund', <Refund payment={payment} />] as const,
+                [
+                  'Refund workflow',
+                  <WorkflowLink id={refundWorkflow} url={workflowUrl(refundWorkflow)} />,
+                ] as const,
+              ]
+            : []),
+        ]}
+      />
+      {canRefund(booking.status, payment) && (
+        <a class="button quiet" href={`/admin/bookings/${booking.id}/payments/${payment.id}/refund`}>
+          Refund without cancelling…
+        </a>
+      )}
+    </div>
+  );
+}
+
+function Refund({ payment }: { payment: BookingPaymentRow }) {
+  return (
+    <>
+      <Badge status={payment.refund_status ?? ''} />{' '}
+      {formatMoney(payment.refund_amount_minor ?? 0, payment.currency)} ({payment.refund_purpose}){' '}
+      {payment.refund_id && <code>{payment.refund_id}</code>}
+      {payment.refund_error && <p class="error">{payment.refund_error}</p>}
+    </>
+  );
+}
+
+function Entry({ entry }: { entry: TimelineRow }) {
+  const { from_status, to_status } = entry;
+  return (
+    <li>
+      <Instant at={entry.at} />
+      <div>
+        {to_status && (
+          <>
+            {from_status && (
+              <>
+                <Badge status={from_status} /> →{' '}
+              </>
+            )}
+            <Badge status={to_status} />{' '}
+          </>
+        )}
+        <strong>{plain(entry.cause)}</strong>
+        <span class="by"> by {whoIs(entry)}</span>
+        {entry.detail && <p class="hint">{entry.detail}</p>}
+      </div>
+    </li>
+  );
+}
+
+/** `staff:1` with its e-mail; a part of the service by its name. */
+function whoIs({ actor, actor_email }: TimelineRow): string {
+  if (!actor_email) return actor;
+  return `${actor.startsWith('staff:') ? 'staff' : 'customer'} ${actor_email}`;
+}

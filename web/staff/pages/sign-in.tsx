@@ -1,0 +1,93 @@
+import type { Context } from 'koa';
+import { Problem } from '../../../domain/problems.ts';
+import { passwordBytesMax } from '../../../domain/limits.ts';
+import { checkPassword } from '../../../http/auth/check-password.ts';
+import type { WebDeps } from '../../deps.ts';
+import type { Form } from '../form.ts';
+import { Document } from '../layout.tsx';
+import { Alert, Field } from '../parts.tsx';
+import type { PanelSessions } from '../session.ts';
+import { goTo, respond } from '../visit.ts';
+
+/** The sign-in, in place of whatever was asked for. It never says whether that exists. */
+export function showSignIn(
+  ctx: Context,
+  sessions: PanelSessions,
+  shown: { status: number; email?: string; fault?: string },
+): void {
+  // RFC 9110 §15.5.2 wants a challenge with 401; no browser asks for credentials of this scheme by itself.
+  if (shown.status === 401) ctx.set('WWW-Authenticate', 'Cookie realm="staff panel"');
+  const csrf = sessions.formToken(ctx, undefined);
+  respond(
+    ctx,
+    shown.status,
+    <Document title="Sign in">
+      <main class="alone">
+        <section class="card">
+          <p class="brand">
+            <img src="/admin/icon.svg" alt="" width="36" height="36" />
+            <span>Staff panel</span>
+          </p>
+          <h1>Sign in</h1>
+          {shown.fault && <Alert>{shown.fault}</Alert>}
+          <form method="post" action="/admin/sign-in">
+            <input type="hidden" name="csrf" value={csrf} />
+            <Field
+              name="email"
+              label="E-mail"
+              value={shown.email ?? ''}
+              inputMode="email"
+              autoComplete="username"
+              maxLength={254}
+              required
+            />
+            <Field
+              name="password"
+              label="Password"
+              value=""
+              autoComplete="current-password"
+              maxLength={passwordBytesMax}
+              required
+              secret
+            />
+            <button type="submit">Sign in</button>
+          </form>
+        </section>
+      </main>
+    </Document>,
+  );
+}
+
+/** Opens the panel for staff, throttled together with the API's login. Who is not staff is told so, once known. */
+export async function signIn(
+  ctx: Context,
+  deps: WebDeps,
+  sessions: PanelSessions,
+  form: Form,
+): Promise<void> {
+  const { email = '', password = '' } = form;
+  const shown = { email: email.slice(0, 254) };
+  try {
+    if (Buffer.byteLength(password) > passwordBytesMax || email.length > 254) {
+      throw new Problem('invalid_credentials');
+    }
+    const user = await checkPassword(deps, ctx, { email, password });
+    if (!user.isStaff) {
+      deps.log.warn({ userId: user.id }, 'a user without the staff role was refused at the panel');
+      return showSignIn(ctx, sessions, {
+        ...shown,
+        status: 403,
+        fault: 'This account is not a staff account.',
+      });
+    }
+    await sessions.begin(ctx, user);
+    ctx.state['userId'] = user.id;
+    deps.log.info({ userId: user.id }, 'staff signed in to the panel');
+    goTo(ctx, '/admin');
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    ctx.set(error.extras.headers ?? {});
+    const fault = error.extras.detail ? `${error.title} ${error.extras.detail}` : error.title;
+    showSignIn(ctx, sessions, { ...shown, status: error.status, fault });
+  }
+}

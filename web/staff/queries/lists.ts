@@ -1,0 +1,155 @@
+import type { RefundPurpose } from '../../../domain/booking.ts';
+import type { IntentStatus, RefundStatus, Room } from '../../../db/models.ts';
+import type { BookingRow } from '../../../db/bookings.ts';
+import type { Db } from '../../../db/knex.ts';
+import { beginsWith, idIn, isUuid, type ListSource } from './list.ts';
+
+/** The lists of the panel: where their rows come from. How they look is in web/staff/pages. */
+
+export type BookingListRow = Omit<BookingRow, 'starts_at' | 'ends_at' | 'hold_seconds_left'>;
+
+const usersNamed = (db: Db, search: string) =>
+  db('users').select('id').where('email', 'like', beginsWith(search.toLowerCase()));
+
+export const bookingList: ListSource<BookingListRow> = {
+  id: 'b.id',
+  own: ['b.*'],
+  sorts: { id: 'b.id', date: 'b.booking_date' },
+  find(db, search, filters) {
+    const query = db('bookings as b');
+    const id = idIn(search);
+    if (id !== undefined) query.where('b.id', id);
+    else if (isUuid(search)) query.where('b.ref', search);
+    else if (search.startsWith('pi_')) {
+      query.whereIn('b.id', db('payments').select('booking_id').where('stripe_payment_intent_id', search));
+    } else if (search !== '') query.whereIn('b.user_id', usersNamed(db, search));
+    if (filters['status']) query.where('b.status', filters['status']);
+    if (filters['payment']) query.where('b.payment_status', filters['payment']);
+    if (filters['room']) query.where('b.room_id', Number(filters['room']));
+    if (filters['room_name']) {
+      const named = db('rooms').select('id').where('name', 'ilike', beginsWith(filters['room_name']));
+      query.whereIn('b.room_id', named);
+    }
+    if (filters['user']) query.where('b.user_id', Number(filters['user']));
+    if (filters['from']) query.where('b.booking_date', '>=', filters['from']);
+    if (filters['to']) query.where('b.booking_date', '<=', filters['to']);
+    return query;
+  },
+  dress: (page) =>
+    page
+      .join('users as u', 'u.id', 'page.user_id')
+      .join('rooms as r', 'r.id', 'page.room_id')
+      .select('r.name as room_name', 'r.time_zone', 'u.email as user_email'),
+};
+
+export interface PaymentListRow {
+  id: number;
+  booking_id: number;
+  user_email: string;
+  attempt: number;
+  stripe_payment_intent_id: string | null;
+  amount_minor: number;
+  amount_received_minor: number;
+  currency: string;
+  status: IntentStatus;
+  refund_status: RefundStatus | null;
+  refund_purpose: RefundPurpose | null;
+  created_at: Date;
+}
+
+export const paymentList: ListSource<PaymentListRow> = {
+  id: 'p.id',
+  own: ['p.*'],
+  sorts: { id: 'p.id', booking: 'p.booking_id' },
+  find(db, search, filters) {
+    const query = db('payments as p');
+    const id = idIn(search);
+    if (id !== undefined) query.where('p.booking_id', id);
+    else if (isUuid(search)) query.where('p.ref', search);
+    else if (search.startsWith('pi_')) query.where('p.stripe_payment_intent_id', search);
+    else if (search.startsWith('re_')) {
+      query.whereIn('p.id', db('refunds').select('payment_id').where('stripe_refund_id', search));
+    } else if (search !== '') {
+      query.whereIn('p.booking_id', db('bookings').select('id').whereIn('user_id', usersNamed(db, search)));
+    }
+    if (filters['status']) query.where('p.status', filters['status']);
+    if (filters['refund'] === 'none') {
+      query.whereNotExists(db('refunds as f').select('f.id').whereRaw('?? = ??', ['f.payment_id', 'p.id']));
+    } else if (filters['refund']) {
+      query.whereIn('p.id', db('refunds').select('payment_id').where('status', filters['refund']));
+    }
+    return query;
+  },
+  dress: (page) =>
+    page
+      .join('bookings as b', 'b.id', 'page.booking_id')
+      .join('users as u', 'u.id', 'b.user_id')
+      .leftJoin('refunds as f', 'f.payment_id', 'page.id')
+      .select('u.email as user_email', 'f.status as refund_status', 'f.purpose as refund_purpose'),
+};
+
+export interface UserListRow {
+  id: number;
+  email: string;
+  is_staff: boolean;
+  is_active: boolean;
+  created_at: Date;
+}
+
+export const userList: ListSource<UserListRow> = {
+  id: 'u.id',
+  own: ['u.id', 'u.email', 'u.is_staff', 'u.is_active', 'u.created_at'],
+  sorts: { id: 'u.id', email: 'u.email' },
+  find(db, search, filters) {
+    const query = db('users as u');
+    const id = idIn(search);
+    if (id !== undefined) query.where('u.id', id);
+    else if (search !== '') query.where('u.email', 'like', beginsWith(search.toLowerCase()));
+    if (filters['role']) query.where('u.is_staff', filters['role'] === 'staff');
+    if (filters['state']) query.where('u.is_active', filters['state'] === 'active');
+    return query;
+  },
+};
+
+export const roomList: ListSource<Room> = {
+  id: 'r.id',
+  own: ['r.*'],
+  sorts: { id: 'r.id', name: 'r.name', price: 'r.price_minor', capacity: 'r.capacity' },
+  find(db, search, filters) {
+    const query = db('rooms as r');
+    const id = idIn(search);
+    if (id !== undefined) query.where('r.id', id);
+    else if (search !== '') query.where('r.name', 'ilike', `%${beginsWith(search)}`);
+    if (filters['state']) query.where('r.is_available', filters['state'] === 'available');
+    return query;
+  },
+};
+
+export interface FlagListRow {
+  id: number;
+  kind: string;
+  subject: string;
+  detail: string;
+  booking_id: number | null;
+  /** How often it has happened since it was raised, and when last. */
+  occurrences: number;
+  last_at: Date;
+  created_at: Date;
+  resolved_at: Date | null;
+}
+
+export const flagList: ListSource<FlagListRow> = {
+  id: 'g.id',
+  own: ['g.*'],
+  sorts: { id: 'g.id' },
+  find(db, search, filters) {
+    const query = db('flags as g');
+    const id = idIn(search);
+    if (id !== undefined) query.where('g.booking_id', id);
+    else if (search !== '') query.where('g.subject', search);
+    if (filters['kind']) query.where('g.kind', filters['kind']);
+    if (filters['state'] === 'open') query.whereNull('g.resolved_at');
+    if (filters['state'] === 'resolved') query.whereNotNull('g.resolved_at');
+    return query;
+  },
+};

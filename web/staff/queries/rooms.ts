@@ -1,0 +1,130 @@
+import { type Db, rows } from '../../../db/knex.ts';
+import { Room } from '../../../db/models.ts';
+import { noteStaffEvent } from '../../../db/staff-events.ts';
+
+/** What staff can set of a room. Times are `HH:MM`, on the room's own clock. */
+export type RoomFields = Pick<
+  Room,
+  | 'name'
+  | 'description'
+  | 'price_minor'
+  | 'currency'
+  | 'capacity'
+  | 'amenities'
+  | 'is_available'
+  | 'slot_duration_minutes'
+  | 'opening_time'
+  | 'closing_time'
+  | 'time_zone'
+>;
+
+/** @throws the violation of `rooms_name_taken` */
+export async function insertRoom(db: Db, actorId: number, fields: RoomFields): Promise<number> {
+  return db.transaction(async (trx) => {
+    const made = await Room.query(trx).insert(fields).returning('id');
+    await noteStaffEvent(trx, {
+      actorId,
+      action: 'room_added',
+      subjectKind: 'room',
+      subjectId: made.id,
+      detail: fields.name,
+    });
+    return made.id;
+  });
+}
+
+/**
+ * Edits a room, if it is still as the editor saw it. Bookings that exist keep their times and their price.
+ * @returns false when somebody has changed the room since `version`
+ * @throws the violation of `rooms_name_taken`
+ */
+export async function updateRoom(
+  db: Db,
+  actorId: number,
+  room: { id: number; version: number },
+  fields: RoomFields,
+): Promise<boolean> {
+  return db.transaction(async (trx) => {
+    const before = await Room.query(trx).findById(room.id).forNoKeyUpdate();
+    if (before?.version !== room.version) return false;
+    const changes = describeChanges(before, fields);
+    if (changes.length === 0) return true;
+    await Room.query(trx).findById(room.id).patch(fields);
+    await noteStaffEvent(trx, {
+      actorId,
+      action: 'room_edited',
+      subjectKind: 'room',
+      subjectId: room.id,
+      detail: changes.join('; '),
+    });
+    return true;
+  });
+}
+
+function describeChanges(before: Room, after: RoomFields): string[] {
+  const plain = (value: unknown) =>
+    Array.isArray(value) ? value.join(', ') : String(value).replace(/^(\d\d:\d\d):00$/, '$1');
+  return (Object.keys(after) as (keyof RoomFields)[])
+    .filter((name) => plain(before[name]) !== plain(after[name]))
+    .map((name) => `${name}: ${plain(before[name]).slice(0, 100)} → ${plain(after[name]).slice(0, 100)}`);
+}
+
+export async function findRoom(db: Db, id: number): Promise<Room | undefined> {
+  return Room.query(db).findById(id);
+}
+
+/** The names of the rooms, for a choice; undefined when there are too many to choose from. */
+export async function listRoomNames(db: Db): Promise<{ id: number; name: string }[] | undefined> {
+  const names = await db('rooms')
+    .select('id', 'name')
+    .orderBy('name')
+    .limit(choicesMax + 1);
+  return names.length <= choicesMax ? names : undefined;
+}
+
+const choicesMax = 500;
+
+export interface DayBooking {
+  id: number;
+  room_id: number;
+  start_time: string;
+  end_time: string;
+  status: 'pending' | 'confirmed' | 'completed';
+  user_email: string;
+  hold_expires_at: Date;
+}
+
+/** The time zone of most rooms: whose "today" the calendar opens with. */
+export async function usualTimeZone(db: Db): Promise<string> {
+  const [usual] = await rows<{ time_zone: string }>(
+    db,
+    'select time_zone from rooms group by 1 order by count(*) desc, 1 limit 1',
+  );
+  return usual?.time_zone ?? 'UTC';
+}
+
+/** A page of rooms by name, and what takes them on one day of their calendars. */
+export async function readDay(
+  db: Db,
+  date: string,
+  page: { limit: number; offset: number },
+): Promise<{ rooms: Room[]; more: boolean; bookings: DayBooking[] }> {
+  const found = await Room.query(db)
+    .orderBy('name')
+    .orderBy('id')
+    .limit(page.limit + 1)
+    .offset(page.offset);
+  const rooms = found.slice(0, page.limit);
+  const bookings: DayBooking[] = await db('bookings as b')
+    .join('users as u', 'u.id', 'b.user_id')
+    .select('b.id', 'b.room_id', 'b.start_time', 'b.end_time', 'b.status', 'b.hold_expires_at')
+    .select('u.email as user_email')
+    .where('b.booking_date', date)
+    .whereIn('b.status', ['pending', 'confirmed', 'completed'])
+    .whereIn(
+      'b.room_id',
+      rooms.map((room) => room.id),
+    )
+    .orderBy('b.start_time');
+  return { rooms, more: found.length > page.limit, bookings };
+}
