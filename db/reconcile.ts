@@ -110,7 +110,7 @@ export async function findDeadWithOpenIntent(db: Db, limit: number): Promise<str
     db,
     `select distinct b.ref
        from (select p.booking_id from payments p where p.close_wanted and is_payable(p) order by random() limit ?) open
-       join bookings b on b.id = open.booking_id
+      cross join lateral (select * from bookings where id = open.booking_id limit 1) b
       where b.status <> 'pending' and b.updated_at < (select clock_timestamp() - interval '30 seconds')`,
     [limit],
   );
@@ -121,6 +121,10 @@ export async function findDeadWithOpenIntent(db: Db, limit: number): Promise<str
 const noMessageOfPayment = `
   not exists (select 1 from outbox o where o.dead_at is null and o.priority = 1 and o.payload ->> 'paymentRef' = p.ref::text)
   and not exists (select 1 from outbox o where o.dead_at is not null and o.payload ->> 'paymentRef' = p.ref::text)`;
+
+/** `limit 1` keeps the planner to one look by the key for each row. */
+const bookingOfPayment = 'cross join lateral (select * from bookings where id = p.booking_id limit 1) b';
+const paymentOfRefund = 'cross join lateral (select * from payments where id = f.payment_id limit 1) p';
 
 /** Money that nothing was decided about: it is no booking's, and was not refunded. */
 const undecided = (forAtLeast: string) => `
@@ -135,7 +139,7 @@ export async function enqueueUndecidedMoney(db: Db, limit: number): Promise<numb
     `select leave_message('payment', payload)
        from (select jsonb_build_object('bookingRef', b.ref, 'paymentRef', p.ref,
                                        'intentId', p.stripe_payment_intent_id, 'verify', false) as payload
-               from (${undecided(quiet)}) p join bookings b on b.id = p.booking_id
+               from (${undecided(quiet)}) p ${bookingOfPayment}
               where ${noMessageOfPayment}) untold`,
     [limit],
   );
@@ -154,8 +158,7 @@ export async function enqueuePendingRefunds(db: Db, limit: number): Promise<numb
                from (select f.payment_id from refunds f
                       where f.status = 'pending' and f.updated_at < (select clock_timestamp() - interval '1 minute')
                       order by random() limit ?) f
-               join payments p on p.id = f.payment_id
-               join bookings b on b.id = p.booking_id
+              ${paymentOfRefund} ${bookingOfPayment}
               where not exists (select 1 from flags g
                                  where g.kind = 'refund_stuck' and g.subject = p.stripe_payment_intent_id)
                 and ${noMessageOfPayment}) unsent`,
@@ -195,7 +198,7 @@ export function flagSlowRefunds(db: Db, limit: number): Promise<number> {
        from (select f.payment_id from refunds f
               where f.status = 'pending' and f.created_at < (select clock_timestamp() - interval '15 minutes')
               limit ?) slow
-       join payments p on p.id = slow.payment_id`,
+      cross join lateral (select * from payments where id = slow.payment_id limit 1) p`,
     [limit],
   );
 }
