@@ -52,7 +52,7 @@ export async function findLost(db: Db, bookings: readonly OpenBooking[]): Promis
 /**
  * Leaves the message that starts the workflow again which owns a booking: its own, or that of a late payment. If a late
  * payment without a payment row owned it, that id cannot be built again, so the booking gets a new owner, named as the
- * relay will name it (api/workflow-client.ts).
+ * relay will name it (api/relay/workflow-client.ts).
  * @returns false when the booking has changed meanwhile, or somebody is changing it now
  */
 export async function restartWorkflow(db: Db, { id, workflowId }: OpenBooking): Promise<boolean> {

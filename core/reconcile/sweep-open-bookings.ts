@@ -90,7 +90,7 @@ async function repairPage(deps: SweepDeps, page: readonly OpenBooking[]) {
     const { id: bookingId, workflowId } = booking;
     lost++;
     if (status === 'COMPLETED') {
-      // A run that ended well is never repeated (api/workflow-client.ts).
+      // A run that ended well is never repeated (api/relay/workflow-client.ts).
       log.warn({ bookingId, workflowId }, 'Temporal has ended the workflow of an open booking');
       await flagEndedWorkflow(db, booking);
     } else if (await restartWorkflow(db, booking)) {
