@@ -9,7 +9,7 @@ FROM base AS build
 COPY package.json package-lock.json .npmrc ./
 # npm runs no install script that `allowScripts` in package.json does not name; none is needed.
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
-COPY tsconfig.json config.ts ./
+COPY tsconfig.json config.ts log.ts process-end.ts ./
 COPY domain domain
 COPY db db
 COPY core core

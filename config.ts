@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { accessSync, constants, readFileSync } from 'node:fs';
 import { z } from 'zod';
 
 /** The only reader of what API and worker are set to: every module of theirs is handed what it needs. */
@@ -14,25 +14,53 @@ const origins = list.refine(
   (entries) => entries.every((entry) => URL.canParse(entry) && new URL(entry).origin === entry),
   'each must be as a browser sends it, like https://app.example.com: no path, no slash at the end',
 );
-const flag = z.stringbool();
+const webhookSecretSays = 'one or more secrets that begin with whsec_, comma-separated';
+const flag = z.stringbool({ error: 'true or false' });
 const file = z.string().transform((path, ctx) => {
   try {
     return readFileSync(path);
   } catch {
-    ctx.addIssue({ code: 'custom', message: `cannot read the file ${path}` });
+    ctx.addIssue({ code: 'custom', message: 'a file that can be read' });
     return z.NEVER;
   }
 });
 const data = z.string().transform((text) => Buffer.from(text));
-const plaintext = z.union([flag, z.string().regex(/^\S+:\d+$/)], 'must be true, false or host:port');
-const limit = (fallback: number) => z.coerce.number().int().min(0).max(1_000_000).default(fallback);
+const plaintextSays = 'true, false or host:port';
+const plaintext = z.union([flag, z.string().regex(/^\S+:\d+$/, plaintextSays)], plaintextSays);
+
+/** `says`: what the setting must be, in words that complete "PORT: …". */
+const number = (min: number, max: number, says = `a number from ${min} to ${max}`) =>
+  z.coerce.number(says).min(min, says).max(max, says);
+const whole = (min: number, max: number, says = `a whole number from ${min} to ${max}`) =>
+  number(min, max, says).int(says);
+const limit = (fallback: number) => whole(0, 1_000_000).default(fallback);
+const webAddress = z.url({ protocol: /^https?$/, error: 'an address that begins with http:// or https://' });
+const startsWith = (pattern: RegExp, says: string) => z.string().regex(pattern, says);
+const longToken = z.string().min(16, 'at least 16 characters');
+/** A server's address as Temporal's tools take it; they add its port where none is named. */
+const serverAddress = z
+  .string()
+  .regex(/^(\[[\da-fA-F:.]+\]|[\w.-]+)(:\d{1,5})?$/, 'host:port, without http:// and without a path');
+const readable = z.string().refine((path) => {
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}, 'a file that can be read');
+const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
 const shape = z.object({
-  PORT: z.coerce.number().int().min(0).max(65_535).default(8000),
+  // 0 is any free port, for tests.
+  PORT: whole(0, 65_535, 'a number from 1 to 65535').default(8000),
   HOST: z.string().default('127.0.0.1'),
-  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }),
-  DATABASE_POOL: z.coerce.number().int().min(1).max(200).default(12),
-  TEMPORAL_ADDRESS: z.string(),
+  DATABASE_URL: z.url({
+    protocol: /^postgres(ql)?$/,
+    error: 'an address like postgres://user:password@host:5432/database',
+  }),
+  DATABASE_POOL: whole(1, 200).default(12),
+  TEMPORAL_ADDRESS: serverAddress,
   TEMPORAL_NAMESPACE: z.string().default('default'),
   TEMPORAL_API_KEY: z.string().optional(),
   TEMPORAL_TLS: flag.optional(),
@@ -46,32 +74,37 @@ const shape = z.object({
   TEMPORAL_TLS_DISABLE_HOST_VERIFICATION: flag.default(false),
   TEMPORAL_ALLOW_PLAINTEXT: plaintext.default(false),
   TEMPORAL_TASK_QUEUE: z.string().default('bookings'),
-  TEMPORAL_UI_URL: z.url({ protocol: /^https?$/ }).optional(),
-  STRIPE_SECRET_KEY: z.string().regex(/^(sk|rk)_/, 'must begin with sk_ or rk_'),
-  STRIPE_PUBLISHABLE_KEY: z.string().regex(/^pk_/, 'must begin with pk_').optional(),
-  STRIPE_WEBHOOK_SECRET: list.pipe(z.array(z.string().regex(/^whsec_/, 'must begin with whsec_')).min(1)),
-  STRIPE_API_BASE: z.url({ protocol: /^https?$/ }).optional(),
-  STRIPE_BROWSER_BASE: z.url({ protocol: /^https?$/ }).optional(),
-  STRIPE_CALLBACK_SUCCESS_URL: z.url({ protocol: /^https?$/ }).optional(),
-  STRIPE_CALLBACK_CANCEL_URL: z.url({ protocol: /^https?$/ }).optional(),
+  TEMPORAL_UI_URL: webAddress.optional(),
+  STRIPE_SECRET_KEY: startsWith(/^(sk|rk)_/, 'a key that begins with sk_ or rk_'),
+  STRIPE_PUBLISHABLE_KEY: startsWith(/^pk_/, 'a key that begins with pk_').optional(),
+  STRIPE_WEBHOOK_SECRET: list.pipe(
+    z.array(startsWith(/^whsec_/, webhookSecretSays), webhookSecretSays).min(1, webhookSecretSays),
+  ),
+  STRIPE_API_BASE: webAddress.optional(),
+  STRIPE_BROWSER_BASE: webAddress.optional(),
+  STRIPE_CALLBACK_SUCCESS_URL: webAddress.optional(),
+  STRIPE_CALLBACK_CANCEL_URL: webAddress.optional(),
   SECRET_KEY: list.optional(),
   DEBUG: flag.default(false),
-  HOLD_MINUTES: z.coerce.number().min(0.01).max(1_440).default(30),
-  FREE_CANCEL_HOURS: z.coerce.number().min(0).max(8_760).default(24),
-  BOOKING_HORIZON_DAYS: z.coerce.number().int().min(1).max(3_650).default(365),
+  HOLD_MINUTES: number(0.01, 1_440).default(30),
+  FREE_CANCEL_HOURS: number(0, 8_760).default(24),
+  BOOKING_HORIZON_DAYS: whole(1, 3_650).default(365),
   LIMIT_OPEN_HOLDS: limit(5),
   LIMIT_LOGIN_FAILURES: limit(10),
   LIMIT_REGISTRATIONS: limit(20),
   LIMIT_REQUESTS: limit(600),
   CORS_ORIGINS: origins.default([]),
-  TRUST_PROXY_HOPS: z.coerce.number().int().min(0).max(10).default(0),
-  CLEANUP_TOKEN: z.string().min(16).optional(),
-  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
-  RECONCILE_SECONDS: z.coerce.number().int().min(1).max(3_600).default(60),
-  SHUTDOWN_DELAY_SECONDS: z.coerce.number().min(0).max(60).optional(),
-  METRICS_TOKEN: z.string().min(16).optional(),
-  METRICS_ADDRESS: z.string().optional(),
-  WORKFLOW_BUNDLE: z.string().optional(),
+  TRUST_PROXY_HOPS: whole(0, 10).default(0),
+  CLEANUP_TOKEN: longToken.optional(),
+  LOG_LEVEL: z.enum(logLevels, `one of ${logLevels.join(', ')}`).default('info'),
+  RECONCILE_SECONDS: whole(1, 3_600).default(60),
+  SHUTDOWN_DELAY_SECONDS: number(0, 60).optional(),
+  METRICS_TOKEN: longToken.optional(),
+  METRICS_ADDRESS: z
+    .string()
+    .regex(/^(\[[\da-fA-F:]+\]|\d{1,3}(\.\d{1,3}){3}):\d{1,5}$/, 'IP address:port, like 0.0.0.0:9464')
+    .optional(),
+  WORKFLOW_BUNDLE: readable.optional(),
 });
 
 type Settings = z.infer<typeof shape>;
@@ -80,12 +113,20 @@ type Settings = z.infer<typeof shape>;
 const isEmulatorKey = (key: string | undefined) => /^(sk_test|pk_test|whsec)_emulator$/.test(key ?? '');
 const debugSecret = 'debug-only-secret-key-that-signs-nothing-real';
 
-/** Rules between settings; each fault names the setting, never its value. */
-function crossFaults(env: Settings): string[] {
-  return [...(env.DEBUG ? [] : productionFaults(env)), ...tlsFaults(env)];
+/** Rules between settings; each fault names the setting, never its value. Those that are faulty themselves are absent. */
+function crossFaults(env: Partial<Settings>, told: ReadonlySet<string>): string[] {
+  // Of half of the settings of TLS nothing can be said.
+  const isTlsTold = [...told].some((name) => name.startsWith('TEMPORAL_TLS'));
+  return [
+    ...(env.DEBUG === false ? productionFaults(env) : []),
+    ...(env.DEBUG === false && !isTlsTold && !told.has('TEMPORAL_ALLOW_PLAINTEXT')
+      ? plaintextFaults(env)
+      : []),
+    ...(isTlsTold ? [] : tlsFaults(env)),
+  ];
 }
 
-function productionFaults(env: Settings): string[] {
+function productionFaults(env: Partial<Settings>): string[] {
   const faults: string[] = [];
   const keys = env.SECRET_KEY ?? [];
   if (keys.length === 0) faults.push('SECRET_KEY: required (random, at least 32 bytes) unless DEBUG=true');
@@ -100,18 +141,21 @@ function productionFaults(env: Settings): string[] {
   if (!env.CLEANUP_TOKEN) faults.push('CLEANUP_TOKEN: required (at least 16 characters) unless DEBUG=true');
   if (keys.some((key) => key === env.CLEANUP_TOKEN))
     faults.push('CLEANUP_TOKEN: must differ from SECRET_KEY');
-  if (!isLoopback(env.TEMPORAL_ADDRESS) && !temporalTls(env) && !mayBePlain(env)) {
-    const cure = 'set TEMPORAL_TLS, TEMPORAL_API_KEY or, on a private network, TEMPORAL_ALLOW_PLAINTEXT=true';
-    faults.push(`TEMPORAL_ADDRESS: a remote server without TLS; ${cure}`);
-  }
   return faults;
 }
 
+function plaintextFaults(env: Partial<Settings>): string[] {
+  const { TEMPORAL_ADDRESS: address } = env;
+  if (!address || isLoopback(address) || temporalTls(env) || mayBePlain(env)) return [];
+  const cure = 'set TEMPORAL_TLS, TEMPORAL_API_KEY or, on a private network, TEMPORAL_ALLOW_PLAINTEXT=true';
+  return [`TEMPORAL_ADDRESS: a remote server without TLS; ${cure}`];
+}
+
 /** `true`, or the one address that may do without: compose names that of its own server. */
-const mayBePlain = ({ TEMPORAL_ALLOW_PLAINTEXT: allowed, TEMPORAL_ADDRESS: address }: Settings) =>
+const mayBePlain = ({ TEMPORAL_ALLOW_PLAINTEXT: allowed, TEMPORAL_ADDRESS: address }: Partial<Settings>) =>
   allowed === true || allowed === address;
 
-function tlsFaults(env: Settings): string[] {
+function tlsFaults(env: Partial<Settings>): string[] {
   const faults: string[] = [];
   for (const name of ['SERVER_CA_CERT', 'CLIENT_CERT', 'CLIENT_KEY'] as const) {
     const [path, text] = [`TEMPORAL_TLS_${name}_PATH`, `TEMPORAL_TLS_${name}_DATA`] as const;
@@ -134,7 +178,7 @@ function isLoopback(address: string): boolean {
   return host === 'localhost' || host === '::1' || host.startsWith('127.');
 }
 
-const clientCertificate = (env: Settings) => ({
+const clientCertificate = (env: Partial<Settings>) => ({
   crt: env.TEMPORAL_TLS_CLIENT_CERT_PATH ?? env.TEMPORAL_TLS_CLIENT_CERT_DATA,
   key: env.TEMPORAL_TLS_CLIENT_KEY_PATH ?? env.TEMPORAL_TLS_CLIENT_KEY_DATA,
 });
@@ -143,7 +187,7 @@ const clientCertificate = (env: Settings) => ({
  * As Temporal's own tools read it: whatever is said about TLS, or an API key, turns it on, unless it is switched off
  * (https://docs.temporal.io/references/client-environment-configuration).
  */
-function temporalTls(env: Settings) {
+function temporalTls(env: Partial<Settings>) {
   const ca = env.TEMPORAL_TLS_SERVER_CA_CERT_PATH ?? env.TEMPORAL_TLS_SERVER_CA_CERT_DATA;
   const { crt, key } = clientCertificate(env);
   const name = env.TEMPORAL_TLS_SERVER_NAME;
@@ -165,20 +209,40 @@ export const isDebug = (env: NodeJS.ProcessEnv) => flag.catch(false).parse(env.D
 export function loadConfig(env: NodeJS.ProcessEnv) {
   // An empty value in a .env file means "not set".
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
-  const parsed = shape.safeParse(given);
-  if (!parsed.success) {
-    throw new ConfigError(
-      parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${faultOf(issue, given)}`),
-    );
-  }
-  const settings = parsed.data;
-  const faults = crossFaults(settings);
-  if (faults.length > 0) throw new ConfigError(faults);
-  return buildConfig(settings);
+  const { settings, faults } = readSettings(given);
+  // What is wrong on its own is told once.
+  const told = new Set(faults.map(nameOf));
+  const cross = crossFaults(settings, told).filter((fault) => !told.has(nameOf(fault)));
+  if (faults.length + cross.length > 0) throw new ConfigError([...faults, ...cross]);
+  return buildConfig(settings as Settings);
 }
 
-function faultOf(issue: z.core.$ZodIssue, given: Record<string, unknown>): string {
-  return given[String(issue.path[0])] === undefined ? 'required, but not set' : issue.message;
+const nameOf = (fault: string) => fault.slice(0, fault.indexOf(':'));
+
+/** Each setting by itself, so that a faulty one does not hide what is wrong with others. */
+function readSettings(given: Record<string, string | undefined>): {
+  settings: Partial<Settings>;
+  faults: string[];
+} {
+  const settings: Record<string, unknown> = {};
+  const faults: string[] = [];
+  for (const [name, field] of Object.entries(shape.shape)) {
+    const value = given[name];
+    const parsed = (field as z.ZodType).safeParse(value);
+    if (parsed.success) settings[name] = parsed.data;
+    else if (value === undefined) faults.push(`${name}: required, but not set`);
+    else faults.push(`${name}: ${parsed.error.issues[0]?.message}${notThis(name, value)}`);
+  }
+  return { settings, faults };
+}
+
+/**
+ * `, not "abc"`: for a word or a number only, and for no setting that holds a secret. Anything else may be a secret that
+ * was put in the wrong place.
+ */
+function notThis(name: string, value: string): string {
+  const isSecret = /KEY|SECRET|TOKEN|_DATA$|DATABASE_URL/.test(name);
+  return !isSecret && /^([a-z]{1,12}|-?[\d.]{1,12})$/i.test(value) ? `, not "${value}"` : '';
 }
 
 function buildConfig(env: Settings) {

@@ -15,6 +15,9 @@ export default defineConfig({
           include: ['test/unit/**/*.test.ts'],
           sequence: { groupOrder: 0 },
           maxWorkers: 2,
+          // Some start processes: seconds on a machine that is busy with other things.
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
       {
@@ -23,7 +26,8 @@ export default defineConfig({
           include: ['stripe-emulator/test/**/*.test.ts'],
           sequence: { groupOrder: 0 },
           maxWorkers: 2,
-          testTimeout: 20_000,
+          testTimeout: 180_000,
+          hookTimeout: 60_000,
         },
       },
       {
@@ -45,8 +49,8 @@ export default defineConfig({
           globalSetup: ['test/setup/integration.ts'],
           sequence: { groupOrder: 2 },
           maxWorkers: 2,
-          testTimeout: 20_000,
-          hookTimeout: 60_000,
+          testTimeout: 40_000,
+          hookTimeout: 120_000,
         },
       },
       {

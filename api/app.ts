@@ -1,10 +1,13 @@
 import cors from '@koa/cors';
 import Koa from 'koa';
+import compress from 'koa-compress';
 import helmet from 'koa-helmet';
 import { Problem } from '../domain/problems.ts';
 import { cancelBooking } from './cancel.ts';
 import type { Deps } from './deps.ts';
 import { accessLog } from '../http/access-log.ts';
+import { setClientAddress } from '../http/client-address.ts';
+import { causeOfGoneClient } from '../http/client-gone.ts';
 import { mount } from '../http/mount.ts';
 import { printOpenApi } from '../http/openapi.ts';
 import { problemMiddleware } from '../http/problems.ts';
@@ -20,16 +23,22 @@ export function createApp(deps: Deps): Koa {
   const { config, log } = deps;
   const app = new Koa();
   app.proxy = config.http.trustProxyHops > 0;
-  app.maxIpsCount = config.http.trustProxyHops;
-  app.on('error', (error) => log.error({ err: error }, 'koa'));
+  app.on('error', (error: unknown, ctx?: Koa.Context) => {
+    const cause = ctx && causeOfGoneClient(ctx, error);
+    if (!cause) return log.error({ err: error }, 'an answer could not be sent');
+    deps.metrics.countGone(ctx.req.socket, cause);
+    log.debug({ cause, requestId: ctx.state['requestId'] }, 'client gone');
+  });
 
   const routes = listRoutes(deps);
+  app.use(setClientAddress(config.http.trustProxyHops));
   app.use(accessLog(deps));
   app.use(securityHeaders());
   app.use(problemMiddleware());
   app.use(refuseMalformed());
   app.use(allowOrigins(config.http.corsOrigins));
   app.use(limitRequests(deps.limiters));
+  app.use(compressPublic());
   app.use(serveMetrics(deps.metrics, config.metricsToken));
   app.use(serveDocument(() => printOpenApi(routes)));
   app.use(panel({ ...deps, cancelBooking: (booking, request) => cancelBooking(deps, booking, request) }));
@@ -87,6 +96,14 @@ function allowOrigins(origins: readonly string[]): Koa.Middleware {
   });
 }
 
+/**
+ * Compresses what its route calls public, and nothing else: an answer that holds a secret beside what its asker has sent
+ * would tell the secret by its length (BREACH, https://www.breachattack.com).
+ */
+function compressPublic(): Koa.Middleware {
+  return compress({ filter: () => false, threshold: 4_096, br: false, zstd: false, deflate: false });
+}
+
 /** Printed once a day: the examples hold dates that lie ahead. */
 function serveDocument(print: () => unknown): Koa.Middleware {
   let printed = { day: '', text: '' };
@@ -98,5 +115,6 @@ function serveDocument(print: () => unknown): Koa.Middleware {
     if (printed.day !== day) printed = { day, text: JSON.stringify(print()) };
     ctx.type = 'application/json';
     ctx.body = printed.text;
+    ctx.compress = true;
   };
 }

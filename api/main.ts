@@ -1,39 +1,43 @@
-import { pino } from 'pino';
 import { ConfigError, loadConfig } from '../config.ts';
+import { createProcessLog } from '../log.ts';
+import { endInOrder } from '../process-end.ts';
 import { startServer } from './server.ts';
 
-/** The API process. SIGINT and SIGTERM drain it; what nobody has foreseen ends it, and the supervisor starts it anew. */
+/** What a stop may take beyond the time in which a load balancer notices: to drain, and to let go of everything. */
+const stopMs = 20_000;
+
+/** The API process. SIGINT and SIGTERM drain it; an unexpected error ends it, and its supervisor starts it anew. */
 async function main(): Promise<void> {
   const config = loadConfig(process.env);
-  const log = pino({ level: config.logLevel, base: { service: 'api' } });
-  const server = await startServer(config, log);
+  const processLog = createProcessLog({ level: config.logLevel, service: 'api' });
+  const { log, destination } = processLog;
+  const server = await startServer(config, log, destination);
+  endInOrder(processLog, {
+    stop: (options) => server.stop(options),
+    stopMaxMs: config.http.shutdownDelayMs + stopMs,
+    signals: ['SIGINT', 'SIGTERM'],
+  });
   log.info({ port: server.port }, 'api ready');
+}
 
-  let stopping = false;
-  const stop = async (code: number) => {
-    if (stopping) return;
-    stopping = true;
-    await server
-      .stop({ atOnce: code !== 0 })
-      .catch((error) => log.error({ err: error }, 'could not stop in order'));
-    log.info('api stopped');
-    process.exitCode = code;
-    // Whatever is still open after the drain must not keep a dead process alive.
-    setTimeout(() => process.exit(code), 1_000).unref();
-  };
-  process.on('SIGINT', () => void stop(0));
-  process.on('SIGTERM', () => void stop(0));
-  for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
-    process.on(event, (error: unknown) => {
-      log.fatal({ err: error }, event);
-      void stop(1);
-    });
+/** Why it cannot listen, in words; the error itself when it is of another kind. */
+function explain(error: NodeJS.ErrnoException): unknown {
+  if (error instanceof ConfigError) return error.message;
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return `The address is in use: ${error.message}. Set PORT to a free one.`;
+    case 'EACCES':
+      return `PORT: this user may not listen there (${error.message}). Set it to one above 1023.`;
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return `HOST: no address of this machine (${error.message}).`;
+    default:
+      return error;
   }
 }
 
 main().catch((error: NodeJS.ErrnoException) => {
-  const taken =
-    error.code === 'EADDRINUSE' && `The address is in use: ${error.message}. Set PORT to a free one.`;
-  console.error(error instanceof ConfigError ? error.message : taken || error);
+  console.error(explain(error));
   process.exit(1);
 });

@@ -11,12 +11,20 @@ import type { Db } from '../db/knex.ts';
 import { outboxDepth } from '../db/outbox.ts';
 import { requireToken } from '../http/bearer-token.ts';
 import { isAt, refuseOtherMethods } from '../http/reading.ts';
+import { shareWhileUnderWay } from '../http/share.ts';
 import type { Relay } from './relay/relay.ts';
+
+/** What became of the process's own log. */
+export interface LogLines {
+  /** Lines that could not be written, since the start. */
+  dropped(): number;
+}
 
 interface Sources {
   db: Db;
   relay: Relay;
   traffic: { inFlight: number };
+  logLines: LogLines;
 }
 
 /** The figures by name, in a registry of their own: two APIs in one process do not share them. */
@@ -68,6 +76,17 @@ function createFigures() {
     inFlight: gauge('http_requests_in_flight', 'Requests being answered'),
     delivered: gauge('relay_messages_delivered', 'Messages that this process has carried to Temporal'),
     outages: gauge('relay_outages', 'Attempts that Temporal did not take'),
+    droppedLines: new Counter({
+      name: 'log_lines_dropped_total',
+      help: 'Lines of the log that could not be written: a full disk, a reader that has gone or stalls',
+      registers,
+    }),
+    clientsGone: new Counter({
+      name: 'http_clients_gone_total',
+      help: 'Connections that their client ended or reset before it had its answer',
+      labelNames: ['cause'],
+      registers,
+    }),
   };
 }
 
@@ -79,8 +98,10 @@ const overdueMs = 15_000;
  * read from the database (`outbox_*`, `flags_open`, `refunds_open`, `holds_overdue`) are the same in every process: take
  * their maximum, not their sum. So are the rises of `booking_moves`, but each process counts from its first scrape on.
  */
-export function createMetrics({ db, relay, traffic }: Sources) {
-  const { registry, requests, webhooks, ...gauges } = createFigures();
+export function createMetrics({ db, relay, traffic, logLines }: Sources) {
+  const { registry, requests, webhooks, clientsGone, droppedLines, ...gauges } = createFigures();
+  let droppedBefore = 0;
+  const gone = new WeakSet<object>();
   const readMoves = createMoveReader(db);
 
   async function collect(): Promise<void> {
@@ -95,6 +116,8 @@ export function createMetrics({ db, relay, traffic }: Sources) {
     gauges.overdue.set(await countOverdueHolds(db, overdueMs));
   }
 
+  const collectOnce = shareWhileUnderWay(collect);
+
   function collectOwn(): void {
     const { pool: connections } = db.client as {
       pool: { numUsed(): number; numFree(): number; numPendingAcquires(): number };
@@ -105,15 +128,24 @@ export function createMetrics({ db, relay, traffic }: Sources) {
     gauges.inFlight.set(traffic.inFlight);
     gauges.delivered.set(relay.stats.delivered);
     gauges.outages.set(relay.stats.outages);
+    const dropped = logLines.dropped();
+    droppedLines.inc(dropped - droppedBefore);
+    droppedBefore = dropped;
   }
 
   return {
     requests,
     webhooks,
+    /** Counts a connection whose client has given it up; once, however many of its requests or parsers notice. */
+    countGone: (socket: object, cause: string): void => {
+      if (gone.has(socket)) return;
+      gone.add(socket);
+      clientsGone.inc({ cause });
+    },
     /** The figures as text; without those of the database while it does not answer. */
     async print(): Promise<string> {
       collectOwn();
-      await collect().catch(() => {});
+      await collectOnce().catch(() => {});
       return registry.metrics();
     },
     contentType: registry.contentType,

@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { createStripe } from '../core/stripe/client.ts';
 import { createEventRecorder } from '../core/payments/record-event.ts';
 import type { Config } from '../config.ts';
+import { rememberSettings, rememberStripeAccount } from '../core/deployment/remember-settings.ts';
 import { connectDatabase } from '../db/knex.ts';
 import { createPasswords } from '../db/passwords.ts';
 import { createRoomCache } from '../db/rooms.ts';
@@ -16,13 +17,13 @@ import { createSessions } from '../http/auth/sessions.ts';
 import type { Deps } from './deps.ts';
 import { answerClientErrors } from '../http/client-error.ts';
 import { createLimiters } from '../http/rate-limit.ts';
-import { createMetrics } from './metrics.ts';
+import { createMetrics, type LogLines } from './metrics.ts';
 import { createRelay } from './relay/relay.ts';
 import { createSweeper } from './sweeper.ts';
 import { createWorkflowClient } from './relay/workflow-client.ts';
 
 /** Real dependencies from settings. Nothing is connected yet: the API starts while Postgres or Temporal is away. */
-function createDeps(config: Config, log: Logger): Deps {
+function createDeps(config: Config, log: Logger, logLines: LogLines): Deps {
   const db = connectDatabase(config.database.url, {
     poolMax: config.database.poolMax,
     applicationName: 'booking-api',
@@ -45,7 +46,7 @@ function createDeps(config: Config, log: Logger): Deps {
     limiters: createLimiters(db, config.limits),
     relay,
     recordEvent: createEventRecorder(db, outboxLeaseMs),
-    metrics: createMetrics({ db, relay, traffic }),
+    metrics: createMetrics({ db, relay, traffic, logLines }),
   };
 }
 
@@ -66,12 +67,12 @@ const drainMs = 10_000;
  * The API: HTTP server, relay and sweeper in one process. `stop` says so at `/readyz`, goes on answering for a while
  * and asks clients to close their connections, drains what is under way, then lets go of all.
  */
-export async function startServer(config: Config, log: Logger) {
-  const deps = createDeps(config, log);
+export async function startServer(config: Config, log: Logger, logLines: LogLines = { dropped: () => 0 }) {
+  const deps = createDeps(config, log, logLines);
   const sweeper = createSweeper(deps);
   const handle = createApp(deps).callback();
   const server = createServer(serverOptions, handle);
-  server.on('clientError', answerClientErrors(log));
+  server.on('clientError', answerClientErrors(log, deps.metrics.countGone));
   // An expectation that nobody knows may be ignored (RFC 9110, 10.1.1); Node would refuse it with a bare 417.
   server.on('checkExpectation', handle);
   server.maxConnections = connectionsMax;
@@ -82,6 +83,11 @@ export async function startServer(config: Config, log: Logger) {
   });
   deps.relay.start();
   sweeper.start();
+  const stopping = new AbortController();
+  const remembering = Promise.all([
+    rememberSettings(deps, config, stopping.signal),
+    rememberStripeAccount(deps, config.stripe, stopping.signal),
+  ]);
 
   return {
     deps,
@@ -91,6 +97,8 @@ export async function startServer(config: Config, log: Logger) {
       deps.traffic.stopping = true;
       if (!atOnce) await sleep(config.http.shutdownDelayMs);
       await terminator.terminate();
+      stopping.abort();
+      await remembering;
       await sweeper.stop();
       await deps.relay.stop();
       await deps.db.destroy();

@@ -13,6 +13,7 @@ export const flagKinds = [
   'confirmed_unpaid',
   'workflow_ended',
   'reconcile_failed',
+  'setting_changed',
 ] as const;
 export type FlagKind = (typeof flagKinds)[number];
 

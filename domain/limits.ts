@@ -52,6 +52,8 @@ export const roomPageSizeMax = 1_000;
 export const countExactMax = 10_000;
 
 export const availabilityDaysMax = 31;
+/** A month of half hours around the clock, or a week of five minutes; a single day is always shown. */
+export const availabilitySlotsMax = 2_016;
 export const slotsPerBookingMax = 96;
 export const guestCountMax = 10_000;
 export const specialRequestsCharsMax = 2_000;

@@ -1,12 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import type { Middleware } from 'koa';
+import type { Context, Middleware } from 'koa';
 import type { Logger } from 'pino';
 import type { Traffic } from './traffic.ts';
 
 interface AccessLogDeps {
   log: Logger;
   traffic: Traffic;
-  metrics: { requests: { observe(labels: Record<string, string | number>, seconds: number): void } };
+  metrics: {
+    requests: { observe(labels: Record<string, string | number>, seconds: number): void };
+    countGone(socket: object, cause: string): void;
+  };
 }
 
 /**
@@ -31,6 +34,8 @@ export function accessLog({ log, traffic, metrics }: AccessLogDeps): Middleware 
       const route: string = ctx.state['route'] ?? 'none';
       metrics.requests.observe({ route, method: ctx.method, status: ctx.status }, seconds);
       const failure: unknown = ctx.state['failure'];
+      const clientGone = ctx.state['clientGone'] as string | undefined;
+      if (clientGone ?? ctx.req.socket.destroyed) metrics.countGone(ctx.req.socket, clientGone ?? 'closed');
       const line = {
         requestId,
         method: ctx.method,
@@ -39,8 +44,15 @@ export function accessLog({ log, traffic, metrics }: AccessLogDeps): Middleware 
         ms: Math.round(seconds * 10_000) / 10,
         userId: ctx.state['userId'],
       };
-      if (failure) log.error({ ...line, err: failure }, 'request failed');
-      else log.info(line, 'request');
+      if (clientGone) log.debug({ ...line, cause: clientGone }, 'client gone');
+      else if (failure) log.error({ ...line, err: failure }, 'request failed');
+      else log[levelOf(ctx, route)](line, 'request');
     }
   };
 }
+
+/** Probes, metrics and the files of pages come many times a minute and tell nothing, unless they are refused. */
+const quietRoute = /^\/(livez|readyz|metrics|(site|docs)\/\*|.*\.(css|js|svg))$/;
+
+const levelOf = (ctx: Context, route: string) =>
+  ctx.status < 400 && quietRoute.test(route) ? ('debug' as const) : ('info' as const);

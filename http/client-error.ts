@@ -3,6 +3,7 @@ import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { Problem, type ProblemCode } from '../domain/problems.ts';
+import { connectionCause } from './client-gone.ts';
 import { problemDocument, problemType } from './problems.ts';
 
 /** Node's names for the refusals that are not about the request's form. */
@@ -15,13 +16,17 @@ const codes: Readonly<Record<string, ProblemCode>> = {
  * For the server's `clientError`: requests that Node cannot read. By itself it would write a bare status line; here
  * they are refused with a document like everything else, and the connection ends.
  */
-export function answerClientErrors(log: Logger) {
+export function answerClientErrors(log: Logger, countGone: (socket: object, cause: string) => void) {
   return (error: NodeJS.ErrnoException, socket: Duplex): void => {
     const cause = error.code ?? '';
-    if (cause === 'ECONNRESET' || !socket.writable || isAnswering(socket)) {
+    if (connectionCause(error) || !socket.writable || isAnswering(socket)) {
+      countGone(socket, cause);
+      log.debug({ cause }, 'client gone');
       socket.destroy();
       return;
     }
+    // The answer may meet a connection that is reset meanwhile.
+    socket.on('error', () => {});
     const problem = new Problem(codes[cause] ?? 'malformed_request');
     const requestId = randomUUID();
     log.info({ requestId, status: problem.status, cause }, 'request refused unread');

@@ -52,7 +52,14 @@ async function serve(route: Route, ctx: Context, deps: MountDeps): Promise<void>
   const call = { caller: caller as never, params, query, body, ctx };
   const answer = await within(route.deadlineMs ?? requestMs, route.handle(call));
   ctx.status = route.status;
-  ctx.body = route.response.parse(answer);
+  sendJson(ctx, route.response.parse(answer), route.isPublic ?? false);
+}
+
+function sendJson(ctx: Context, answer: unknown, isPublic: boolean): void {
+  ctx.body = isPublic ? JSON.stringify(answer) : answer;
+  if (!isPublic) return;
+  ctx.type = 'application/json';
+  ctx.compress = true;
 }
 
 async function allow(route: Route, ctx: Context, deps: MountDeps): Promise<Caller | undefined> {

@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import { problemOf } from '../db/errors.ts';
 import { jsonBodyBytesMax } from '../domain/limits.ts';
 import { type FieldError, Problem } from '../domain/problems.ts';
+import { causeOfGoneClient } from './client-gone.ts';
 
 export const problemType = 'application/problem+json';
 
@@ -37,6 +38,11 @@ export function problemMiddleware(): Middleware {
     try {
       await next();
     } catch (error) {
+      const gone = causeOfGoneClient(ctx, error);
+      if (gone) {
+        ctx.state['clientGone'] = gone;
+        return renderProblem(ctx, new Problem('malformed_request'));
+      }
       const problem = toProblem(error);
       if (problem) return renderProblem(ctx, problem);
       ctx.state['failure'] = error;

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { isIPv6 } from 'node:net';
 import type { Middleware } from 'koa';
 import {
   type RateLimiterAbstract,
@@ -10,6 +9,7 @@ import {
 import type { Config } from '../config.ts';
 import type { Db } from '../db/knex.ts';
 import { Problem } from '../domain/problems.ts';
+import { addressKey } from './client-address.ts';
 
 const quarterHour = 15 * 60;
 
@@ -49,21 +49,6 @@ export type Limiters = ReturnType<typeof createLimiters>;
 
 /** A key that fits the table and shows no e-mail. */
 export const limiterKey = (text: string) => createHash('sha256').update(text).digest('base64url');
-
-/**
- * What stands for an address in the limits: of IPv6 its first 64 bits, since whoever has one has the whole network
- * (RFC 6177) and could send each request from another. An IPv4 address written as IPv6 is one address.
- */
-export function addressKey(ip: string): string {
-  const bare = ip.split('%', 1)[0] ?? '';
-  if (!isIPv6(bare)) return ip;
-  // One spelling of each: lower case, no leading zeros, the longest run of zeros as `::`.
-  const canonical = new URL(`http://[${bare}]`).hostname.slice(1, -1);
-  if (canonical.startsWith('::ffff:')) return canonical;
-  const [head = [], tail = []] = canonical.split('::').map((part) => part.split(':').filter(Boolean));
-  const zeros = Array<string>(8 - head.length - tail.length).fill('0');
-  return `${[...head, ...zeros, ...tail].slice(0, 4).join(':')}::/64`;
-}
 
 /**
  * Refuses when a limit is reached already, without counting.

@@ -49,6 +49,8 @@ interface RouteSpec<
   /** The status of success, and the shape of its body: what is not in the shape cannot be served. */
   status: number;
   response: R;
+  /** The answer is the same for everybody and holds no secret: it may be compressed. */
+  isPublic?: boolean;
   /** The refusals of its own, beside those that every route has. */
   problems: readonly ProblemCode[];
   /** Answer 503 after this long, outcome unknown (default `requestMs`). */

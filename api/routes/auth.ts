@@ -7,7 +7,8 @@ import { fieldProblem } from '../../domain/problems.ts';
 import { checkPassword } from '../../http/auth/check-password.ts';
 import { refuseCrossSite } from '../../http/auth/sessions.ts';
 import type { Deps } from '../deps.ts';
-import { addressKey, countAgainst } from '../../http/rate-limit.ts';
+import { addressKey } from '../../http/client-address.ts';
+import { countAgainst } from '../../http/rate-limit.ts';
 import { route, type Route } from '../../http/route.ts';
 import { id, text } from '../../http/schemas.ts';
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { completeStays } from '../../db/bookings.ts';
 import { findOverdueHolds } from '../../db/overdue-holds.ts';
+import { isStripeChangeOpen } from '../../db/deployment.ts';
 import { outboxDepth } from '../../db/outbox.ts';
 import { settleHolds } from '../../core/bookings/settle-hold.ts';
 import { cleanupBatchMax, outboxLaggingMs } from '../../domain/limits.ts';
@@ -8,6 +9,7 @@ import { Problem } from '../../domain/problems.ts';
 import type { Deps } from '../deps.ts';
 import { requireToken } from '../../http/bearer-token.ts';
 import { route, type Route } from '../../http/route.ts';
+import { shareWhileUnderWay } from '../../http/share.ts';
 
 const health = z.enum(['ok', 'degraded']);
 
@@ -20,6 +22,9 @@ const cleanupToken = {
 };
 
 export function operationRoutes(deps: Deps): Route[] {
+  const readHealth = shareWhileUnderWay(() =>
+    Promise.all([outboxDepth(deps.db), askEngine(deps), isStripeChangeOpen(deps.db)]),
+  );
   const livez = route({
     method: 'GET',
     path: '/livez',
@@ -43,17 +48,22 @@ export function operationRoutes(deps: Deps): Route[] {
       postgres: z.literal('ok'),
       temporal: health,
       worker: health,
+      settings: health.meta({
+        description: 'Degraded while the Stripe key is of another account or mode than the open bookings.',
+      }),
       outbox: z.strictObject({ waiting: z.number(), dead: z.number(), oldest_seconds: z.number() }),
     }),
     problems: ['database_unavailable'],
   })(async () => {
     if (deps.traffic.stopping) throw new Problem('overloaded', { detail: 'This process is stopping.' });
-    const [outbox, engine] = await Promise.all([outboxDepth(deps.db), askEngine(deps)]);
+    const [outbox, engine, isStripeChanged] = await readHealth();
     const lagging = outbox.oldestMs > outboxLaggingMs;
     return {
-      status: engine.worker === 'ok' && !lagging ? ('ok' as const) : ('degraded' as const),
+      status:
+        engine.worker === 'ok' && !lagging && !isStripeChanged ? ('ok' as const) : ('degraded' as const),
       postgres: 'ok' as const,
       ...engine,
+      settings: isStripeChanged ? ('degraded' as const) : ('ok' as const),
       outbox: {
         waiting: outbox.waiting,
         dead: outbox.dead,

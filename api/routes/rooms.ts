@@ -7,17 +7,10 @@ import {
   type BookableRoom,
   type TakenRange,
 } from '../../db/rooms.ts';
+import { datesToShow } from '../../domain/availability.ts';
 import { availabilityDaysMax } from '../../domain/limits.ts';
-import { fieldProblem, Problem } from '../../domain/problems.ts';
-import {
-  datesBetween,
-  formatTimeOfDay,
-  localDate,
-  type Slot,
-  type SlotStatus,
-  slotsOf,
-  slotStatuses,
-} from '../../domain/slots.ts';
+import { Problem } from '../../domain/problems.ts';
+import { formatTimeOfDay, type Slot, type SlotStatus, slotsOf, slotStatuses } from '../../domain/slots.ts';
 import type { Deps } from '../deps.ts';
 import { idCursor } from '../../http/id-cursor.ts';
 import { route, type Route } from '../../http/route.ts';
@@ -48,6 +41,7 @@ export function roomRoutes({ db, config }: Deps): Route[] {
     tag: 'Rooms',
     summary: 'The rooms that can be booked, by id',
     query: z.strictObject({ limit: roomLimit, cursor }),
+    isPublic: true,
     status: 200,
     response: z.strictObject({
       count: z.number().int().meta({ description: 'Of all pages together.' }),
@@ -73,6 +67,7 @@ export function roomRoutes({ db, config }: Deps): Route[] {
     access: 'anyone',
     tag: 'Rooms',
     summary: `The slots of a day, or of up to ${availabilityDaysMax} days`,
+    isPublic: true,
     params: idParams,
     exampleParams: { id: '1' },
     exampleQuery: () => ({ date: exampleDate() }),
@@ -89,7 +84,7 @@ export function roomRoutes({ db, config }: Deps): Route[] {
   })(async ({ params, query }) => {
     const room = await findBookableRoom(db, params.id);
     if (!room) throw new Problem('room_not_found');
-    const days = datesOf(query, room.timeZone);
+    const days = datesToShow(query, room, { now: new Date(), horizonDays: config.horizonDays });
     const slots = days.flatMap((day) => slotsOf(room, day));
     const { now, taken } = await findTakenRanges(db, room.id, ...spanOf(slots));
     const horizon = new Date(now.getTime() + config.horizonDays * 86_400_000);
@@ -105,24 +100,6 @@ export function roomRoutes({ db, config }: Deps): Route[] {
   });
 
   return [list, availability];
-}
-
-/** The days asked for: one `date`, or `from` and `to`; without any, today on the room's calendar. */
-function datesOf(
-  query: { date?: string | undefined; from?: string | undefined; to?: string | undefined },
-  timeZone: string,
-): string[] {
-  if (query.date && (query.from || query.to)) {
-    throw fieldProblem('invalid_request', 'date', 'Send either date, or from and to.');
-  }
-  const from = query.date ?? query.from ?? localDate(new Date(), timeZone);
-  const to = query.date ?? query.to ?? from;
-  if (to < from) throw fieldProblem('invalid_request', 'to', 'to must not be before from.');
-  const days = Math.round((Date.parse(to) - Date.parse(from)) / 86_400_000) + 1;
-  if (days > availabilityDaysMax) {
-    throw fieldProblem('invalid_request', 'to', `Ask for at most ${availabilityDaysMax} days.`);
-  }
-  return datesBetween(from, to);
 }
 
 function spanOf(slots: readonly Slot[]): [Date, Date] {

@@ -17,6 +17,7 @@ const schemaFiles = [
   'settle-hold',
   'confirm-hold',
   'payment-events',
+  'deployment',
 ];
 
 /** The schema of today as one SQL text: the baseline that a new database begins with. */

@@ -5,7 +5,8 @@ import { canonicalEmail } from '../../domain/email.ts';
 import { Problem } from '../../domain/problems.ts';
 import type { Db } from '../../db/knex.ts';
 import type { Passwords } from '../../db/passwords.ts';
-import { addressKey, countAgainst, type Limiters, limiterKey, refuseIfLimited } from '../rate-limit.ts';
+import { addressKey } from '../client-address.ts';
+import { countAgainst, type Limiters, limiterKey, refuseIfLimited } from '../rate-limit.ts';
 
 interface CheckDeps {
   db: Db;

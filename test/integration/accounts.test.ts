@@ -203,6 +203,20 @@ describe('accounts', () => {
     expectProblem(await login(newEmail(), 'wrong password', from('1:4', 16)), 'too_many_requests');
   });
 
+  test('HT-06 an address is one however a proxy writes it: with ports, as IPv6, with spaces', async () => {
+    const from = someAddress();
+    const spellings = [
+      `${from}:1001`,
+      ` ${from}:1002 `,
+      `[::ffff:${from}]:1003`,
+      `::ffff:${from}`,
+      `"${from}:1004"`,
+    ];
+    const answers = [];
+    for (const spelling of spellings) answers.push((await register(newEmail(), {}, spelling)).status);
+    expect(answers).toEqual([201, 201, 201, 201, 429]);
+  });
+
   test('HT-06 an address cannot hide behind a forged X-Forwarded-For', async () => {
     const from = someAddress();
     const answers = [];

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { fillWithBookings } from '../setup/many-bookings.ts';
 import { type Browser, signInStaff } from '../setup/panel.ts';
 import { startSystem, type System } from '../setup/system.ts';
+import { timely } from '../security/run.ts';
 
 const size = { bookings: 100_000, users: 20_000, rooms: 50 };
 const budgetMs = 100;
@@ -68,7 +69,7 @@ describe('the lists of the panel with 100,000 bookings', () => {
     // The best of several: the other tests of this machine are no business of the list.
     const bestMs = Math.min(...tookMs);
     console.log(`${path}: best ${bestMs.toFixed(0)} ms, worst ${Math.max(...tookMs).toFixed(0)} ms`);
-    expect(bestMs).toBeLessThan(budgetMs);
+    expect(bestMs).toBeLessThan(timely(budgetMs));
   });
 
   test.each(['/admin', '/admin/day?hours=all'])(
@@ -77,7 +78,7 @@ describe('the lists of the panel with 100,000 bookings', () => {
       await browser.get(path);
       const begun = performance.now();
       expect((await browser.get(path)).status).toBe(200);
-      expect(performance.now() - begun).toBeLessThan(1_000);
+      expect(performance.now() - begun).toBeLessThan(timely(1_000));
     },
   );
 
@@ -106,7 +107,7 @@ describe('the lists of the panel with 100,000 bookings', () => {
     const position = Buffer.from(JSON.stringify(['50', 50])).toString('base64url');
     const begun = performance.now();
     const { text } = await browser.get(`/admin/bookings?sort=id&order=desc&after=${position}`);
-    expect(performance.now() - begun).toBeLessThan(budgetMs * 3);
+    expect(performance.now() - begun).toBeLessThan(timely(budgetMs * 3));
     expect(idsIn(text)).toEqual(Array.from({ length: 49 }, (_, place) => 49 - place));
   });
 

@@ -103,7 +103,7 @@ export async function startPayments(options: SystemOptions = {}) {
     return row;
   }
 
-  const untilStatus = (bookingId: number, status: string, timeoutMs = 10_000) =>
+  const untilStatus = (bookingId: number, status: string, timeoutMs = 40_000) =>
     until(
       `booking ${bookingId} is ${status}`,
       async () => (await facts(bookingId)).status === status,

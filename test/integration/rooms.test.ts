@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
+import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rows } from '../../db/knex.ts';
 import { expectProblem, newBooking, nextClockChange, requestBooking, requestIntent } from '../factories.ts';
@@ -11,6 +14,16 @@ describe('rooms and their availability', () => {
     guest = await system.newUser();
   });
   afterAll(() => system.stop());
+
+  /** An answer as its bytes came: fetch would unpack it. */
+  async function raw(path: string, encodings: string, token?: string) {
+    const headers = { 'Accept-Encoding': encodings, ...(token && { Authorization: `Bearer ${token}` }) };
+    const request = get(system.url + path, { headers });
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    const chunks: Buffer[] = [];
+    for await (const chunk of response) chunks.push(chunk as Buffer);
+    return { headers: response.headers, bytes: Buffer.concat(chunks) };
+  }
 
   const availability = (room: number | string, query: string): Promise<Answer> =>
     system.call('GET', `/api/rooms/${room}/availability/${query}`);
@@ -266,9 +279,53 @@ describe('rooms and their availability', () => {
     expectProblem(await availability(await system.newRoom(), query), 'invalid_request', field);
   });
 
+  test.each([
+    ['long ago', '?date=1970-01-01', 'date'],
+    ['a range long ago', '?from=1970-01-01&to=1970-01-31', 'from'],
+    ['of a year that is over', `?date=${dayAhead(-40)}`, 'date'],
+    ['beyond the horizon', `?date=${dayAhead(367)}`, 'date'],
+    ['far beyond the horizon', '?from=2999-03-01&to=2999-03-31', 'from'],
+  ])('availability does not answer for a date %s, and says which it knows', async (_, query, field) => {
+    const answer = await availability(await system.newRoom(), query);
+    expectProblem(answer, 'invalid_request', field);
+    expect(answer.body.detail).toMatch(/too (long ago|far ahead); the .* is \d{4}-\d\d-\d\d\./);
+  });
+
+  test('what an answer may cost is bounded by its slots, and a single day is always shown', async () => {
+    const room = await system.newRoom({ slot_duration_minutes: 5 });
+    const week = await availability(room, `?from=${dayAhead(1)}&to=${dayAhead(7)}`);
+    expect(week.body.slots).toHaveLength(7 * 288);
+    const month = await availability(room, `?from=${dayAhead(1)}&to=${dayAhead(31)}`);
+    expectProblem(month, 'invalid_request', 'to');
+    expect(month.body.detail).toBe('This room has 288 slots a day: ask for at most 7 days of it.');
+  });
+
+  test('what is public is compressed for who takes it, what holds a secret never', async () => {
+    const room = await system.newRoom({ slot_duration_minutes: 5 });
+    const week = await raw(
+      `/api/rooms/${room}/availability/?from=${dayAhead(1)}&to=${dayAhead(7)}`,
+      'gzip, br',
+    );
+    expect(week.headers['content-encoding']).toBe('gzip');
+    const plain = gunzipSync(week.bytes);
+    expect(week.bytes.length).toBeLessThan(plain.length / 10);
+    expect(JSON.parse(plain.toString()).slots).toHaveLength(7 * 288);
+    const identity = await raw(
+      `/api/rooms/${room}/availability/?from=${dayAhead(1)}&to=${dayAhead(7)}`,
+      'identity',
+    );
+    expect(identity.headers['content-encoding']).toBeUndefined();
+    expect(identity.bytes.equals(plain)).toBe(true);
+    const guest = await system.newUser();
+    for (let n = 0; n < 8; n++) await newBooking(system, guest, { special_requests: 'x'.repeat(1_900) });
+    const mine = await raw('/api/bookings/', 'gzip, br', guest.token);
+    expect(mine.bytes.length).toBeGreaterThan(8_000);
+    expect(mine.headers['content-encoding']).toBeUndefined();
+  });
+
   test('31 days are shown at most, and of a room that exists', async () => {
     const room = await system.newRoom({ opening_time: '09:00', closing_time: '10:00' });
-    const { body } = await availability(room, '?from=2030-01-01&to=2030-01-31');
+    const { body } = await availability(room, `?from=${dayAhead(1)}&to=${dayAhead(31)}`);
     expect(body.slots).toHaveLength(62);
     expectProblem(await availability(999_999, `?date=${dayAhead(1)}`), 'room_not_found');
     for (const id of ['0', 'x', '-1', '99999999999']) expectProblem(await availability(id, ''), 'not_found');

@@ -6,6 +6,7 @@ import { rows } from '../../db/knex.ts';
 import { settleBoundMs, stripeTimeoutMs } from '../../domain/limits.ts';
 import { until } from '../setup/system.ts';
 import { type Held, type PaidFor, type Payments, priceMinor, startPayments } from './payment-kit.ts';
+import { timely } from '../security/run.ts';
 
 /** When and why a booking reached a status, from the audit; the instant by the database's clock. */
 async function moveTo(payments: Payments, bookingId: number, status: string) {
@@ -164,7 +165,7 @@ describe('a hold at its deadline', { timeout: 60_000 }, () => {
     const { at, cause } = await moveTo(payments, held.id, 'expired');
     expect(cause).toBe('unpaid_stripe_silent');
     expect(at.getTime() - lookedAtMs).toBeGreaterThan(9_900);
-    expect(at.getTime() - lookedAtMs).toBeLessThan(settleBoundMs + stripeTimeoutMs + 1_000);
+    expect(at.getTime() - lookedAtMs).toBeLessThan(timely(settleBoundMs + stripeTimeoutMs + 1_000));
   });
 
   /** Settled once with the answer "processing": nobody looks again for a while. */

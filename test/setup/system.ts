@@ -8,6 +8,7 @@ import { createStripe } from '../../core/stripe/client.ts';
 import { startServer } from '../../api/server.ts';
 import { type Config, loadConfig } from '../../config.ts';
 import { connectDatabase, type Db, rows } from '../../db/knex.ts';
+import { logOptions } from '../../log.ts';
 import { createWorker } from '../../worker/worker.ts';
 import { createTestDatabase } from './database.ts';
 
@@ -68,7 +69,10 @@ export async function startSystem(options: SystemOptions = {}) {
     ...stripe.settings,
     ...options.settings,
   });
-  const log = pino({ level: config.logLevel }, options.logTo ?? pino.destination({ dest: '/dev/null' }));
+  const log = pino(
+    { ...logOptions('api'), level: config.logLevel },
+    options.logTo ?? pino.destination({ dest: '/dev/null' }),
+  );
   const server = await startServer(config, log);
   const url = `http://127.0.0.1:${server.port}`;
   await stripe.control.setWebhookUrl(`${url}/api/stripe-webhook/`);

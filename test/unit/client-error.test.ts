@@ -8,11 +8,16 @@ import { readAnswer, sendRaw } from '../setup/raw.ts';
 
 let server: Server;
 let logged: string;
+let gone: string[];
 
 async function serve(listener: RequestListener, headersTimeout = 10_000): Promise<string> {
   logged = '';
+  gone = [];
   server = createServer({ headersTimeout, connectionsCheckingInterval: 50 }, listener);
-  server.on('clientError', answerClientErrors(pino({}, { write: (line) => (logged += line) })));
+  server.on(
+    'clientError',
+    answerClientErrors(pino({}, { write: (line) => (logged += line) }), (_, cause) => gone.push(cause)),
+  );
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
@@ -82,5 +87,6 @@ describe('a request that Node cannot read', () => {
       socket.on('close', () => setTimeout(resolve, 50));
     });
     expect(logged).toBe('');
+    expect(gone).toEqual(['ECONNRESET']);
   });
 });

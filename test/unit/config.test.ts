@@ -82,10 +82,12 @@ describe('faults', () => {
   test('are told all at once, by name', () => {
     const names = namesOf({ PORT: 'eighty', HOLD_MINUTES: '0', LOG_LEVEL: 'loud', STRIPE_SECRET_KEY: 'x' });
     expect(names.sort()).toEqual([
+      'CLEANUP_TOKEN',
       'DATABASE_URL',
       'HOLD_MINUTES',
       'LOG_LEVEL',
       'PORT',
+      'SECRET_KEY',
       'STRIPE_SECRET_KEY',
       'STRIPE_WEBHOOK_SECRET',
       'TEMPORAL_ADDRESS',
@@ -95,6 +97,47 @@ describe('faults', () => {
   test('an empty value in a .env file means that it is not set', () => {
     expect(faultsOf({ ...debug, DATABASE_URL: '' })).toEqual(['DATABASE_URL: required, but not set']);
     expect(loadConfig({ ...debug, HOLD_MINUTES: '' }).holdMs).toBe(30 * 60_000);
+  });
+
+  test.each([
+    [{ PORT: 'abc' }, 'PORT: a number from 1 to 65535, not "abc"'],
+    [{ PORT: '65536' }, 'PORT: a number from 1 to 65535, not "65536"'],
+    [{ PORT: '80.5' }, 'PORT: a number from 1 to 65535, not "80.5"'],
+    [{ DATABASE_POOL: '0' }, 'DATABASE_POOL: a whole number from 1 to 200, not "0"'],
+    [{ HOLD_MINUTES: 'ten' }, 'HOLD_MINUTES: a number from 0.01 to 1440, not "ten"'],
+    [{ DEBUG: 'maybe' }, 'DEBUG: true or false, not "maybe"'],
+    [{ LOG_LEVEL: 'loud' }, 'LOG_LEVEL: one of fatal, error, warn, info, debug, trace, silent, not "loud"'],
+    [
+      { DATABASE_URL: 'localhost' },
+      'DATABASE_URL: an address like postgres://user:password@host:5432/database',
+    ],
+    [
+      { TEMPORAL_ADDRESS: 'https://a:7233' },
+      'TEMPORAL_ADDRESS: host:port, without http:// and without a path',
+    ],
+    [{ TEMPORAL_UI_URL: 'host:8233' }, 'TEMPORAL_UI_URL: an address that begins with http:// or https://'],
+    [{ STRIPE_SECRET_KEY: 'whsec' }, 'STRIPE_SECRET_KEY: a key that begins with sk_ or rk_'],
+    [
+      { STRIPE_WEBHOOK_SECRET: 'a,b' },
+      'STRIPE_WEBHOOK_SECRET: one or more secrets that begin with whsec_, comma-separated',
+    ],
+    [{ METRICS_ADDRESS: ':9464' }, 'METRICS_ADDRESS: IP address:port, like 0.0.0.0:9464'],
+    [{ WORKFLOW_BUNDLE: '/does/not/exist' }, 'WORKFLOW_BUNDLE: a file that can be read'],
+    // What may be a secret in the wrong place is not repeated.
+    [{ PORT: 'sk_live_1234' }, 'PORT: a number from 1 to 65535'],
+    [{ LOG_LEVEL: 'hunter2' }, 'LOG_LEVEL: one of fatal, error, warn, info, debug, trace, silent'],
+  ])('are told in words: %o', (env, fault) => {
+    expect(faultsOf({ ...debug, ...env })).toEqual([fault]);
+  });
+
+  test('of one setting do not hide those of others, nor the rules between them', () => {
+    const wrong = { PORT: 'abc', SECRET_KEY: 'short', TEMPORAL_ADDRESS: 'temporal.example.com:7233' };
+    expect(namesOf({ ...production, ...wrong })).toEqual([
+      'PORT',
+      'SECRET_KEY',
+      'SECRET_KEY',
+      'TEMPORAL_ADDRESS',
+    ]);
   });
 
   test('never show a value', () => {
