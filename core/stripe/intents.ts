@@ -138,7 +138,7 @@ export async function retrieveIntent(
 function flagLostIntent(db: Db, { bookingId }: PaymentRow, intentId: string): Promise<void> {
   const detail =
     'Stripe does not have this payment: is the key that of its account? It is asked for again for three days.';
-  return raiseFlag(db, { kind: 'payment_mismatch', subject: intentId, detail, bookingId });
+  return raiseFlag(db, { kind: 'payment_mismatch', subject: intentId, detail, bookingId, standing: true });
 }
 
 /** Closes all open payments of a booking. The worst verdict first: money, then doubt. */
