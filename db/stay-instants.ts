@@ -93,8 +93,7 @@ export async function writeInstants(
          insert into booking_events (booking_id, actor, from_status, to_status, cause)
          select id, ?, status, status, ? from moved
        )
-       insert into outbox (topic, priority, payload)
-       select 'booking_changed', 2, jsonb_build_object('bookingRef', ref, 'workflowId', workflow_id) from moved`,
+       select leave_message('booking_changed', jsonb_build_object('bookingRef', ref, 'workflowId', workflow_id)) from moved`,
       [
         reason.timeZone,
         part.map(({ id }) => id),

@@ -306,10 +306,10 @@ describe('time on a room’s wall clock', { timeout: 60_000 }, () => {
         [interval, stay.id, stay.id],
       );
     await endedBefore('23 hours');
-    await deleteOutdated(system.db);
+    await deleteOutdated(system.db, Date.now() + 10_000);
     expect(await stayOf(stay.id)).toMatchObject({ claims: 1 });
     await endedBefore('25 hours');
-    await deleteOutdated(system.db);
+    await deleteOutdated(system.db, Date.now() + 10_000);
     expect(await stayOf(stay.id)).toMatchObject({ claims: 0 });
   });
 
