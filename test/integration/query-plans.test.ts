@@ -246,7 +246,7 @@ describe('a database with 20,000 bookings', () => {
       };
       await knownEvents(db, [event.eventId]);
       await recordIntentEvents(db, [event], 1_000);
-      expect(await decideMoney(db, { paymentRef: payment.ref, actor: 'x' })).toBe('confirmed');
+      expect(await decideMoney(db, { paymentRef: payment.ref, actor: 'x' })).toBe('kept');
       await expireHold(db, { bookingRef: unpaid.ref, actor: 'x', cause: 'unpaid', leased: true });
     });
     expect(excesses).toEqual([]);
