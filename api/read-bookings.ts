@@ -2,7 +2,7 @@ import { type BookingFilter, countBookings, listBookings } from '../db/booking-l
 import { type BookingDetailRow, findBooking } from '../db/bookings.ts';
 import { Problem } from '../domain/problems.ts';
 import type { Caller } from '../http/auth/caller.ts';
-import { decodeCursor, encodeCursor } from '../http/cursor.ts';
+import { idCursor } from '../http/id-cursor.ts';
 import type { Deps } from './deps.ts';
 import { viewBookingItem } from './views.ts';
 
@@ -20,6 +20,8 @@ export async function readBookingFor(
   throw new Problem('booking_not_found');
 }
 
+const cursors = idCursor('before');
+
 type PageQuery = BookingFilter & { limit: number; cursor?: string | undefined };
 
 /**
@@ -27,7 +29,7 @@ type PageQuery = BookingFilter & { limit: number; cursor?: string | undefined };
  * @throws Problem invalid_cursor
  */
 export async function readBookingPage({ db }: Pick<Deps, 'db'>, { limit, cursor, ...filter }: PageQuery) {
-  const beforeId = cursor === undefined ? undefined : decodeCursor(cursor);
+  const beforeId = cursor === undefined ? undefined : cursors.read(cursor);
   const [found, { count, exact }] = await Promise.all([
     listBookings(db, filter, { limit: limit + 1, beforeId }),
     countBookings(db, filter),
@@ -38,6 +40,6 @@ export async function readBookingPage({ db }: Pick<Deps, 'db'>, { limit, cursor,
     count,
     count_exact: exact,
     bookings: page.map(viewBookingItem),
-    next: found.length > limit && last ? encodeCursor(last.id) : null,
+    next: found.length > limit && last ? cursors.write(last.id) : null,
   };
 }

@@ -56,6 +56,7 @@ export const queryBytesMax = 2 * 1024;
 
 export const pageSizeDefault = 50;
 export const pageSizeMax = 100;
+export const roomPageSizeMax = 1_000;
 /** `count` is exact up to this number; above, it is the planner's estimate. */
 export const countExactMax = 10_000;
 
