@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { isMap, isScalar, parse, parseDocument, Scalar, visit } from 'yaml';
-import { shape } from '../../config/shape.ts';
+import { shape } from '../config/shape.ts';
 
 /** The parts of a compose file that the tests look at. */
 export interface Service {
@@ -26,7 +26,7 @@ export interface ComposeFile {
   'x-no-health-check'?: Record<string, string>;
 }
 
-export const root = join(import.meta.dirname, '../..');
+export const root = join(import.meta.dirname, '..');
 export const read = (path: string) => readFileSync(join(root, path), 'utf8');
 
 export const readCompose = (path: string) => parse(read(path), { merge: true }) as ComposeFile;
