@@ -26,10 +26,10 @@ import {
   reconcileOverlapMs,
   settleBoundMs,
 } from '../domain/limits.ts';
-import type { ActivityDeps } from '../core/deps.ts';
-import { closeAllPayments } from '../core/stripe/intents.ts';
+import type { CoreDeps } from '../core/deps.ts';
+import { closePayments } from '../core/payments/close-payments.ts';
 import { readStripeClock, recordMissedEvents } from '../core/reconcile/find-missed-events.ts';
-import { settleHolds } from '../core/bookings/settle-hold.ts';
+import { settleHolds } from '../core/bookings/settle-holds.ts';
 import { createEventRecorder } from '../core/payments/record-event.ts';
 
 /** What one run found and did; shown in Temporal's UI as the result of the run. */
@@ -75,7 +75,7 @@ interface MissedEvents {
   lookedBackAt: string;
 }
 
-export function createReconcileActivities(deps: ActivityDeps) {
+export function createReconcileActivities(deps: CoreDeps) {
   const { db } = deps;
   const recordEvent = createEventRecorder(db, 0);
   return {
@@ -112,7 +112,7 @@ export function createReconcileActivities(deps: ActivityDeps) {
       await settleHolds(deps, overdue, { actor: 'reconciler', totalMs: settleBoundMs * 4 });
       const dead = await findDeadWithOpenIntent(db, reconcileBatchMax);
       // What turns out to be paid is recorded as such, and decided through the message below.
-      await Promise.allSettled(dead.map((bookingRef) => closeAllPayments(deps, bookingRef)));
+      await Promise.allSettled(dead.map((bookingRef) => closePayments(deps, bookingRef)));
       const { waiting, dead: outboxDead } = await outboxDepth(db);
       return {
         overdueHolds: overdue.length,
@@ -136,7 +136,7 @@ export function createReconcileActivities(deps: ActivityDeps) {
 }
 
 /** Open bookings whose workflow is not running, however it was lost: it begins again from the row. */
-async function startLostWorkflows({ db, log }: ActivityDeps): Promise<number> {
+async function startLostWorkflows({ db, log }: CoreDeps): Promise<number> {
   let started = 0;
   for (const { id, ref, workflowId } of await sampleOpenBookings(db, reconcileBatchMax)) {
     const status = await statusOf(workflowId);

@@ -13,7 +13,7 @@ export interface BookingState {
   endsInMs: number;
   workflowId: string;
   /** A PaymentIntent that could still be paid. */
-  hasOpenIntent: boolean;
+  hasOpenPayment: boolean;
 }
 
 const stateColumns = `
@@ -23,7 +23,7 @@ const stateColumns = `
           - clock_timestamp())::float8 * 1000 as "settleInMs",
   extract(epoch from upper(b.during) - clock_timestamp())::float8 * 1000 as "endsInMs",
   exists (select 1 from payments p where p.booking_id = b.id and p.status not in ('succeeded', 'canceled'))
-    as "hasOpenIntent"`;
+    as "hasOpenPayment"`;
 
 type StateRow = Omit<BookingState, 'settleAt' | 'endsAt'> & { settle: Date; ends: Date };
 

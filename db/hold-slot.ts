@@ -63,7 +63,7 @@ export type HoldOutcome = Held | Conflict | HeldTooOften | Refused;
  * Takes the slot, and leaves the message that starts its workflow, in one statement (db/schema/hold-slot.sql).
  * @throws the violation of `claims_slot_taken` when another request was faster by a moment
  */
-export async function holdSlot(db: Db, request: HoldRequest): Promise<HoldOutcome> {
+export async function tryHoldSlot(db: Db, request: HoldRequest): Promise<HoldOutcome> {
   const [outcome] = await prepared<HoldOutcome>(
     db,
     'hold_slot',

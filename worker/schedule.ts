@@ -1,7 +1,7 @@
 import { ScheduleAlreadyRunning, ScheduleClient, ScheduleOverlapPolicy } from '@temporalio/client';
 import type { NativeConnection } from '@temporalio/worker';
 import type { Logger } from 'pino';
-import { reconcileScheduleId, reconcileWorkflowId } from '../workflows/messages.ts';
+import { reconcileScheduleId, reconcileWorkflowId } from '../domain/workflow-ids.ts';
 
 export interface ScheduleSettings {
   connection: NativeConnection;

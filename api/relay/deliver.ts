@@ -30,15 +30,15 @@ export function createDelivery(db: Db, workflows: WorkflowClient) {
         if ((startedBy.get(bookingRef) ?? 0) > Number(message.id)) return;
         return workflows.startBooking(bookingRef, message.payload.summary);
       case 'booking_changed':
-        return workflows.tellChange(message.payload);
+        return workflows.signalChange(message.payload);
       case 'payment':
         markStarted(bookingRef, message.id);
-        return workflows.tellPayment(message.payload, message.id);
+        return workflows.signalPayment(message.payload, message.id);
       case 'refund':
         return workflows.startRefund(message.payload, message.id);
       case 'orphan_payment':
         if (!(await readBookingState(db, bookingRef))) throw new OrphanError(`no booking ${bookingRef}`);
-        return workflows.tellPayment(message.payload, message.id);
+        return workflows.signalPayment(message.payload, message.id);
     }
   };
 }

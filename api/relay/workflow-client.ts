@@ -20,19 +20,23 @@ import type { bookingWorkflow, latePaymentWorkflow, refundWorkflow } from '../..
 import {
   bookingChangedSignal,
   bookingStatusAttribute,
-  bookingWorkflowId,
   cancelUpdate,
   cancelUpdateId,
+  paymentReceivedSignal,
+} from '../../workflows/messages.ts';
+import type {
+  CancelRequest,
+  BookingChange,
+  CancelResult,
+  PaymentEvent,
+  RefundInput,
+} from '../../domain/messages.ts';
+import {
+  bookingWorkflowId,
   latePaymentWorkflowId,
   nextWorkflowId,
-  paymentNewsSignal,
   refundWorkflowId,
-  type CancelRequest,
-  type BookingChange,
-  type CancelResult,
-  type PaymentNews,
-  type RefundInput,
-} from '../../workflows/messages.ts';
+} from '../../domain/workflow-ids.ts';
 
 const statusKey = defineSearchAttributeKey(bookingStatusAttribute, 'KEYWORD');
 const attributeCheckMs = 60_000;
@@ -134,26 +138,26 @@ export function createWorkflowClient(settings: Config['temporal']) {
     },
 
     /**
-     * Tells a booking's workflow of a payment, starting it if need be; if it has ended, the late-payment workflow
-     * decides; if that has ended too, another one. `messageId` names what has no name of its own.
+     * Signals a payment event to the booking's workflow, which is started if need be. If it has ended, a late-payment
+     * workflow decides; if that has ended too, another one, whose id is made of the message's.
      */
-    async tellPayment(news: PaymentNews, messageId: string): Promise<void> {
+    async signalPayment(event: PaymentEvent, messageId: string): Promise<void> {
       await soon(async () => {
-        const options = await bookingStart(news.bookingRef);
-        const told = { signal: paymentNewsSignal, signalArgs: [news] as [PaymentNews] };
-        const toOwner = { ...options, ...told };
-        const isTold = await startOnce(() =>
-          workflow.signalWithStart<typeof bookingWorkflow, [PaymentNews]>('bookingWorkflow', toOwner),
+        const options = await bookingStart(event.bookingRef);
+        const signal = { signal: paymentReceivedSignal, signalArgs: [event] as [PaymentEvent] };
+        const toOwner = { ...options, ...signal };
+        const isSignalled = await startOnce(() =>
+          workflow.signalWithStart<typeof bookingWorkflow, [PaymentEvent]>('bookingWorkflow', toOwner),
         );
-        if (isTold) return;
-        const lateId = latePaymentWorkflowId(news.paymentRef ?? `${news.intentId}-${messageId}`);
+        if (isSignalled) return;
+        const lateId = latePaymentWorkflowId(event.paymentRef ?? `${event.intentId}-${messageId}`);
         for (const workflowId of [lateId, nextWorkflowId(lateId, messageId)]) {
           const isTaken = await startOnce(() =>
-            workflow.signalWithStart<typeof latePaymentWorkflow, [PaymentNews]>('latePaymentWorkflow', {
+            workflow.signalWithStart<typeof latePaymentWorkflow, [PaymentEvent]>('latePaymentWorkflow', {
               ...options,
-              ...told,
+              ...signal,
               workflowId,
-              args: [news],
+              args: [event],
               staticSummary: 'Money for a booking that was over',
             }),
           );
@@ -163,7 +167,7 @@ export function createWorkflowClient(settings: Config['temporal']) {
     },
 
     /** Lets the workflow that owns a booking read its row again, starting it if need be; one that has ended need not. */
-    async tellChange({ bookingRef, workflowId }: BookingChange): Promise<void> {
+    async signalChange({ bookingRef, workflowId }: BookingChange): Promise<void> {
       await soon(async () => {
         if (workflowId === bookingWorkflowId(bookingRef)) {
           const options = {
@@ -213,7 +217,7 @@ export function createWorkflowClient(settings: Config['temporal']) {
      * @throws a gRPC or update error when there is no answer in time: the outcome is then unknown
      */
     async cancelBooking(
-      booking: { ref: string; status: BookingStatus; workflowId: string; paymentNews?: PaymentNews },
+      booking: { ref: string; status: BookingStatus; workflowId: string; latePayment?: PaymentEvent },
       request: CancelRequest,
     ): Promise<CancelResult> {
       return soon(async () => {
@@ -222,10 +226,10 @@ export function createWorkflowClient(settings: Config['temporal']) {
           workflowId: booking.workflowId,
           workflowIdConflictPolicy: 'USE_EXISTING' as const,
         };
-        const startWorkflowOperation = booking.paymentNews
+        const startWorkflowOperation = booking.latePayment
           ? new WithStartWorkflowOperation<typeof latePaymentWorkflow>('latePaymentWorkflow', {
               ...shared,
-              args: [booking.paymentNews],
+              args: [booking.latePayment],
             })
           : new WithStartWorkflowOperation<typeof bookingWorkflow>('bookingWorkflow', shared);
         return workflow.executeUpdateWithStart(cancelUpdate, {

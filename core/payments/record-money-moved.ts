@@ -8,7 +8,7 @@ import { disputeFactOf, refundFactOf } from '../stripe/money-facts.ts';
  * @returns the refunds as Stripe has them, newest first
  * @throws StripeError
  */
-export async function findMoneyMoved(
+export async function recordMoneyMoved(
   { db, stripe }: { db: Db; stripe: Stripe },
   intentId: string,
 ): Promise<Stripe.Refund[]> {

@@ -50,13 +50,17 @@ create table bookings (
 -- Room on each page for heap-only updates: recording a payment event touches no index of its booking.
 with (fillfactor = 80);
 
--- One legal move each way; domain/booking.ts holds the same table and a test compares the two.
-create function refuse_illegal_move() returns trigger language plpgsql as $$
-begin
-  if (old.status, new.status) not in (
+-- The table of legal moves; domain/booking.ts holds the same, and a test compares the two.
+create function is_legal_move(p_from text, p_to text) returns boolean language sql immutable as $$
+  select (p_from, p_to) in (
     ('pending', 'confirmed'), ('pending', 'expired'), ('pending', 'cancelled'),
     ('expired', 'confirmed'), ('confirmed', 'cancelled'), ('confirmed', 'completed')
-  ) then
+  )
+$$;
+
+create function refuse_illegal_move() returns trigger language plpgsql as $$
+begin
+  if not is_legal_move(old.status, new.status) then
     raise exception 'a booking cannot move from % to %', old.status, new.status
       using errcode = 'check_violation', constraint = 'bookings_legal_move';
   end if;

@@ -5,7 +5,7 @@ import {
   refundableMinor,
   type TimelineRow,
 } from '../queries/booking-page.ts';
-import { refundWorkflowId } from '../../../workflows/messages.ts';
+import { refundWorkflowId } from '../../../domain/workflow-ids.ts';
 import { Page } from '../layout.tsx';
 import { Badge, Card, Facts, formatAge, formatMoney, Instant, plain, shortTime } from '../parts.tsx';
 import type { Visit } from '../visit.ts';
