@@ -148,24 +148,36 @@ export interface LockedBooking {
   now: Date;
 }
 
-/** Moves the confirmed bookings whose end has passed to `completed`, at most `limit`: of one booking, or of all. */
-export async function completeStays(
-  db: Db,
-  options: { bookingRef?: string; actor: string; limit: number },
-): Promise<number> {
-  const done = await rows(
+/** Moves the confirmed bookings whose end has passed to `completed`, at most `limit`. @returns how many */
+export async function completeStays(db: Db, options: { actor: string; limit: number }): Promise<number> {
+  const done = await sql<{ id: number }>(
     db,
+    'complete_stays',
     `with due as (
        select id from bookings
-        where status = 'confirmed' and upper(during) <= clock_timestamp() and (?::uuid is null or ref = ?)
-        order by upper(during) limit ? for no key update skip locked
-     ), moved as (
-       update bookings b set status = 'completed', updated_at = clock_timestamp() from due where b.id = due.id
-       returning b.id
+        where status = 'confirmed' and upper(during) <= (select clock_timestamp())
+        order by upper(during) limit :limit for no key update skip locked
      )
-     insert into booking_events (booking_id, actor, from_status, to_status, cause)
-     select id, ?, 'confirmed', 'completed', 'stay_ended' from moved returning id`,
-    [options.bookingRef ?? null, options.bookingRef ?? null, options.limit, options.actor],
+     select id from due where move_booking(id, 'completed', :actor, 'stay_ended')`,
+    { ...options },
   );
   return done.length;
+}
+
+/** Moves one confirmed booking to `completed` if its end has passed. */
+export async function completeStayIfOver(
+  db: Db,
+  { bookingRef, actor }: { bookingRef: string; actor: string },
+): Promise<void> {
+  await sql(
+    db,
+    'complete_stay_if_over',
+    `with due as (
+       select id from bookings
+        where ref = :bookingRef and status = 'confirmed' and upper(during) <= (select clock_timestamp())
+          for no key update skip locked
+     )
+     select id from due where move_booking(id, 'completed', :actor, 'stay_ended')`,
+    { bookingRef, actor },
+  );
 }

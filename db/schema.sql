@@ -100,6 +100,9 @@ create table flags (
   subject text not null,
   detail text not null,
   booking_id integer,
+  occurrences integer default 1 not null,
+  last_at timestamp with time zone default now() not null,
+  standing boolean default false not null,
   created_at timestamp with time zone default now() not null,
   resolved_at timestamp with time zone,
   constraint flags_booking_id_fkey FOREIGN KEY (booking_id) REFERENCES bookings(id),
@@ -174,6 +177,7 @@ create table payments (
   decision text,
   refunding_minor integer default 0 not null,
   disputed_minor integer default 0 not null,
+  close_wanted boolean default false not null,
   declines integer default 0 not null,
   event_at timestamp with time zone,
   created_at timestamp with time zone default now() not null,
@@ -364,16 +368,19 @@ create view booking_rows as
 CREATE INDEX booking_events_of_booking ON public.booking_events USING btree (booking_id, id);
 CREATE INDEX bookings_by_date ON public.bookings USING btree (booking_date, id);
 CREATE INDEX bookings_by_status ON public.bookings USING btree (status, id);
-CREATE INDEX bookings_holds_due ON public.bookings USING btree (hold_expires_at) WHERE (status = 'pending'::text);
+CREATE INDEX bookings_holds_due ON public.bookings USING btree (GREATEST(hold_expires_at, settle_after)) WHERE (status = 'pending'::text);
 CREATE INDEX bookings_not_paid ON public.bookings USING btree (user_id, room_id, booking_date) WHERE (status = ANY (ARRAY['expired'::text, 'cancelled'::text]));
 CREATE INDEX bookings_of_room ON public.bookings USING btree (room_id, id);
 CREATE INDEX bookings_of_user ON public.bookings USING btree (user_id, id);
+CREATE INDEX bookings_open ON public.bookings USING btree (id) WHERE (status = ANY (ARRAY['pending'::text, 'confirmed'::text]));
 CREATE INDEX bookings_open_holds ON public.bookings USING btree (user_id, hold_expires_at) WHERE (status = 'pending'::text);
 CREATE INDEX bookings_stays_due ON public.bookings USING btree (upper(during)) WHERE (status = 'confirmed'::text);
 CREATE INDEX claims_by_end ON public.claims USING btree (upper(during));
 CREATE INDEX disputes_of_payment ON public.disputes USING btree (payment_id);
 CREATE INDEX flags_open ON public.flags USING btree (created_at) WHERE (resolved_at IS NULL);
+CREATE INDEX flags_standing ON public.flags USING btree (kind) WHERE standing;
 CREATE INDEX idempotency_keys_by_age ON public.idempotency_keys USING btree (created_at);
+CREATE INDEX outbox_dead ON public.outbox USING btree (id) WHERE (dead_at IS NOT NULL);
 CREATE INDEX outbox_due ON public.outbox USING btree (priority, available_at) WHERE (dead_at IS NULL);
 CREATE INDEX parked_facts_by_age ON public.parked_facts USING btree (created_at);
 CREATE INDEX parked_facts_of_charge ON public.parked_facts USING btree (stripe_charge_id);
@@ -382,14 +389,20 @@ CREATE INDEX parked_facts_of_object ON public.parked_facts USING btree (object_i
 CREATE INDEX payments_not_returned ON public.payments USING btree (updated_at) WHERE ((decision = 'returned'::text) AND ((refunding_minor + disputed_minor) < amount_received_minor));
 CREATE INDEX payments_of_charge ON public.payments USING btree (stripe_charge_id);
 CREATE UNIQUE INDEX payments_one_live ON public.payments USING btree (booking_id) WHERE (status <> ALL (ARRAY['succeeded'::text, 'canceled'::text]));
+CREATE INDEX payments_to_close ON public.payments USING btree (booking_id) WHERE (close_wanted AND (status <> ALL (ARRAY['succeeded'::text, 'canceled'::text])));
 CREATE INDEX payments_undecided ON public.payments USING btree (updated_at) WHERE ((status = 'succeeded'::text) AND (decision IS NULL));
 CREATE INDEX payments_unsettled ON public.payments USING btree (updated_at) WHERE (status = ANY (ARRAY['creating'::text, 'processing'::text]));
 CREATE INDEX rate_limits_by_expiry ON public.rate_limits USING btree (expire);
+CREATE INDEX refresh_tokens_by_expiry ON public.refresh_tokens USING btree (expires_at);
 CREATE INDEX refresh_tokens_of_session ON public.refresh_tokens USING btree (session_id);
 CREATE INDEX refunds_of_booking ON public.refunds USING btree (booking_id, id);
 CREATE INDEX refunds_open ON public.refunds USING btree (created_at) WHERE (status = ANY (ARRAY['pending'::text, 'parked'::text, 'refused'::text, 'submitted'::text, 'failed'::text]));
+CREATE INDEX refunds_pending ON public.refunds USING btree (updated_at) WHERE (status = 'pending'::text);
+CREATE INDEX sessions_by_expiry ON public.sessions USING btree (expires_at);
+CREATE INDEX sessions_of_panel_by_expiry ON public.sessions USING btree (expires_at) WHERE ((kind = 'panel'::text) AND (revoked_at IS NULL));
 CREATE INDEX sessions_of_user ON public.sessions USING btree (user_id) WHERE (revoked_at IS NULL);
 CREATE INDEX staff_events_of_subject ON public.staff_events USING btree (subject_kind, subject_id, id);
+CREATE INDEX stripe_events_by_age ON public.stripe_events USING btree (received_at);
 CREATE INDEX users_email_prefix ON public.users USING btree (email text_pattern_ops);
 
 create function apply_charge(p_payment_id integer, p_fact jsonb) returns void; -- plpgsql, volatile
@@ -399,6 +412,7 @@ create function apply_parked_facts(p_payment payments) returns void; -- plpgsql,
 create function apply_refund(p_payment_id integer, p_fact jsonb) returns boolean; -- plpgsql, volatile
 create function bump_room_version() returns trigger; -- plpgsql, volatile
 create function decide_hold_payment(p_payment_ref uuid, p_actor text, p_workflow_id text) returns text; -- plpgsql, volatile
+create function end_flags(p_ids integer[]) returns integer; -- sql, volatile
 create function enqueue_refund(p_refund_id integer) returns void; -- plpgsql, volatile
 create function expire_hold(p_ref uuid, p_actor text, p_cause text, p_leased boolean) returns boolean; -- plpgsql, volatile
 create function expire_overdue_holds(p_late_ms integer, p_limit integer, p_actor text) returns integer; -- plpgsql, volatile
@@ -408,14 +422,17 @@ create function flag_dispute(p_dispute disputes, p_payment payments, p_shown tex
 create function hold_slot(request jsonb) returns TABLE(outcome text, booking booking_rows, outbox_id bigint, conflict_ref uuid, conflict_start time without time zone, conflict_end time without time zone, retry_after_seconds integer); -- plpgsql, volatile
 create function is_amount_due(p_payment payments, p_booking bookings) returns boolean; -- sql, stable
 create function is_legal_move(p_from text, p_to text) returns boolean; -- sql, immutable
+create function is_overdue(p_booking bookings, p_at timestamp with time zone) returns boolean; -- sql, immutable
+create function is_payable(p_payment payments) returns boolean; -- sql, immutable
 create function keep_claim() returns trigger; -- plpgsql, volatile
 create function keep_payment(p_payment payments, p_actor text, p_cause text, p_workflow_id text) returns boolean; -- plpgsql, volatile
+create function leave_message(p_topic text, p_payload jsonb, p_lease_ms integer DEFAULT 0) returns bigint; -- plpgsql, volatile
 create function lock_payment(p_payment_id integer) returns void; -- plpgsql, volatile
 create function lost_minor(p_payment_id integer) returns integer; -- plpgsql, stable
 create function move_booking(p_booking_id integer, p_to text, p_actor text, p_cause text, p_confirmed_payment_id integer DEFAULT NULL::integer, p_workflow_id text DEFAULT NULL::text) returns boolean; -- plpgsql, volatile
 create function open_payment(p_booking_id integer, p_ref uuid, p_declines_max integer) returns TABLE(outcome text, payment_id integer, ref uuid, attempt integer, status text, intent_id text, amount_minor integer, currency text, booking_ref uuid, created_at timestamp with time zone); -- plpgsql, volatile
 create function park_refund(p_refund_id integer) returns boolean; -- plpgsql, volatile
-create function raise_flag(p_kind text, p_subject text, p_detail text, p_booking_id integer) returns void; -- sql, volatile
+create function raise_flag(p_kind text, p_subject text, p_detail text, p_booking_id integer DEFAULT NULL::integer, p_standing boolean DEFAULT false) returns boolean; -- plpgsql, volatile
 create function record_money_fact(p_event jsonb, p_fact jsonb) returns text; -- plpgsql, volatile
 create function record_payment_events(p_events jsonb, p_lease_ms integer, p_declines_max integer) returns TABLE(place integer, outcome text, outbox_id bigint, topic text, payload jsonb); -- plpgsql, volatile
 create function refund_payment(p_payment_id integer, p_reason text, p_amount_max integer DEFAULT NULL::integer) returns integer; -- plpgsql, volatile
@@ -425,19 +442,24 @@ create function refuse_refund(p_refund_id integer, p_detail text) returns void; 
 create function refuse_second_decision() returns trigger; -- plpgsql, volatile
 create function return_payment(p_payment payments, p_booking bookings, p_reason text) returns void; -- plpgsql, volatile
 create function rotate_refresh_token(p_token_hash bytea, p_successor_hashes bytea[], p_token_life interval, p_grace interval, OUT outcome text, OUT session_id uuid, OUT user_id integer, OUT successor_hash bytea) returns record; -- plpgsql, volatile
+create function settle_at(p_booking bookings) returns timestamp with time zone; -- sql, immutable
 create function show_money(p_booking_id integer) returns void; -- plpgsql, volatile
 create function shrink_unsent_refunds(p_payment_id integer, p_needed integer, p_except integer DEFAULT NULL::integer) returns void; -- plpgsql, volatile
 create function sum_refunds() returns trigger; -- plpgsql, volatile
 create function take_parked_facts() returns trigger; -- plpgsql, volatile
 create function wall_clock(day date, start_time time without time zone, end_time time without time zone) returns tsrange; -- sql, immutable
+create function want_late_payment_closed() returns trigger; -- plpgsql, volatile
+create function want_payments_closed() returns trigger; -- plpgsql, volatile
 
 CREATE TRIGGER booking_events_append_only BEFORE DELETE OR UPDATE ON public.booking_events FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER bookings_claim AFTER INSERT ON public.bookings FOR EACH ROW WHEN ((new.status = ANY (ARRAY['pending'::text, 'confirmed'::text, 'completed'::text]))) EXECUTE FUNCTION keep_claim();
+CREATE TRIGGER bookings_close_payments AFTER UPDATE OF status ON public.bookings FOR EACH ROW WHEN (((old.status = 'pending'::text) AND (new.status <> 'pending'::text))) EXECUTE FUNCTION want_payments_closed();
 CREATE TRIGGER bookings_keep_claim AFTER UPDATE ON public.bookings FOR EACH ROW WHEN ((((old.status = ANY (ARRAY['pending'::text, 'confirmed'::text, 'completed'::text])) IS DISTINCT FROM (new.status = ANY (ARRAY['pending'::text, 'confirmed'::text, 'completed'::text]))) OR ((((old.room_id IS DISTINCT FROM new.room_id) OR (old.booking_date IS DISTINCT FROM new.booking_date)) OR (old.start_time IS DISTINCT FROM new.start_time)) OR (old.end_time IS DISTINCT FROM new.end_time)))) EXECUTE FUNCTION keep_claim();
 CREATE TRIGGER bookings_legal_move BEFORE UPDATE OF status ON public.bookings FOR EACH ROW WHEN ((old.status IS DISTINCT FROM new.status)) EXECUTE FUNCTION refuse_illegal_move();
 CREATE TRIGGER payments_become_known AFTER INSERT ON public.payments FOR EACH ROW WHEN ((new.stripe_payment_intent_id IS NOT NULL)) EXECUTE FUNCTION take_parked_facts();
 CREATE TRIGGER payments_become_paid AFTER UPDATE ON public.payments FOR EACH ROW WHEN (((new.stripe_payment_intent_id IS NOT NULL) AND ((old.stripe_payment_intent_id IS DISTINCT FROM new.stripe_payment_intent_id) OR ((new.status = 'succeeded'::text) AND (old.status <> 'succeeded'::text))))) EXECUTE FUNCTION take_parked_facts();
 CREATE TRIGGER payments_decided_once BEFORE UPDATE OF decision ON public.payments FOR EACH ROW WHEN (((old.decision IS NOT NULL) AND (old.decision IS DISTINCT FROM new.decision))) EXECUTE FUNCTION refuse_second_decision();
+CREATE TRIGGER payments_made_late BEFORE INSERT ON public.payments FOR EACH ROW WHEN ((new.status <> ALL (ARRAY['succeeded'::text, 'canceled'::text]))) EXECUTE FUNCTION want_late_payment_closed();
 CREATE TRIGGER refunds_summed AFTER INSERT OR DELETE OR UPDATE OF status, amount_minor ON public.refunds FOR EACH ROW EXECUTE FUNCTION sum_refunds();
 CREATE TRIGGER rooms_bump_version BEFORE UPDATE ON public.rooms FOR EACH ROW EXECUTE FUNCTION bump_room_version();
 CREATE TRIGGER staff_events_append_only BEFORE DELETE OR UPDATE ON public.staff_events FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();

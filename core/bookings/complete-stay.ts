@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { completeStays } from '../../db/bookings.ts';
+import { completeStayIfOver } from '../../db/bookings.ts';
 import type { BookingState } from '../../db/booking-state.ts';
 import type { Db } from '../../db/knex.ts';
 import { loadBooking } from './load-booking.ts';
@@ -19,6 +19,6 @@ export async function completeStay(
   const booking = await loadBooking(db, bookingRef);
   if (booking.status !== 'confirmed' || booking.endsInMs > nearMs) return booking;
   await sleep(booking.endsInMs);
-  await completeStays(db, { bookingRef, actor, limit: 1 });
+  await completeStayIfOver(db, { bookingRef, actor });
   return loadBooking(db, bookingRef);
 }

@@ -8,5 +8,5 @@ import type { PaymentRow } from '../../db/payments.ts';
  */
 export function flagLostIntent(db: Db, { bookingId }: PaymentRow, intentId: string): Promise<void> {
   const detail = 'Stripe does not have this payment: is the key that of its account?';
-  return raiseFlag(db, { kind: 'payment_mismatch', subject: intentId, detail, bookingId });
+  return raiseFlag(db, { kind: 'payment_mismatch', subject: intentId, detail, bookingId, standing: true });
 }
