@@ -21,10 +21,10 @@ interface Deps {
   stripe: Stripe;
 }
 
-/** Stripe forgets an idempotency key after 24 hours; from here on the refund is looked for before it is made. */
+/** Stripe forgets an idempotency key after 24 hours. A refund that is older than this is looked for before it is made. */
 const keyTrustMs = 20 * 3_600_000;
 
-/** Attempts in one run of the activity: where the amount differs from what is left, what is left is tried at once. */
+/** Attempts in one call: where the amount differs from what is left of the payment, what is left is tried at once. */
 const attemptsAtOnceMax = 3;
 
 /**
@@ -72,22 +72,22 @@ function endOf({ status }: RefundRow): string | undefined {
 }
 
 /**
- * May Stripe have made this refund in a way that its idempotency key does not tell? Long ago, or, where the row is made
- * anew after a restored database had lost it, under another name.
+ * May Stripe have made this refund although its idempotency key does not say so? That key is forgotten after a day; and a
+ * refund that a restored database had lost was made under another name.
  */
 function mayBeMade({ createdAt, reason }: RefundRow): boolean {
   return Date.now() - createdAt.getTime() > keyTrustMs || reason.startsWith('staff:restored');
 }
 
-/** Has Stripe made this refund, though its answer was lost? Then it is on record now, as is everything else that moved. */
+/** Has Stripe made this refund, though its answer was lost? Everything that moved at Stripe is on record afterwards. */
 async function findMade(deps: Deps, refund: RefundRow): Promise<boolean> {
   const made = await recordMoneyMoved(deps, refund.intentId);
   return made.some(({ metadata }) => metadata?.['refund_ref'] === refund.ref);
 }
 
 /**
- * Notes what Stripe said to an attempt. A refusal for certain ends the attempt, after all that Stripe has of the payment
- * was recorded: the refund may have been made by a request whose answer was lost, or money may have moved another way.
+ * Notes why Stripe refused an attempt. A definite refusal ends the attempt, but first everything that Stripe has of the
+ * payment is recorded: a request whose answer was lost may have made the refund, or money may have moved another way.
  * @returns whether another attempt may go through at once
  */
 async function takeRefusal(
