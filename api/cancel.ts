@@ -1,8 +1,8 @@
 import type { BookingDetailRow } from '../db/bookings.ts';
 import { refundCancelled } from '../core/payments/refund-cancelled.ts';
 import { Problem } from '../domain/problems.ts';
+import type { CancelRequest } from '../domain/messages.ts';
 import { isLatePaymentWorkflowId } from '../domain/workflow-ids.ts';
-import type { CancelRequest } from '../workflows/messages.ts';
 import type { Deps } from './deps.ts';
 
 /** The request to cancel. */
@@ -59,7 +59,7 @@ async function cancelThroughWorkflow(
         ref,
         status,
         workflowId,
-        ...(late && { paymentNews: { bookingRef: ref, paymentRef, intentId, verify: false } }),
+        ...(late && { latePayment: { bookingRef: ref, paymentRef, intentId, verify: false } }),
       },
       request,
     );

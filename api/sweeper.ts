@@ -1,4 +1,5 @@
-import { type SettleDeps, settleHolds } from '../core/bookings/settle-hold.ts';
+import type { SettleDeps } from '../core/bookings/settle-hold.ts';
+import { settleHolds } from '../core/bookings/settle-holds.ts';
 import { clocksAgree } from '../db/clocks.ts';
 import { expireOverdueHolds, findOverdueHolds } from '../db/overdue-holds.ts';
 import { settleBoundMs, sweepDelayMs } from '../domain/limits.ts';

@@ -7,8 +7,8 @@ export const paymentStatuses = ['pending', 'processing', 'succeeded', 'failed', 
 export type PaymentStatus = (typeof paymentStatuses)[number];
 
 /**
- * From each status, where a booking may go. `expired → confirmed` is late money that found its slot still free.
- * Postgres holds the same table in the trigger `bookings_legal_move`.
+ * From each status, where a booking may go. `expired → confirmed` is a late payment that found its slot still free. Postgres
+ * holds the same table (`is_legal_move`, db/schema/bookings.sql).
  */
 export const legalMoves: Readonly<Record<BookingStatus, readonly BookingStatus[]>> = {
   pending: ['confirmed', 'expired', 'cancelled'],
@@ -17,11 +17,6 @@ export const legalMoves: Readonly<Record<BookingStatus, readonly BookingStatus[]
   cancelled: [],
   completed: [],
 };
-
-/** The statuses from which a booking may move to `to`. */
-export function statusesBefore(to: BookingStatus): BookingStatus[] {
-  return bookingStatuses.filter((from) => legalMoves[from].includes(to));
-}
 
 /** Why a payment confirms nothing and goes back. */
 export type ReturnReason = 'late' | 'cancelled' | 'duplicate' | 'mismatch';

@@ -3,20 +3,24 @@ import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError } from '@te
 import type { Config } from '../../config.ts';
 import type { BookingStatus } from '../../domain/booking.ts';
 import type { bookingWorkflow, latePaymentWorkflow, refundWorkflow } from '../../workflows/index.ts';
+import type {
+  BookingChange,
+  CancelRequest,
+  CancelResult,
+  PaymentEvent,
+  RefundInput,
+} from '../../domain/messages.ts';
 import {
-  bookingChangedSignal,
   bookingWorkflowId,
-  cancelUpdate,
-  cancelUpdateId,
   latePaymentWorkflowId,
   nextWorkflowId,
-  paymentNewsSignal,
   refundWorkflowId,
-  type BookingChange,
-  type CancelRequest,
-  type CancelResult,
-  type PaymentNews,
-  type RefundInput,
+} from '../../domain/workflow-ids.ts';
+import {
+  bookingChangedSignal,
+  cancelUpdate,
+  cancelUpdateId,
+  paymentReceivedSignal,
 } from '../../workflows/messages.ts';
 import { createStatusAttribute, type StatusAttribute } from './status-attribute.ts';
 import { createTemporalConnection } from './temporal-connection.ts';
@@ -45,8 +49,8 @@ export function createWorkflowClient(settings: Config['temporal']) {
     startBooking: (bookingRef: string, summary: string): Promise<void> =>
       withDeadline((context) => startBooking(context, bookingRef, summary)),
     /** `messageId` names the workflow of a late payment that has no row. */
-    signalPayment: (payment: PaymentNews, messageId: string): Promise<void> =>
-      withDeadline((context) => signalPayment(context, payment, messageId)),
+    signalPayment: (event: PaymentEvent, messageId: string): Promise<void> =>
+      withDeadline((context) => signalPayment(context, event, messageId)),
     signalChange: (change: BookingChange): Promise<void> =>
       withDeadline((context) => signalChange(context, change)),
     startRefund: (refund: RefundInput, messageId: string): Promise<void> =>
@@ -89,7 +93,7 @@ interface BookingToCancel {
   /** The workflow that owns the booking. */
   workflowId: string;
   /** The payment that owner decides, if it is the workflow of a late payment. */
-  paymentNews?: PaymentNews;
+  latePayment?: PaymentEvent;
 }
 
 /** The options of every start of a booking's workflow. */
@@ -127,27 +131,27 @@ async function startBooking(context: CallContext, bookingRef: string, summary: s
  * Signals a payment to its booking's workflow, which is started if need be. If that has ended, the late-payment
  * workflow decides; if that has ended too, another one.
  */
-async function signalPayment(context: CallContext, payment: PaymentNews, messageId: string) {
+async function signalPayment(context: CallContext, event: PaymentEvent, messageId: string) {
   const { workflow } = context;
   const options = {
-    ...(await bookingStart(context, payment.bookingRef)),
-    signal: paymentNewsSignal,
-    signalArgs: [payment] as [PaymentNews],
+    ...(await bookingStart(context, event.bookingRef)),
+    signal: paymentReceivedSignal,
+    signalArgs: [event] as [PaymentEvent],
   };
   const isSignalled = await startOnce(() =>
-    workflow.signalWithStart<typeof bookingWorkflow, [PaymentNews]>('bookingWorkflow', options),
+    workflow.signalWithStart<typeof bookingWorkflow, [PaymentEvent]>('bookingWorkflow', options),
   );
   if (isSignalled) return;
-  const lateId = latePaymentWorkflowId(payment.paymentRef ?? `${payment.intentId}-${messageId}`);
+  const lateId = latePaymentWorkflowId(event.paymentRef ?? `${event.intentId}-${messageId}`);
   for (const workflowId of [lateId, nextWorkflowId(lateId, messageId)]) {
     const late = {
       ...options,
       workflowId,
-      args: [payment] as [PaymentNews],
+      args: [event] as [PaymentEvent],
       staticSummary: 'Money for a booking that was over',
     };
     const isTaken = await startOnce(() =>
-      workflow.signalWithStart<typeof latePaymentWorkflow, [PaymentNews]>('latePaymentWorkflow', late),
+      workflow.signalWithStart<typeof latePaymentWorkflow, [PaymentEvent]>('latePaymentWorkflow', late),
     );
     if (isTaken) return;
   }
@@ -199,7 +203,7 @@ async function startRefund({ workflow, taskQueue }: CallContext, refund: RefundI
  */
 async function cancelBooking(
   context: CallContext,
-  { ref, status, workflowId, paymentNews }: BookingToCancel,
+  { ref, status, workflowId, latePayment }: BookingToCancel,
   request: CancelRequest,
 ): Promise<CancelResult> {
   const shared = {
@@ -207,10 +211,10 @@ async function cancelBooking(
     workflowId,
     workflowIdConflictPolicy: 'USE_EXISTING' as const,
   };
-  const startWorkflowOperation = paymentNews
+  const startWorkflowOperation = latePayment
     ? new WithStartWorkflowOperation<typeof latePaymentWorkflow>('latePaymentWorkflow', {
         ...shared,
-        args: [paymentNews],
+        args: [latePayment],
       })
     : new WithStartWorkflowOperation<typeof bookingWorkflow>('bookingWorkflow', shared);
   return context.workflow.executeUpdateWithStart(cancelUpdate, {

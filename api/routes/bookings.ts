@@ -6,7 +6,7 @@ import { parseEndOfRange, parseTimeOfDay } from '../../domain/slots.ts';
 import type { Deps } from '../deps.ts';
 import { readBookingPage, readBookingFor } from '../read-bookings.ts';
 import { cancelBooking } from '../cancel.ts';
-import { holdBooking } from '../../core/bookings/hold-slot.ts';
+import { holdSlot } from '../../core/bookings/hold-slot.ts';
 import { answerOnce } from '../../http/idempotency.ts';
 import { route, type Route } from '../../http/route.ts';
 import {
@@ -94,7 +94,7 @@ export function bookingRoutes(deps: Deps): Route[] {
       operation: 'create_booking',
       body,
       run: async (idempotencyLease) => {
-        const booking = await holdBooking(deps, {
+        const request = {
           roomId: body.room_id,
           userId,
           actor: `${forAnother ? 'staff' : 'user'}:${caller.userId}`,
@@ -104,7 +104,8 @@ export function bookingRoutes(deps: Deps): Route[] {
           guestCount: body.guest_count,
           specialRequests: body.special_requests ?? null,
           idempotencyLease,
-        });
+        };
+        const booking = await holdSlot(deps, request, (message) => deps.relay.accept(message));
         return { resultId: booking.id, answer: viewBooking(booking), alreadyStored: true };
       },
       rebuild: async (bookingId) => viewBooking(await readBookingFor(deps, caller, bookingId)),

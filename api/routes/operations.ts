@@ -4,7 +4,7 @@ import { findOverdueHolds } from '../../db/overdue-holds.ts';
 import { isStripeChangeOpen } from '../../db/deployment.ts';
 import { outboxDepth } from '../../db/outbox.ts';
 import { createWriteProbe } from '../../db/readiness.ts';
-import { settleHolds } from '../../core/bookings/settle-hold.ts';
+import { settleHolds } from '../../core/bookings/settle-holds.ts';
 import { clocksAgree } from '../../db/clocks.ts';
 import { cleanupBatchMax, outboxLaggingMs } from '../../domain/limits.ts';
 import { Problem } from '../../domain/problems.ts';

@@ -7,7 +7,7 @@ import type { Deps } from '../deps.ts';
 import { answerOnce } from '../../http/idempotency.ts';
 import { route, type Route } from '../../http/route.ts';
 import { id, idParams } from '../../http/schemas.ts';
-import { findOpenedIntent, type OpenIntent, openIntent } from '../../core/payments/open-payment.ts';
+import { findOpenedPayment, type OpenedPayment, openPayment } from '../../core/payments/open-payment.ts';
 import { Problem } from '../../domain/problems.ts';
 import type { BookingDetailRow } from '../../db/bookings.ts';
 import { retryRefund } from '../../core/payments/retry-refund.ts';
@@ -42,7 +42,7 @@ function refuseOtherAmount(booking: BookingDetailRow, sent: z.output<typeof requ
   }
 }
 
-function viewIntent({ payment, intent }: OpenIntent): z.input<typeof intentView> {
+function viewIntent({ payment, intent }: OpenedPayment): z.input<typeof intentView> {
   return {
     payment_intent_id: intent.id,
     client_secret: intent.client_secret ?? '',
@@ -82,7 +82,7 @@ export function paymentRoutes(deps: Deps): Route[] {
       // The secret lets its holder pay: it is the owner's alone, not even staff's.
       if (booking.user_id !== caller.userId) throw new Problem('booking_not_found');
       refuseOtherAmount(booking, body);
-      const opened = await openIntent(deps, booking);
+      const opened = await openPayment(deps, booking);
       return { resultId: opened.payment.id, answer: viewIntent(opened) };
     };
     return answerOnce(deps.db, {
@@ -92,7 +92,7 @@ export function paymentRoutes(deps: Deps): Route[] {
       operation: 'open_payment_intent',
       body,
       run,
-      rebuild: async (paymentId) => viewIntent(await findOpenedIntent(deps, paymentId)),
+      rebuild: async (paymentId) => viewIntent(await findOpenedPayment(deps, paymentId)),
     });
   });
 

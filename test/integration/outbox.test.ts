@@ -103,9 +103,9 @@ describe('the outbox', () => {
           sent.push('start');
           await workflows.startBooking(ref, summary);
         },
-        signalPayment: async (news, id) => {
+        signalPayment: async (event, id) => {
           sent.push('payment');
-          await workflows.signalPayment(news, id);
+          await workflows.signalPayment(event, id);
         },
       },
     });

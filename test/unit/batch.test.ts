@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { gather } from '../../core/payments/batch.ts';
+import { batch } from '../../core/payments/batch.ts';
 
 /** Work that waits until it is let go, and notes what each call was for. */
 function createWork() {
@@ -16,15 +16,15 @@ const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 const options = {
   keyOf: (item: string) => item.toLowerCase(),
   itemsMax: 3,
-  patienceMs: 60_000,
+  slowCallMs: 60_000,
   callsMax: 2,
-  isHopeless: (error: unknown) => String(error).includes('away'),
+  isFatal: (error: unknown) => String(error).includes('away'),
 };
 
 describe('gathering work', () => {
   test('one goes at once; what comes meanwhile goes together with the next call, and no more than the most', async () => {
     const { calls, work, made } = createWork();
-    const ask = gather(work, options);
+    const ask = batch(work, options);
     const first = ask('a');
     await turn();
     expect(made()).toEqual(['a']);
@@ -45,7 +45,7 @@ describe('gathering work', () => {
 
   test('what comes in one turn of the event loop goes together', async () => {
     const { calls, work, made } = createWork();
-    const answers = Promise.all([...'abc'].map(gather(work, options)));
+    const answers = Promise.all([...'abc'].map(batch(work, options)));
     await turn();
     expect(made()).toEqual(['abc']);
     calls[0]?.finish();
@@ -54,7 +54,7 @@ describe('gathering work', () => {
 
   test('two of the same key never go together, and each is answered in its turn', async () => {
     const { calls, work, made } = createWork();
-    const answers = Promise.all([...'aAbBa'].map(gather(work, options)));
+    const answers = Promise.all([...'aAbBa'].map(batch(work, options)));
     for (const expected of [['ab'], ['ab', 'AB'], ['ab', 'AB', 'a']]) {
       await turn();
       expect(made()).toEqual(expected);
@@ -65,7 +65,7 @@ describe('gathering work', () => {
 
   test('another call goes beside one that has been out for too long, up to the most', async () => {
     const { calls, work, made } = createWork();
-    const ask = gather(work, { ...options, patienceMs: 5 });
+    const ask = batch(work, { ...options, slowCallMs: 5 });
     const answers: Promise<string>[] = [];
     for (const item of 'abc') {
       answers.push(ask(item));
@@ -88,14 +88,14 @@ describe('gathering work', () => {
       if (items.includes('x')) throw new Error('x is refused');
       return items;
     };
-    const settled = await Promise.allSettled([...'bxc'].map(gather(work, options)));
+    const settled = await Promise.allSettled([...'bxc'].map(batch(work, options)));
     expect(settled.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
     expect(made).toEqual(['bxc', 'b', 'x', 'c']);
   });
 
   test('a call that nothing can help fails for all that it was for, and is not repeated', async () => {
     const { calls, work, made } = createWork();
-    const settled = Promise.allSettled([...'abc'].map(gather(work, options)));
+    const settled = Promise.allSettled([...'abc'].map(batch(work, options)));
     await turn();
     calls[0]?.fail(new Error('the database is away'));
     expect((await settled).map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);

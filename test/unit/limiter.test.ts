@@ -1,8 +1,8 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { describe, expect, test } from 'vitest';
-import { createTurns } from '../../activities/limiter.ts';
+import { createLimiter } from '../../activities/limiter.ts';
 
-describe('turns', () => {
+describe('the limit of steps that ask Stripe', () => {
   /** A step that ends when it is told to. */
   function createGate() {
     const waiting: (() => void)[] = [];
@@ -12,10 +12,10 @@ describe('turns', () => {
     };
   }
 
-  test('all steps together take no more than there are; beyond that one fails at once, to be tried again', async () => {
-    const inTurn = createTurns(2);
+  test('all steps together run no more than the limit; a step beyond it fails at once, to be tried again', async () => {
+    const limit = createLimiter(2);
     const gate = createGate();
-    const [one, other] = [inTurn(gate.step), inTurn(gate.step)];
+    const [one, other] = [limit(gate.step), limit(gate.step)];
     const running = [one('a'), other('b')];
     const refused = await one('c').catch((error: unknown) => error);
     expect(refused).toBeInstanceOf(ApplicationFailure);
@@ -27,9 +27,9 @@ describe('turns', () => {
     expect(await Promise.all(running)).toEqual(['a', 'b']);
   });
 
-  test('a step that fails gives its turn back', async () => {
-    const inTurn = createTurns(1);
-    const failing = inTurn(async () => Promise.reject(new Error('no')));
+  test('a step that fails gives its place back', async () => {
+    const limit = createLimiter(1);
+    const failing = limit(async () => Promise.reject(new Error('no')));
     await expect(failing(undefined)).rejects.toThrow('no');
     await expect(failing(undefined)).rejects.toThrow('no');
   });

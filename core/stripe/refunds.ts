@@ -1,3 +1,23 @@
+import type Stripe from 'stripe';
+import type { RefundRow } from '../../db/refunds.ts';
+
+/**
+ * Makes a refund. Its idempotency key comes from the refund and the attempt, so that there is one refund whoever asks,
+ * however often.
+ * @throws StripeError
+ */
+export function createRefund(stripe: Stripe, refund: RefundRow): Promise<Stripe.Refund> {
+  const { ref, paymentRef, bookingRef, reason, intentId, amountMinor, attempt } = refund;
+  return stripe.refunds.create(
+    {
+      payment_intent: intentId,
+      amount: amountMinor,
+      metadata: { booking_ref: bookingRef, payment_ref: paymentRef, refund_ref: ref, reason },
+    },
+    { idempotencyKey: `refund:${ref}:${attempt}` },
+  );
+}
+
 /**
  * What Stripe's refusal of a refund means for the next try.
  * - `disputed`: a bank holds the money; the refund waits for the dispute to close.
