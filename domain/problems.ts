@@ -48,6 +48,11 @@ export const problems = {
   },
   staff_only: { status: 403, title: 'Permission denied. Admin access required.' },
   not_your_user: { status: 403, title: 'You can only book for yourself.' },
+  account_not_changeable: {
+    status: 403,
+    title: 'You cannot change this account.',
+    remedy: 'Nobody can change their own account: ask another member of staff.',
+  },
   cross_site: {
     status: 403,
     title: 'Cross-site requests are refused.',

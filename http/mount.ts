@@ -6,6 +6,7 @@ import { jsonBodyBytesMax, queryBytesMax, requestMs } from '../domain/limits.ts'
 import { Problem } from '../domain/problems.ts';
 import { type AuthDeps, authenticate } from './auth/authenticate.ts';
 import { inputProblem } from './problems.ts';
+import { refuseMethod } from './refuse-method.ts';
 import type { Caller, Route } from './route.ts';
 
 const parseJson = bodyParser({ enableTypes: ['json'], jsonLimit: jsonBodyBytesMax, encoding: 'utf-8' });
@@ -22,17 +23,10 @@ export function mount(routes: readonly Route[], deps: AuthDeps): Middleware {
   return async (ctx, next) => {
     if (ctx.querystring.length > queryBytesMax) throw new Problem('uri_too_long');
     await serveRoutes(ctx, async () => {
-      const allowed = allowedMethods(router, ctx.path);
-      if (allowed.length === 0) return next();
-      const allow = allowed.join(', ');
-      throw new Problem('method_not_allowed', { detail: `Use ${allow}.`, headers: { Allow: allow } });
+      refuseMethod(router, ctx);
+      return next();
     });
   };
-}
-
-function allowedMethods(router: Router, path: string): string[] {
-  const methods = router.stack.filter((layer) => layer.match(path)).flatMap((layer) => layer.methods);
-  return [...new Set(methods)];
 }
 
 async function serve(route: Route, ctx: Context, deps: AuthDeps): Promise<void> {

@@ -244,7 +244,7 @@ describe('what staff does in the panel', () => {
     expect((await browser.fill(`${page}/make_staff`)).status).toBe(303);
     expect((await own.signIn(user.email, secret)).status).toBe(303);
     expect((await own.get('/admin')).status).toBe(200);
-    expect((await browser.fill(`${page}/take_staff`)).status).toBe(303);
+    expect((await browser.fill(`${page}/remove_staff`)).status).toBe(303);
     expect((await own.get('/admin')).status).toBe(401);
 
     const login = await system.call('POST', '/api/login/', { body: { email: user.email, password: secret } });
@@ -264,10 +264,10 @@ describe('what staff does in the panel', () => {
       .orderBy('id');
     expect(trail.map(({ action, actor_id }) => [action, actor_id])).toEqual([
       ['made_staff', staff.id],
-      ['staff_taken_away', staff.id],
+      ['staff_removed', staff.id],
       ['deactivated', staff.id],
     ]);
-    for (const change of ['take_staff', 'deactivate']) {
+    for (const change of ['remove_staff', 'deactivate']) {
       expect((await browser.fill(`/admin/users/${staff.id}/${change}`)).status).toBe(403);
     }
     await expect(system.db('staff_events').update({ action: 'nothing' })).rejects.toThrow(
@@ -279,8 +279,8 @@ describe('what staff does in the panel', () => {
   test('two who take the role from each other at once: one keeps it', async () => {
     const [one, two] = [await system.newUser({ isStaff: true }), await system.newUser({ isStaff: true })];
     const outcomes = await Promise.all([
-      changeUser(system.db, one.id, two.id, 'take_staff'),
-      changeUser(system.db, two.id, one.id, 'take_staff'),
+      changeUser(system.db, one.id, two.id, 'remove_staff'),
+      changeUser(system.db, two.id, one.id, 'remove_staff'),
     ]);
     expect(outcomes.sort()).toEqual(['done', 'not_allowed']);
   });

@@ -17,7 +17,7 @@ export function h(tag, properties = {}, ...children) {
   return element;
 }
 
-/** An element that the page has for certain (web/booking/pages.ts). */
+/** An element that the page has for certain (web/booking/pages.tsx). */
 export function byId(id) {
   const element = document.getElementById(id);
   if (!element) throw new Error(`This page has no element "${id}".`);

@@ -4,45 +4,45 @@ import { type Attention, attentionMax, readAttention } from '../queries/attentio
 import type { WebDeps } from '../../deps.ts';
 import { Page } from '../layout.tsx';
 import { Badge, bookingLink, Card, formatAge, formatMoney, Instant, plain, Table } from '../parts.tsx';
-import { type PanelRoute, respond, type Visit } from '../visit.ts';
+import { type PanelRoute, respond, type PanelRequest } from '../panel-request.ts';
 
-/** The front page: what needs a person now. */
+/** The overview: what needs attention now. */
 export function frontPages({ db, workflows }: WebDeps): PanelRoute[] {
   return [
     {
       method: 'GET',
       path: '/',
-      async serve(visit) {
+      async serve(request) {
         const [attention, temporal] = await Promise.all([
           readAttention(db),
           workflows.hasWorker().then(
-            (worker) => (worker ? ('works' as const) : ('no worker' as const)),
-            () => 'silent' as const,
+            (worker) => (worker ? ('running' as const) : ('no worker' as const)),
+            () => 'not responding' as const,
           ),
         ]);
-        respond(visit.ctx, 200, <Front visit={visit} attention={attention} temporal={temporal} />);
+        respond(request.ctx, 200, <Front request={request} attention={attention} temporal={temporal} />);
       },
     },
   ];
 }
 
 function Front({
-  visit,
+  request,
   attention,
   temporal,
 }: {
-  visit: Visit;
+  request: PanelRequest;
   attention: Attention;
-  temporal: 'works' | 'no worker' | 'silent';
+  temporal: 'running' | 'no worker' | 'not responding';
 }) {
   const { flags, overdue, payments, refunds, outbox, openHolds } = attention;
   const lagging = outbox.oldestMs > outboxLaggingMs;
   const calm =
     flags.length + overdue.length + payments.length + refunds.length + outbox.dead === 0 &&
-    temporal === 'works' &&
+    temporal === 'running' &&
     !lagging;
   return (
-    <Page visit={visit} section="Overview" title="Overview">
+    <Page request={request} section="Overview" title="Overview">
       <ul class="tiles">
         <Tile
           title="Open flags"
@@ -50,28 +50,23 @@ function Front({
           bad={flags.length > 0}
           href="/admin/flags?state=open"
         />
-        <Tile
-          title="Holds past their deadline"
-          value={number(overdue)}
-          bad={overdue.length > 0}
-          href="#overdue"
-        />
+        <Tile title="Overdue holds" value={number(overdue)} bad={overdue.length > 0} href="#overdue" />
         <Tile title="Open holds" value={openHolds} href="/admin/bookings?status=pending" />
         <Tile
           title="Messages waiting"
           value={outbox.waiting}
-          note={outbox.waiting > 0 ? `oldest ${formatAge(outbox.oldestMs)}` : 'outbox empty'}
+          note={outbox.waiting > 0 ? `oldest ${formatAge(outbox.oldestMs)}` : 'outbox is empty'}
           bad={lagging}
         />
         <Tile
-          title="Messages set aside"
+          title="Undeliverable messages"
           value={outbox.dead}
           bad={outbox.dead > 0}
           href="/admin/flags?kind=message_dead&state=open"
         />
-        <Tile title="Temporal" value={temporal} bad={temporal !== 'works'} />
+        <Tile title="Temporal" value={temporal} bad={temporal !== 'running'} />
       </ul>
-      {calm && <p class="notice good">Nothing needs you right now.</p>}
+      {calm && <p class="notice good">Nothing needs attention.</p>}
       {flags.length > 0 && <Flags flags={flags} />}
       {overdue.length > 0 && <Overdue holds={overdue} />}
       {payments.length > 0 && <Payments payments={payments} />}
@@ -115,7 +110,7 @@ function Flags({ flags }: { flags: Attention['flags'] }) {
             title: 'Flag',
             cell: (row) => <a href={`/admin/flags/${row.id}`}>{plain(row.kind)}</a>,
           },
-          { key: 'detail', title: 'What', cell: (row) => row.detail },
+          { key: 'detail', title: 'Description', cell: (row) => row.detail },
           {
             key: 'booking',
             title: 'Booking',
@@ -131,9 +126,9 @@ function Flags({ flags }: { flags: Attention['flags'] }) {
 
 function Overdue({ holds }: { holds: Attention['overdue'] }) {
   return (
-    <Card title="Holds past their deadline" id="overdue">
+    <Card title="Overdue holds" id="overdue">
       <Table
-        caption="Holds past their deadline"
+        caption="Overdue holds"
         rows={holds.slice(0, attentionMax)}
         columns={[
           { key: 'booking', title: 'Booking', cell: (row) => bookingLink(row.id) },
@@ -157,13 +152,13 @@ function Overdue({ holds }: { holds: Attention['overdue'] }) {
 
 function Payments({ payments }: { payments: Attention['payments'] }) {
   return (
-    <Card title="Payments that do not move" id="payments">
+    <Card title="Stuck payments" id="payments">
       <Table
-        caption="Payments that do not move"
+        caption="Stuck payments"
         rows={payments.slice(0, attentionMax)}
         columns={[
           { key: 'booking', title: 'Booking', cell: (row) => bookingLink(row.booking_id) },
-          { key: 'intent', title: 'At Stripe', cell: (row) => <code>{row.intent_id ?? '–'}</code> },
+          { key: 'intent', title: 'PaymentIntent', cell: (row) => <code>{row.intent_id ?? '–'}</code> },
           { key: 'status', title: 'Status', cell: (row) => <Badge status={row.status} /> },
           { key: 'since', title: 'Since', cell: (row) => <Instant at={row.updated_at} /> },
         ]}
@@ -174,9 +169,9 @@ function Payments({ payments }: { payments: Attention['payments'] }) {
 
 function Refunds({ refunds }: { refunds: Attention['refunds'] }) {
   return (
-    <Card title="Refunds that take long" id="refunds">
+    <Card title="Slow refunds" id="refunds">
       <Table
-        caption="Refunds that take long"
+        caption="Slow refunds"
         rows={refunds.slice(0, attentionMax)}
         columns={[
           { key: 'booking', title: 'Booking', cell: (row) => bookingLink(row.booking_id) },
@@ -187,7 +182,7 @@ function Refunds({ refunds }: { refunds: Attention['refunds'] }) {
             cell: (row) => formatMoney(row.amount_minor, row.currency),
           },
           { key: 'status', title: 'Status', cell: (row) => <Badge status={row.status} /> },
-          { key: 'error', title: 'Trouble', cell: (row) => row.last_error ?? '–' },
+          { key: 'error', title: 'Last error', cell: (row) => row.last_error ?? '–' },
           { key: 'since', title: 'Since', cell: (row) => <Instant at={row.created_at} /> },
         ]}
       />
