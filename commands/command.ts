@@ -53,7 +53,7 @@ function explain(error: unknown): string {
   if (isOutOfReach(error)) {
     if (error.cause instanceof pg.DatabaseError) return explain(error.cause);
     const { code, message } = (error.cause ?? error) as NodeJS.ErrnoException;
-    return `Postgres does not answer at DATABASE_URL (${code ?? message}). Is it running?`;
+    return `Postgres is not responding at DATABASE_URL (${code ?? message}). Is it running?`;
   }
   if (!(error instanceof pg.DatabaseError)) return error instanceof Error ? error.message : String(error);
   switch (error.code) {

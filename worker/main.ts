@@ -137,7 +137,7 @@ async function connectWhenReady(
         ...(temporal.apiKey && { apiKey: temporal.apiKey }),
       });
     } catch (error) {
-      log.warn({ err: error, address: temporal.address }, 'Temporal does not answer; trying again');
+      log.warn({ err: error, address: temporal.address }, 'Temporal is not responding; retrying');
       await sleep(reconnectMs, undefined, { signal: stopping }).catch(() => {});
     }
   }

@@ -177,7 +177,7 @@ describe('what staff does in the panel', () => {
     ] as const) {
       const { status, text } = await browser.fill('/admin/rooms/new', { ...fields, currency, price });
       expect([status, currency]).toEqual([400, currency]);
-      expect(text).toContain(`Stripe charges ${currency} in steps of ${step} only.`);
+      expect(text).toContain(`Stripe only charges ${currency} in multiples of ${step}.`);
     }
     const added = await browser.fill('/admin/rooms/new', fields);
     expect(added.status).toBe(303);
@@ -195,7 +195,7 @@ describe('what staff does in the panel', () => {
     expect((await browser.fill(path, edit)).status).toBe(303);
     const stale = await browser.fill(path, { ...edit, price: '70' });
     expect(stale.status).toBe(409);
-    expect(stale.text).toContain('Somebody has changed this room');
+    expect(stale.text).toContain('Somebody else has changed this room');
     expect(await system.db('rooms').where({ id: room.id }).first()).toMatchObject({
       price_minor: 6_000,
       version: 2,
@@ -389,7 +389,7 @@ describe('while Temporal or the worker is away', () => {
     const answer = await browser.fill(`/admin/bookings/${booking.id}/cancel`);
     expect(answer.status).toBe(503);
     expect(answer.headers.get('retry-after')).toBe('2');
-    expect(answer.text).toContain('The booking engine does not answer.');
+    expect(answer.text).toContain('The booking engine is not responding.');
     expect(answer.text).toContain('asking again is safe');
     expect((await browser.get('/admin')).text).toContain('no worker');
     expect(await system.db('bookings').where({ id: booking.id }).first()).toMatchObject({

@@ -41,7 +41,7 @@ export function bookingPage(settings: SiteSettings): string {
         </ul>
       </section>
     </div>
-    <section class="card desk" id="desk" aria-labelledby="desk-title" tabindex="-1"></section>
+    <section class="card booking-card" id="booking-card" aria-labelledby="booking-card-title" tabindex="-1"></section>
   </div>
   <section class="card" id="mine" aria-labelledby="mine-title" hidden></section>
 </main>

@@ -36,13 +36,9 @@ const shape = z.object({
     .string()
     .trim()
     .regex(/^\d{1,8}(\.\d{1,3})?$/, { error: 'Enter an amount such as 50 or 49.50.' }),
-  currency: z
-    .string()
-    .trim()
-    .toLowerCase()
-    .refine(isChargeableCurrency, {
-      error: 'Enter the three letters of a currency that Stripe supports, such as usd.',
-    }),
+  currency: z.string().trim().toLowerCase().refine(isChargeableCurrency, {
+    error: 'Enter the three letters of a currency that Stripe supports, such as usd.',
+  }),
   capacity: wholeNumber(1, guestCountMax),
   amenities: text(2_000).transform((list) =>
     list
