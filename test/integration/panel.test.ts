@@ -306,7 +306,7 @@ describe('what staff does in the panel', () => {
     const { text } = await browser.get('/admin');
     expect(text).toContain('Disputed: &lt;b>look');
     expect(text).toContain(`/admin/bookings/${booking.id}/settle`);
-    expect(text).toMatch(/Messages set aside<\/span><span class="tile-value">1</);
+    expect(text).toMatch(/Undeliverable messages<\/span><span class="tile-value">1</);
 
     const flag = await system.db('flags').where({ kind: 'dispute' }).first();
     expect((await browser.fill(`/admin/flags/${flag.id}/resolve`, { note: 'Evidence sent' })).status).toBe(
