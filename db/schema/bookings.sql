@@ -50,6 +50,16 @@ create table bookings (
 -- Room on each page for heap-only updates: recording a payment event touches no index of its booking.
 with (fillfactor = 80);
 
+-- When a hold is to be settled: at its deadline, or later while Stripe says `processing`.
+create function settle_at(p_booking bookings) returns timestamptz language sql immutable parallel safe
+as $$ select greatest(p_booking.hold_expires_at, p_booking.settle_after) $$;
+
+-- Overdue: past its deadline, and not settled yet. The planner inlines the function, so that a condition on it reads
+-- `bookings_holds_due`, provided that the instant is a parameter, a variable, or `(select clock_timestamp())`: Postgres
+-- compares an index with a value, but never with a function that may change from row to row.
+create function is_overdue(p_booking bookings, p_at timestamptz) returns boolean language sql immutable parallel safe
+as $$ select p_booking.status = 'pending' and settle_at(p_booking) <= p_at $$;
+
 -- One legal move each way; domain/booking.ts holds the same table and a test compares the two.
 create function refuse_illegal_move() returns trigger language plpgsql as $$
 begin
@@ -70,8 +80,10 @@ create index bookings_of_user on bookings (user_id, id);
 create index bookings_of_room on bookings (room_id, id);
 create index bookings_by_status on bookings (status, id);
 create index bookings_by_date on bookings (booking_date, id);
-create index bookings_holds_due on bookings (hold_expires_at) where status = 'pending';
+create index bookings_holds_due on bookings (greatest(hold_expires_at, settle_after)) where status = 'pending';
 create index bookings_open_holds on bookings (user_id, hold_expires_at) where status = 'pending';
+-- The reconciler's sweep goes through what is open by id, past whatever has ended before.
+create index bookings_open on bookings (id) where status in ('pending', 'confirmed');
 create index bookings_stays_due on bookings (upper(during)) where status = 'confirmed';
 -- What one user has held in a room on a day and not paid for: `hold_slot` limits how often.
 create index bookings_not_paid on bookings (user_id, room_id, booking_date) where status in ('expired', 'cancelled');

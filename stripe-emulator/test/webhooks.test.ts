@@ -52,7 +52,10 @@ describe('what happened is told', () => {
       'refund.failed',
       'refund.updated',
     ]);
-    expect(await typesOf(() => kit.control.createDispute(id))).toEqual(['charge.dispute.created']);
+    expect(await typesOf(() => kit.control.createDispute(id))).toEqual([
+      'charge.dispute.created',
+      'charge.dispute.funds_withdrawn',
+    ]);
 
     const other = await kit.createIntent({ capture_method: 'manual' });
     expect(await typesOf(() => intents.confirm(other.id, { payment_method: 'pm_card_visa' }))).toEqual([
@@ -145,7 +148,10 @@ describe('at least once', () => {
     receiver.state.reply = () => (receiver.received.length < 2 ? null : 200);
     await kit.createIntent();
     await kit.control.whenDelivered();
-    expect((await kit.control.deliveries()).map((each) => each.error)).toEqual(['no answer in 60 ms', null]);
+    // On a busy machine the receiver may be late more than once.
+    const errors = (await kit.control.deliveries()).map((each) => each.error);
+    expect(new Set(errors.slice(0, -1))).toEqual(new Set(['no answer in 60 ms']));
+    expect(errors.at(-1)).toBeNull();
 
     const { url } = receiver;
     await kit.control.setWebhookUrl('http://127.0.0.1:1/nobody');

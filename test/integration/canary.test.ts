@@ -56,7 +56,6 @@ async function startLoggingWorker(): Promise<() => Promise<void>> {
       log: workerLog,
       freeCancelHours,
     }),
-    log: workerLog,
     workflowBundle: inject('workflowBundle'),
   });
   const running = worker.run();

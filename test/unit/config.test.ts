@@ -240,8 +240,8 @@ describe('outside debug', () => {
 
 describe('the keys of the Stripe emulator', () => {
   test.each(Object.entries(emulatorKeys))('%s=%s is taken for debugging only', (name, key) => {
-    expect(faultsOf({ ...debug, [name]: key })).toEqual([]);
-    expect(namesOf({ ...production, [name]: key })).toEqual([name]);
+    expect(faultsOf({ ...debug, ...emulatorKeys })).toEqual([]);
+    expect(namesOf({ ...production, [name]: key })).toContain(name);
   });
 
   test('are refused among several webhook secrets too', () => {
