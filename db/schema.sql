@@ -335,35 +335,31 @@ create table users (
 );
 
 create view booking_rows as
- SELECT b.id,
-    b.ref,
-    b.user_id,
-    ( SELECT u.email
-           FROM users u
-          WHERE (u.id = b.user_id)) AS user_email,
-    b.room_id,
-    ( SELECT r.name
-           FROM rooms r
-          WHERE (r.id = b.room_id)) AS room_name,
-    b.booking_date,
-    b.start_time,
-    b.end_time,
-    lower(b.during) AS starts_at,
-    upper(b.during) AS ends_at,
-    b.time_zone,
-    b.number_of_slots,
-    b.guest_count,
-    b.special_requests,
-    b.amount_minor,
-    b.currency,
-    b.status,
-    b.payment_status,
-    b.hold_expires_at,
-    (EXTRACT(epoch FROM (b.hold_expires_at - clock_timestamp())))::double precision AS hold_seconds_left,
-    b.workflow_id,
-    b.confirmed_payment_id,
-    b.created_at
-   FROM bookings b;
+ SELECT shown_bookings.id,
+    shown_bookings.ref,
+    shown_bookings.user_id,
+    shown_bookings.user_email,
+    shown_bookings.room_id,
+    shown_bookings.room_name,
+    shown_bookings.booking_date,
+    shown_bookings.start_time,
+    shown_bookings.end_time,
+    shown_bookings.starts_at,
+    shown_bookings.ends_at,
+    shown_bookings.time_zone,
+    shown_bookings.number_of_slots,
+    shown_bookings.guest_count,
+    shown_bookings.special_requests,
+    shown_bookings.amount_minor,
+    shown_bookings.currency,
+    shown_bookings.status,
+    shown_bookings.payment_status,
+    shown_bookings.hold_expires_at,
+    shown_bookings.hold_seconds_left,
+    shown_bookings.workflow_id,
+    shown_bookings.confirmed_payment_id,
+    shown_bookings.created_at
+   FROM shown_bookings() shown_bookings(id, ref, user_id, user_email, room_id, room_name, booking_date, start_time, end_time, starts_at, ends_at, time_zone, number_of_slots, guest_count, special_requests, amount_minor, currency, status, payment_status, hold_expires_at, hold_seconds_left, workflow_id, confirmed_payment_id, created_at);
 
 CREATE INDEX booking_events_of_booking ON public.booking_events USING btree (booking_id, id);
 CREATE INDEX bookings_by_date ON public.bookings USING btree (booking_date, id);
@@ -439,6 +435,7 @@ create function refuse_second_decision() returns trigger; -- plpgsql, volatile
 create function rotate_refresh_token(p_token_hash bytea, p_successor_hashes bytea[], p_token_life interval, p_grace interval, OUT outcome text, OUT session_id uuid, OUT user_id integer, OUT successor_hash bytea) returns record; -- plpgsql, volatile
 create function settle_at(p_booking bookings) returns timestamp with time zone; -- sql, immutable
 create function show_money(p_booking_id integer) returns void; -- plpgsql, volatile
+create function shown_bookings() returns TABLE(id integer, ref uuid, user_id integer, user_email text, room_id integer, room_name text, booking_date date, start_time time without time zone, end_time time without time zone, starts_at timestamp with time zone, ends_at timestamp with time zone, time_zone text, number_of_slots integer, guest_count integer, special_requests text, amount_minor integer, currency text, status text, payment_status text, hold_expires_at timestamp with time zone, hold_seconds_left double precision, workflow_id text, confirmed_payment_id integer, created_at timestamp with time zone); -- sql, stable
 create function shrink_unsent_refunds(p_payment_id integer, p_needed integer, p_except integer DEFAULT NULL::integer) returns void; -- plpgsql, volatile
 create function sum_refunds() returns trigger; -- plpgsql, volatile
 create function take_parked_facts() returns trigger; -- plpgsql, volatile
