@@ -3,7 +3,17 @@ import { outboxLaggingMs } from '../../../domain/limits.ts';
 import { type Attention, attentionMax, readAttention } from '../queries/attention.ts';
 import type { WebDeps } from '../../deps.ts';
 import { Page } from '../layout.tsx';
-import { Badge, bookingLink, Card, formatAge, formatMoney, Instant, plain, Table } from '../parts.tsx';
+import {
+  Badge,
+  bookingLink,
+  Card,
+  type Column,
+  formatAge,
+  formatMoney,
+  Instant,
+  plain,
+  Table,
+} from '../parts.tsx';
 import { type PanelRoute, respond, type PanelRequest } from '../panel-request.ts';
 
 /** The overview: what needs attention now. */
@@ -67,10 +77,24 @@ function Front({
         <Tile title="Temporal" value={temporal} bad={temporal !== 'running'} />
       </ul>
       {calm && <p class="notice good">Nothing needs attention.</p>}
-      {flags.length > 0 && <Flags flags={flags} />}
-      {overdue.length > 0 && <Overdue holds={overdue} />}
-      {payments.length > 0 && <Payments payments={payments} />}
-      {refunds.length > 0 && <Refunds refunds={refunds} />}
+      {flags.length > 0 && (
+        <AttentionCard
+          title="Open flags"
+          id="flags"
+          rows={flags}
+          columns={flagColumns}
+          more={<a href="/admin/flags?state=open">All open flags</a>}
+        />
+      )}
+      {overdue.length > 0 && (
+        <AttentionCard title="Overdue holds" id="overdue" rows={overdue} columns={holdColumns} />
+      )}
+      {payments.length > 0 && (
+        <AttentionCard title="Stuck payments" id="payments" rows={payments} columns={paymentColumns} />
+      )}
+      {refunds.length > 0 && (
+        <AttentionCard title="Slow refunds" id="refunds" rows={refunds} columns={refundColumns} />
+      )}
     </Page>
   );
 }
@@ -98,94 +122,67 @@ function Tile(props: {
   );
 }
 
-function Flags({ flags }: { flags: Attention['flags'] }) {
+/** A list of the overview: at most `attentionMax` rows, as a card. */
+function AttentionCard<Row extends { id: number }>(props: {
+  title: string;
+  id: string;
+  rows: readonly Row[];
+  columns: readonly Column<Row>[];
+  /** Shown when there are more rows. */
+  more?: ComponentChildren;
+}) {
+  const { title, id, rows, columns, more } = props;
   return (
-    <Card title="Open flags" id="flags">
-      <Table
-        caption="Open flags"
-        rows={flags.slice(0, attentionMax)}
-        columns={[
-          {
-            key: 'kind',
-            title: 'Flag',
-            cell: (row) => <a href={`/admin/flags/${row.id}`}>{plain(row.kind)}</a>,
-          },
-          { key: 'detail', title: 'Description', cell: (row) => row.detail },
-          {
-            key: 'booking',
-            title: 'Booking',
-            cell: (row) => (row.booking_id ? bookingLink(row.booking_id) : '–'),
-          },
-          { key: 'at', title: 'Raised', cell: (row) => <Instant at={row.created_at} /> },
-        ]}
-      />
-      {flags.length > attentionMax && <a href="/admin/flags?state=open">All open flags</a>}
+    <Card title={title} id={id}>
+      <Table caption={title} rows={rows.slice(0, attentionMax)} columns={columns} />
+      {rows.length > attentionMax && more}
     </Card>
   );
 }
 
-function Overdue({ holds }: { holds: Attention['overdue'] }) {
-  return (
-    <Card title="Overdue holds" id="overdue">
-      <Table
-        caption="Overdue holds"
-        rows={holds.slice(0, attentionMax)}
-        columns={[
-          { key: 'booking', title: 'Booking', cell: (row) => bookingLink(row.id) },
-          { key: 'room', title: 'Room', cell: (row) => row.room_name },
-          { key: 'user', title: 'Customer', cell: (row) => row.user_email },
-          {
-            key: 'late',
-            title: 'Overdue for',
-            cell: (row) => formatAge(Date.now() - row.hold_expires_at.getTime()),
-          },
-          {
-            key: 'settle',
-            title: 'Action',
-            cell: (row) => <a href={`/admin/bookings/${row.id}/settle`}>Settle now…</a>,
-          },
-        ]}
-      />
-    </Card>
-  );
-}
+const flagColumns: Column<Attention['flags'][number]>[] = [
+  { key: 'kind', title: 'Flag', cell: (row) => <a href={`/admin/flags/${row.id}`}>{plain(row.kind)}</a> },
+  { key: 'detail', title: 'Description', cell: (row) => row.detail },
+  {
+    key: 'booking',
+    title: 'Booking',
+    cell: (row) => (row.booking_id ? bookingLink(row.booking_id) : '–'),
+  },
+  { key: 'at', title: 'Raised', cell: (row) => <Instant at={row.created_at} /> },
+];
 
-function Payments({ payments }: { payments: Attention['payments'] }) {
-  return (
-    <Card title="Stuck payments" id="payments">
-      <Table
-        caption="Stuck payments"
-        rows={payments.slice(0, attentionMax)}
-        columns={[
-          { key: 'booking', title: 'Booking', cell: (row) => bookingLink(row.booking_id) },
-          { key: 'intent', title: 'PaymentIntent', cell: (row) => <code>{row.intent_id ?? '–'}</code> },
-          { key: 'status', title: 'Status', cell: (row) => <Badge status={row.status} /> },
-          { key: 'since', title: 'Since', cell: (row) => <Instant at={row.updated_at} /> },
-        ]}
-      />
-    </Card>
-  );
-}
+const holdColumns: Column<Attention['overdue'][number]>[] = [
+  { key: 'booking', title: 'Booking', cell: (row) => bookingLink(row.id) },
+  { key: 'room', title: 'Room', cell: (row) => row.room_name },
+  { key: 'user', title: 'Customer', cell: (row) => row.user_email },
+  {
+    key: 'late',
+    title: 'Overdue for',
+    cell: (row) => formatAge(Date.now() - row.hold_expires_at.getTime()),
+  },
+  {
+    key: 'settle',
+    title: 'Action',
+    cell: (row) => <a href={`/admin/bookings/${row.id}/settle`}>Settle now…</a>,
+  },
+];
 
-function Refunds({ refunds }: { refunds: Attention['refunds'] }) {
-  return (
-    <Card title="Slow refunds" id="refunds">
-      <Table
-        caption="Slow refunds"
-        rows={refunds.slice(0, attentionMax)}
-        columns={[
-          { key: 'booking', title: 'Booking', cell: (row) => bookingLink(row.booking_id) },
-          {
-            key: 'amount',
-            title: 'Amount',
-            numeric: true,
-            cell: (row) => formatMoney(row.amount_minor, row.currency),
-          },
-          { key: 'status', title: 'Status', cell: (row) => <Badge status={row.status} /> },
-          { key: 'error', title: 'Last error', cell: (row) => row.last_error ?? '–' },
-          { key: 'since', title: 'Since', cell: (row) => <Instant at={row.created_at} /> },
-        ]}
-      />
-    </Card>
-  );
-}
+const paymentColumns: Column<Attention['payments'][number]>[] = [
+  { key: 'booking', title: 'Booking', cell: (row) => bookingLink(row.booking_id) },
+  { key: 'intent', title: 'PaymentIntent', cell: (row) => <code>{row.intent_id ?? '–'}</code> },
+  { key: 'status', title: 'Status', cell: (row) => <Badge status={row.status} /> },
+  { key: 'since', title: 'Since', cell: (row) => <Instant at={row.updated_at} /> },
+];
+
+const refundColumns: Column<Attention['refunds'][number]>[] = [
+  { key: 'booking', title: 'Booking', cell: (row) => bookingLink(row.booking_id) },
+  {
+    key: 'amount',
+    title: 'Amount',
+    numeric: true,
+    cell: (row) => formatMoney(row.amount_minor, row.currency),
+  },
+  { key: 'status', title: 'Status', cell: (row) => <Badge status={row.status} /> },
+  { key: 'error', title: 'Last error', cell: (row) => row.last_error ?? '–' },
+  { key: 'since', title: 'Since', cell: (row) => <Instant at={row.created_at} /> },
+];
