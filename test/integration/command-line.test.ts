@@ -34,7 +34,7 @@ async function run(file: string, { args = [], env = {}, input, typed, cwd = proj
     ...command,
   ];
   const [program = '', ...rest] = typed ? terminal : command;
-  const child = spawn(program, rest, { cwd, env: { ...homeAndPath, ...env }, timeout: 15_000 });
+  const child = spawn(program, rest, { cwd, env: { ...homeAndPath, ...env }, timeout: 60_000 });
   let stdout = '';
   let stderr = '';
   const waiting = [...(typed ?? [])];
