@@ -117,7 +117,7 @@ create table idempotency_keys (
   fingerprint bytea not null,
   lease_id uuid not null,
   lease_until timestamp with time zone not null,
-  made_id integer,
+  result_id integer,
   created_at timestamp with time zone default now() not null,
   constraint idempotency_keys_lease_id_key UNIQUE (lease_id),
   constraint idempotency_keys_pkey PRIMARY KEY (user_id, operation, key),

@@ -127,7 +127,12 @@ export interface ProblemExtras {
   /** One sentence for a person: what was wrong and what to do. */
   detail?: string;
   errors?: FieldError[];
-  headers?: Record<string, string>;
+  /** When the same request may succeed. */
+  retryAfterSeconds?: number;
+  /** The methods that the address takes. */
+  allowedMethods?: readonly string[];
+  /** The rest of the request cannot be read, so the connection cannot carry another one. */
+  endsConnection?: boolean;
   /** Further members of the problem document. */
   members?: Record<string, unknown>;
 }
@@ -149,10 +154,6 @@ export class Problem extends Error {
     this.extras = remedy === undefined ? extras : { detail: remedy, ...extras };
   }
 }
-
-/** The refusal of an access token (RFC 6750, 3.1). */
-export const invalidToken = () =>
-  new Problem('invalid_token', { headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' } });
 
 /** An input fault of one field. */
 export function fieldProblem(code: ProblemCode, field: string, message: string): Problem {

@@ -14,7 +14,7 @@ import { scheduleStep } from './schedule.ts';
 import { searchAttributeStep } from './search-attribute.ts';
 import { type SetUpStep, setUpNamespace } from './set-up.ts';
 import { createWorker } from './worker.ts';
-import { answerToArguments } from '../domain/arguments.ts';
+import { answerToArguments } from '../program-arguments.ts';
 
 const help = `
 npm run worker

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { toMajor, toMinor } from '../../domain/money.ts';
 import { integerMax, stripeRequestMs } from '../../domain/limits.ts';
 import { fieldProblem } from '../../domain/problems.ts';
-import { loadBookingFor } from '../booking-answers.ts';
+import { readBookingFor } from '../read-bookings.ts';
 import type { Deps } from '../deps.ts';
 import { answerOnce } from '../../http/idempotency.ts';
 import { route, type Route } from '../../http/route.ts';
@@ -78,12 +78,12 @@ export function paymentRoutes(deps: Deps): Route[] {
     ],
   })(async ({ body, caller, ctx }) => {
     const run = async () => {
-      const booking = await loadBookingFor(deps, caller, body.booking_id);
+      const booking = await readBookingFor(deps, caller, body.booking_id);
       // The secret lets its holder pay: it is the owner's alone, not even staff's.
       if (booking.user_id !== caller.userId) throw new Problem('booking_not_found');
       refuseOtherAmount(booking, body);
       const opened = await openPayment(deps, booking);
-      return { madeId: opened.payment.id, answer: viewIntent(opened) };
+      return { resultId: opened.payment.id, answer: viewIntent(opened) };
     };
     return answerOnce(deps.db, {
       ctx,

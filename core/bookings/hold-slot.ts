@@ -11,6 +11,7 @@ import {
 import { retryTransient, violatedConstraint } from '../../db/errors.ts';
 import type { Message } from '../../db/outbox.ts';
 import type { BookableRoom, RoomCache } from '../../db/rooms.ts';
+import type { DayClocks } from '../../domain/day-clock.ts';
 import { collisionWaitMs } from '../../domain/limits.ts';
 import { fieldProblem, Problem } from '../../domain/problems.ts';
 import { isChargeable, showAmount } from '../../domain/money.ts';
@@ -18,6 +19,8 @@ import { formatTimeOfDay, type Quote, quote, type SlotRequest } from '../../doma
 
 export interface HoldDeps extends SettleDeps {
   rooms: RoomCache;
+  /** Remembers the clocks of days (day-clocks.ts). */
+  dayClocks: DayClocks;
   config: {
     holdMs: number;
     horizonDays: number;
@@ -72,17 +75,17 @@ async function priceRoom(
 ): Promise<{ room: BookableRoom; price: Quote }> {
   const remembered = await findOpenRoom(deps, request.roomId);
   try {
-    return { room: remembered, price: quotePayable(remembered, request) };
+    return { room: remembered, price: quotePayable(deps, remembered, request) };
   } catch {
     deps.rooms.forget(request.roomId);
     const room = await findOpenRoom(deps, request.roomId);
-    return { room, price: quotePayable(room, request) };
+    return { room, price: quotePayable(deps, room, request) };
   }
 }
 
 /** What the booking costs. An amount that cannot be paid is refused: its hold would only keep the slot from others. */
-function quotePayable(room: BookableRoom, request: BookingRequest): Quote {
-  const price = quote(room, request);
+function quotePayable({ dayClocks }: HoldDeps, room: BookableRoom, request: BookingRequest): Quote {
+  const price = quote(room, request, dayClocks);
   const { amountMinor, currency } = price;
   if (isChargeable(amountMinor, currency)) return price;
   const detail = `${showAmount(amountMinor, currency)} cannot be paid by card. Book more or fewer slots, or ask the venue.`;
@@ -97,10 +100,10 @@ async function findOpenRoom({ rooms }: HoldDeps, id: number): Promise<BookableRo
 
 /** What the client gets after the last attempt. `undefined`: another request took the slot at the same moment. */
 function givenUp(last: HoldOutcome | undefined): Problem {
-  const headers = { 'Retry-After': '1' };
-  if (last?.outcome === 'overdue') return slotTaken(last, headers);
-  if (!last) return new Problem('slot_taken', { headers });
-  return new Problem('overloaded', { detail: 'The room is being edited. Try again.', headers });
+  const soon = { retryAfterSeconds: 1 };
+  if (last?.outcome === 'overdue') return slotTaken(last, soon);
+  if (!last) return new Problem('slot_taken', soon);
+  return new Problem('overloaded', { detail: 'The room is being edited. Try again.', ...soon });
 }
 
 interface Attempt extends BookingRequest {
@@ -167,12 +170,12 @@ async function answerRefusal(
     case 'too_many_holds':
       throw new Problem('too_many_holds', {
         detail: `A user has at most ${limits.openHolds} unpaid holds; pay or cancel one first.`,
-        headers: { 'Retry-After': '60' },
+        retryAfterSeconds: 60,
       });
     case 'held_too_often':
       throw new Problem('too_many_holds', {
         detail: `This time was held ${limits.repeatedHolds} times in 24 hours without being paid. Choose another time, or come back later.`,
-        headers: { 'Retry-After': String(refusal.retry_after_seconds) },
+        retryAfterSeconds: refusal.retry_after_seconds,
       });
     case 'room_unavailable':
       deps.rooms.forget(request.roomId);
@@ -184,14 +187,14 @@ async function answerRefusal(
 async function settleInTheWay(deps: HoldDeps, refusal: Conflict): Promise<void> {
   const overdue = { bookingRef: refusal.conflict_ref, actor: 'collision', waitMs: collisionWaitMs };
   const state = await settleHoldWithin(deps, overdue);
-  if (!state || state.status === 'pending') throw slotTaken(refusal, { 'Retry-After': '1' });
+  if (!state || state.status === 'pending') throw slotTaken(refusal, { retryAfterSeconds: 1 });
 }
 
-function slotTaken(refusal: Conflict, headers: Record<string, string> = {}): Problem {
+function slotTaken(refusal: Conflict, extras: { retryAfterSeconds?: number } = {}): Problem {
   const { conflict_start: start_time, conflict_end: end_time } = refusal;
   return new Problem('slot_taken', {
     detail: `The room is taken from ${start_time} to ${end_time}.`,
-    headers,
+    ...extras,
     members: { conflicting_booking: { start_time, end_time } },
   });
 }

@@ -108,5 +108,5 @@ const holdExpired = () => new Problem('hold_expired', { detail: 'The hold has en
 const stripeUnavailable = () =>
   new Problem('stripe_unavailable', {
     detail: 'No payment was taken. Ask again in a moment; the hold goes on.',
-    headers: { 'Retry-After': '2' },
+    retryAfterSeconds: 2,
   });

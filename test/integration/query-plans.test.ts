@@ -8,7 +8,7 @@ import { completeStayIfOver, findBooking } from '../../db/bookings.ts';
 import { countOpenFlags, countOpenRefunds, countOverdueHolds, createMoveReader } from '../../db/figures.ts';
 import { raiseFlag } from '../../db/flags.ts';
 import { tryHoldSlot } from '../../db/hold-slot.ts';
-import { claimKey, keepAnswer, releaseKey } from '../../db/idempotency-keys.ts';
+import { claimKey, releaseKey, storeResult } from '../../db/idempotency-keys.ts';
 import type { Db } from '../../db/knex.ts';
 import { decidePayment } from '../../core/payments/decide-payment.ts';
 import { claimMessages, deleteMessages, outboxDepth } from '../../db/outbox.ts';
@@ -217,7 +217,7 @@ describe('a database with 20,000 bookings', () => {
       await findTakenTimes(db, room.id, date, date);
       const call = { userId, operation: 'x', key: randomUUID(), fingerprint: Buffer.from('') };
       await claimKey(db, call, randomUUID());
-      await keepAnswer(db, randomUUID(), 1);
+      await storeResult(db, randomUUID(), 1);
       await releaseKey(db, randomUUID());
       await leaseOverdueHold(db, hold.ref, 1_000);
       await releaseHoldLease(db, hold.id, { retryInMs: 0, silentMs: 0 });

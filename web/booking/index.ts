@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url';
 import type { Context, Middleware } from 'koa';
 import type { Config } from '../../config.ts';
 import { createFiles } from '../../http/files.ts';
-import { refuseOtherMethods } from '../../http/reading.ts';
+import { refuseWrites } from '../../http/read-only-path.ts';
 import { bookingPage, docsPage, paymentPage, problemsPage } from './pages.ts';
 import { bookingPolicy, docsPolicy, plainPolicy } from './policy.ts';
 import { siteSettings } from './settings.ts';
@@ -46,7 +46,7 @@ export function site({ config }: { config: Config }): Middleware {
     if (!isSitePath(ctx.path)) return next();
     const page = pages.get(ctx.path) ?? pages.get(ctx.path.replace(/\/$/, ''));
     if (page) {
-      refuseOtherMethods(ctx);
+      refuseWrites(ctx);
       ctx.set('Referrer-Policy', referrer);
       return servePage(ctx, page);
     }

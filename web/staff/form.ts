@@ -1,6 +1,6 @@
 import type { Context } from 'koa';
 import { Problem } from '../../domain/problems.ts';
-import { readBytes } from '../../http/read-raw.ts';
+import { readBodyBytes } from '../../http/body-bytes.ts';
 
 const formBytesMax = 64 * 1024;
 const fieldsMax = 100;
@@ -15,7 +15,7 @@ export type Form = Readonly<Record<string, string>>;
  */
 export async function readForm(ctx: Context): Promise<Form> {
   if (ctx.request.type !== 'application/x-www-form-urlencoded') throw new Problem('cross_site');
-  const text = (await readBytes(ctx, formBytesMax)).toString('utf8');
+  const text = (await readBodyBytes(ctx, formBytesMax)).toString('utf8');
   const fields = [...new URLSearchParams(text)];
   if (fields.length > fieldsMax) {
     throw new Problem('invalid_request', { detail: `A form has at most ${fieldsMax} fields.` });

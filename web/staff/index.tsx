@@ -3,7 +3,7 @@ import { integerMax, queryBytesMax } from '../../domain/limits.ts';
 import { Problem } from '../../domain/problems.ts';
 import type { WebDeps } from '../deps.ts';
 import { createFiles, type Files } from '../../http/files.ts';
-import { toProblem } from '../../http/problems.ts';
+import { problemHeaders, toProblem } from '../../http/problems.ts';
 import { refuseForeign } from '../../http/same-origin.ts';
 import { readForm } from './form.ts';
 import { bookingPages } from './pages/booking.tsx';
@@ -107,7 +107,7 @@ async function serveSignIn(
 ): Promise<void> {
   ctx.state['route'] = `${root}/sign-in`;
   if (method === 'GET') return showSignIn(ctx, sessions, { status: 200 });
-  if (method !== 'POST') throw new Problem('method_not_allowed', { headers: { Allow: 'GET, HEAD, POST' } });
+  if (method !== 'POST') throw new Problem('method_not_allowed', { allowedMethods: ['GET', 'HEAD', 'POST'] });
   const form = await readForm(ctx);
   sessions.checkFormToken(ctx, undefined, form['csrf']);
   await signIn(ctx, deps, sessions, form);
@@ -121,8 +121,10 @@ function findRoute(routes: readonly PanelRoute[], method: string, path: string) 
   const found = matches.find(({ route }) => route.method === method);
   if (found) return found;
   if (matches.length === 0) throw new Problem('not_found');
-  const allow = matches.flatMap(({ route }) => (route.method === 'GET' ? ['GET', 'HEAD'] : [route.method]));
-  throw new Problem('method_not_allowed', { headers: { Allow: allow.join(', ') } });
+  const allowedMethods = matches.flatMap(({ route }) =>
+    route.method === 'GET' ? ['GET', 'HEAD'] : [route.method],
+  );
+  throw new Problem('method_not_allowed', { allowedMethods });
 }
 
 /** The numbers that a path has where its pattern says `:id`; undefined when it is another path. */
@@ -143,7 +145,7 @@ function renderFailure(ctx: Context, error: unknown): void {
   const problem = toProblem(error);
   if (!problem) ctx.state['failure'] = error;
   const shown = problem ?? new Problem('internal_error');
-  ctx.set(shown.extras.headers ?? {});
+  ctx.set(problemHeaders(shown));
   const requestId = String(ctx.state['requestId'] ?? '');
   respond(ctx, shown.status, <ProblemPage problem={shown} requestId={requestId} />);
 }

@@ -8,6 +8,7 @@ import {
   refundByStaff,
 } from '../queries/booking-page.ts';
 import { Problem } from '../../../domain/problems.ts';
+import { problemHeaders } from '../../../http/problems.ts';
 import type { WebDeps } from '../../deps.ts';
 import { Confirm, type Question } from '../confirm.tsx';
 import { Field, formatMoney } from '../parts.tsx';
@@ -107,7 +108,7 @@ export function bookingPages(deps: WebDeps): PanelRoute[] {
             await act(visit);
           } catch (error) {
             if (!(error instanceof Problem) || error.status === 404) throw error;
-            visit.ctx.set(error.extras.headers ?? {});
+            visit.ctx.set(problemHeaders(error));
             await render(visit, error.status, `${error.title} ${error.extras.detail ?? ''}`.trim());
           }
         },

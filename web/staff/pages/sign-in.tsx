@@ -1,8 +1,9 @@
 import type { Context } from 'koa';
 import { Problem } from '../../../domain/problems.ts';
+import { problemHeaders } from '../../../http/problems.ts';
 import { passwordBytesMax } from '../../../domain/limits.ts';
 import { logInToPanel } from '../../../core/accounts/log-in.ts';
-import { visitorOf } from '../../../http/auth/visitor.ts';
+import { visitorOf } from '../../../http/visitor.ts';
 import type { WebDeps } from '../../deps.ts';
 import type { Form } from '../form.ts';
 import { Document } from '../layout.tsx';
@@ -90,7 +91,7 @@ export async function signIn(
     goTo(ctx, '/admin');
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    ctx.set(error.extras.headers ?? {});
+    ctx.set(problemHeaders(error));
     const fault = error.extras.detail ? `${error.title} ${error.extras.detail}` : error.title;
     showSignIn(ctx, sessions, { ...shown, status: error.status, fault });
   }

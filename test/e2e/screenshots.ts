@@ -3,12 +3,12 @@
 import { mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
-import { deskSays, hold, openDay, pay, signUp, slot } from '../test/e2e/guest.ts';
-import { createMachine } from '../test/e2e/npm-start.ts';
-import { startChromium } from './chromium.ts';
-import { projectDir } from './project-dir.ts';
-import { SetupProblem } from './setup-problem.ts';
-import { answerToArguments } from '../domain/arguments.ts';
+import { deskSays, hold, openDay, pay, signUp, slot } from './guest.ts';
+import { createMachine } from './npm-start.ts';
+import { startChromium } from '../../dev/chromium.ts';
+import { projectDir } from '../../dev/project-dir.ts';
+import { SetupProblem } from '../../dev/setup-problem.ts';
+import { answerToArguments } from '../../program-arguments.ts';
 
 const dir = join(projectDir, 'docs', 'images');
 const viewport = { width: 1200, height: 820 };

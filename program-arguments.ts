@@ -1,7 +1,7 @@
 /**
- * What a program that takes no arguments says to some, instead of starting: its help (exit code 0), or that it takes none
- * (2). `npm run api -- --help` must not start an API.
- * @returns undefined when there are none
+ * The answer of a program that takes no arguments to one that is given arguments all the same: its help (exit code 0),
+ * or a refusal (2). `npm run api -- --help` must not start an API.
+ * @returns undefined when there are no arguments, and the program starts
  */
 export function answerToArguments(
   help: string,

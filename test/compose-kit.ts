@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { isMap, isScalar, parse, parseDocument, Scalar, visit } from 'yaml';
+import { shape } from '../config/shape.ts';
 
 /** The parts of a compose file that the tests look at. */
 export interface Service {
@@ -25,7 +26,7 @@ export interface ComposeFile {
   'x-no-health-check'?: Record<string, string>;
 }
 
-export const root = join(import.meta.dirname, '../..');
+export const root = join(import.meta.dirname, '..');
 export const read = (path: string) => readFileSync(join(root, path), 'utf8');
 
 export const readCompose = (path: string) => parse(read(path), { merge: true }) as ComposeFile;
@@ -39,11 +40,7 @@ export function exampleNames(): string[] {
 }
 
 /** The names that config.ts reads. */
-export function configNames(): string[] {
-  const shape = /const shape = z\.object\(\{\n([\s\S]*?)\n\}\);/.exec(read('config.ts'))?.[1];
-  if (!shape) throw new Error('config.ts has no `const shape = z.object({ … });` any more');
-  return [...shape.matchAll(/^ {2}([A-Z][A-Z0-9_]+):/gm)].map((match) => match[1] as string);
-}
+export const configNames = (): string[] => Object.keys(shape.shape);
 
 /** All TypeScript files below a folder, or the one file. */
 export function sourcesOf(path: string): string[] {

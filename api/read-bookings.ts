@@ -1,14 +1,17 @@
-import { type BookingDetailRow, findBooking } from '../db/bookings.ts';
 import { type BookingFilter, countBookings, listBookings } from '../db/booking-lists.ts';
+import { type BookingDetailRow, findBooking } from '../db/bookings.ts';
 import { Problem } from '../domain/problems.ts';
-import type { Deps } from './deps.ts';
+import type { Caller } from '../http/auth/caller.ts';
 import { idCursor } from '../http/id-cursor.ts';
-import type { Caller } from '../http/route.ts';
+import type { Deps } from './deps.ts';
 import { viewBookingItem } from './views.ts';
 
-/** The booking, if the caller may see it; otherwise it does not exist, whoever owns it. */
-export async function loadBookingFor(
-  { db }: Deps,
+/**
+ * Reads a booking that the caller may see: their own, or any for staff.
+ * @throws Problem booking_not_found, also for the booking of another user
+ */
+export async function readBookingFor(
+  { db }: Pick<Deps, 'db'>,
   caller: Caller,
   bookingId: number,
 ): Promise<BookingDetailRow> {
@@ -19,12 +22,13 @@ export async function loadBookingFor(
 
 const cursors = idCursor('before');
 
-/** One page of a list, its count, and where the next page begins. */
-export async function answerPage(
-  { db }: Deps,
-  query: BookingFilter & { limit: number; cursor?: string | undefined },
-) {
-  const { limit, cursor, ...filter } = query;
+type PageQuery = BookingFilter & { limit: number; cursor?: string | undefined };
+
+/**
+ * One page of a list of bookings, latest first, with the length of the list and the cursor of the next page.
+ * @throws Problem invalid_cursor
+ */
+export async function readBookingPage({ db }: Pick<Deps, 'db'>, { limit, cursor, ...filter }: PageQuery) {
   const beforeId = cursor === undefined ? undefined : cursors.read(cursor);
   const [found, { count, exact }] = await Promise.all([
     listBookings(db, filter, { limit: limit + 1, beforeId }),
