@@ -7,7 +7,7 @@ import { meaningOf } from './sqlstates.ts';
 export class DatabaseUnavailable extends Error {
   override readonly name = 'DatabaseUnavailable';
   constructor(cause: unknown) {
-    super('the database does not answer', { cause });
+    super('the database is not responding', { cause });
   }
 }
 
@@ -50,7 +50,7 @@ export function problemOf(error: unknown): Problem | undefined {
     return new Problem('database_unavailable', { retryAfterSeconds: 1 });
   }
   if (meaningOf(serverError(error))?.answer === 'invalid') {
-    return new Problem('invalid_request', { detail: 'A value cannot be stored.' });
+    return new Problem('invalid_request', { detail: 'Contains a value that cannot be stored.' });
   }
   switch (violatedConstraint(error)) {
     case 'claims_slot_taken':

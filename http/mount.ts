@@ -7,6 +7,7 @@ import { Problem } from '../domain/problems.ts';
 import { type AuthDeps, authenticate } from './auth/authenticate.ts';
 import type { Caller } from './auth/caller.ts';
 import { inputProblem } from './problems.ts';
+import { refuseMethod } from './refuse-method.ts';
 import type { Route } from './route.ts';
 
 const parseJson = bodyParser({ enableTypes: ['json'], jsonLimit: jsonBodyBytesMax, encoding: 'utf-8' });
@@ -23,19 +24,10 @@ export function mount(routes: readonly Route[], deps: AuthDeps): Middleware {
   return async (ctx, next) => {
     if (ctx.querystring.length > queryBytesMax) throw new Problem('uri_too_long');
     await serveRoutes(ctx, async () => {
-      const allowed = allowedMethods(router, ctx.path);
-      if (allowed.length === 0) return next();
-      throw new Problem('method_not_allowed', {
-        detail: `Use ${allowed.join(', ')}.`,
-        allowedMethods: allowed,
-      });
+      refuseMethod(router, ctx);
+      return next();
     });
   };
-}
-
-function allowedMethods(router: Router, path: string): string[] {
-  const methods = router.stack.filter((layer) => layer.match(path)).flatMap((layer) => layer.methods);
-  return [...new Set(methods)];
 }
 
 async function serve(route: Route, ctx: Context, deps: AuthDeps): Promise<void> {

@@ -110,7 +110,7 @@ export function inputProblem(error: z.ZodError): Problem {
     }
     return issue.keys.slice(0, 20).map((key) => ({
       field: [...issue.path, key.slice(0, 100)].join('.'),
-      message: 'This field is not known.',
+      message: 'Unknown field.',
     }));
   });
   const detail = errors.map(({ field, message }) => `${field}: ${message}`).join(' ');

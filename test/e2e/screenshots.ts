@@ -3,7 +3,7 @@
 import { mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
-import { deskSays, hold, openDay, pay, signUp, slot } from './guest.ts';
+import { cardSays, hold, openDay, pay, signUp, slot } from './guest.ts';
 import { createMachine } from './npm-start.ts';
 import { startChromium } from '../../dev/chromium.ts';
 import { projectDir } from '../../dev/project-dir.ts';
@@ -36,12 +36,12 @@ async function fillTheDay(browser: Browser, machine: Machine): Promise<void> {
   await openDay(page, machine.apiUrl, 'Conference Room A', 3);
   await hold(page, '09:00', '10:00');
   await signUp(page, 'ada@example.com');
-  await deskSays(page, 'Pay to confirm');
+  await cardSays(page, 'Pay to confirm');
   await pay(page, 'pays');
-  await deskSays(page, 'Confirmed');
+  await cardSays(page, 'Confirmed');
   await page.getByRole('button', { name: 'Book another time' }).click();
   await hold(page, '15:00', '15:30');
-  await deskSays(page, 'Pay to confirm');
+  await cardSays(page, 'Pay to confirm');
   await context.close();
 }
 
@@ -51,12 +51,12 @@ async function photographGuest(page: Page, machine: Machine): Promise<void> {
   await slot(page, '12:30').click();
   await page.getByRole('spinbutton', { name: /Guests/ }).fill('6');
   await save(page, 'booking-page');
-  await page.getByRole('button', { name: /^Hold it for/ }).click();
+  await page.getByRole('button', { name: /^Hold for/ }).click();
   await signUp(page, 'grace@example.com');
-  await deskSays(page, 'Pay to confirm');
+  await cardSays(page, 'Pay to confirm');
   await save(page, 'payment');
   await pay(page, 'pays');
-  await deskSays(page, 'Confirmed');
+  await cardSays(page, 'Confirmed');
   await page.goto(`${machine.apiUrl}/docs`);
   await page.locator('.opblock').first().waitFor();
   await save(page, 'api-docs');

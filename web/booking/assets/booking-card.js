@@ -5,14 +5,14 @@ import { createPayment } from './payment.js';
 
 /** @typedef {import('./api.js').Booking} Booking */
 
-/** What a form begins with, by the ids of its fields. */
+/** The initial values of the form, by the ids of its fields. */
 const blank = { guests: '1', requests: '' };
 
-const title = (text) => h('h2', { id: 'desk-title' }, text);
+const title = (text) => h('h2', { id: 'booking-card-title' }, text);
 
 /**
- * The right side of the page, where one booking is made: choose → hold → pay → confirmed (or expired, cancelled).
- * `slots` is asked for what can be chosen; `askSignIn` resolves to whether somebody is signed in.
+ * The card at the right, where one booking is made: choose → hold → pay → confirmed (or expired, cancelled).
+ * `slots` knows what can be chosen; `askSignIn` resolves to whether the guest is signed in.
  * @param {object} parts
  * @param {HTMLElement} parts.place
  * @param {import('./session.js').Session} parts.session
@@ -20,12 +20,12 @@ const title = (text) => h('h2', { id: 'desk-title' }, text);
  * @param {() => Promise<boolean>} parts.askSignIn
  * @param {() => void} parts.onBookingsChange
  */
-export function createDesk({ place, session, slots, askSignIn, onBookingsChange }) {
+export function createBookingCard({ place, session, slots, askSignIn, onBookingsChange }) {
   /** @type {Booking | null} */
-  let shown = null; // The booking at the desk; null while one is chosen.
+  let shown = null; // The booking in the card; null while the guest is choosing a time.
   let stop = () => {};
   let lastChoice = '';
-  // Kept over repainting: what was typed.
+  // What was typed survives repainting.
   const draft = { ...blank };
 
   function leave() {
@@ -43,7 +43,7 @@ export function createDesk({ place, session, slots, askSignIn, onBookingsChange 
     const room = slots.room();
     const ends = chosen && slots.endsFrom(chosen.start);
     const state = JSON.stringify([room?.id, slots.date(), chosen, why, slots.starts(), ends]);
-    // Polling must not take the focus away from somebody who types.
+    // Polling must not take the focus away while the guest is typing.
     if (state === lastChoice) return;
     lastChoice = state;
     if (!chosen || !room) return place.replaceChildren(title('Your booking'), invitation(why));
@@ -99,41 +99,41 @@ export function createDesk({ place, session, slots, askSignIn, onBookingsChange 
   return {
     showChoice,
     open,
-    /** Somebody chose another room or slot: what was finished makes room, what waits for money stays. */
-    makeRoom() {
+    /** Clears a booking that is over, when another room or slot is chosen. One that waits for payment stays. */
+    clearFinished() {
       if (shown && shown.status !== 'pending') again();
     },
     signedOut() {
       Object.assign(draft, blank);
       if (shown) return again();
-      // In place: the form may be saying that the session has ended.
+      // The form stays in place, because it may be saying that the session has ended.
       const form = place.querySelector('form');
       if (form) fillIn(form, blank);
     },
-    /** Another part of the page changed this booking. */
+    /** Shows this booking again, if it is in the card, after another part of the page changed it. */
     changed(/** @type {Booking} */ booking) {
       if (shown?.id === booking.id) open(booking);
     },
   };
 }
 
-/** What is said while nothing is chosen. */
+/** The text while nothing is chosen. */
 function invitation(why) {
   return why === 'taken'
     ? h(
         'p',
         { class: 'notice wait', role: 'status' },
-        'Somebody else was faster: this time is no longer free. Choose another.',
+        'Somebody else has just taken this time. Choose another.',
       )
     : h(
         'p',
         { class: 'hint', role: 'status' },
-        'Choose a free slot to begin. Choose a later one as well for a longer stay.',
+        'Choose a free slot to start. For a longer stay, choose a later slot too.',
       );
 }
 
 /**
- * What is shown of a booking that waits no longer.
+ * A booking that no longer waits for payment.
  * @param {Booking} booking
  * @param {boolean} attempted
  * @param {() => void} onAgain
@@ -150,7 +150,7 @@ function endOf(booking, attempted, onAgain) {
 }
 
 /**
- * How it ended: a heading, a tone and a sentence.
+ * How a booking ended: a heading, a tone and a sentence.
  * @param {Booking} booking
  * @param {boolean} attempted
  * @returns {[string, string, string]}
@@ -158,10 +158,10 @@ function endOf(booking, attempted, onAgain) {
 function endingOf({ status, payment_status: payment }, attempted) {
   switch (status) {
     case 'confirmed':
-      return ['Confirmed', 'good', 'The room is yours. We look forward to seeing you.'];
+      return ['Confirmed', 'good', 'Your booking is confirmed. We look forward to seeing you.'];
     case 'expired': {
-      const text = attempted ? tooLate : 'It was not paid in time, so the slot is free for everybody again.';
-      return ['The hold has ended', 'wait', text];
+      const text = attempted ? tooLate : 'It was not paid in time, so the slot is free again.';
+      return ['Your hold expired', 'wait', text];
     }
     case 'cancelled': {
       const charged = payment === 'pending' ? ' Nothing was charged.' : '';
@@ -170,6 +170,6 @@ function endingOf({ status, payment_status: payment }, attempted) {
     case 'completed':
       return ['Completed', 'calm', 'This stay is over.'];
     case 'pending':
-      throw new Error('A booking that waits for its payment has not ended.');
+      throw new Error('A booking that is waiting for payment has not ended.');
   }
 }

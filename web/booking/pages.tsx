@@ -1,19 +1,21 @@
 import { type ProblemCode, problems } from '../../domain/problems.ts';
-import { document, escapeHtml, topBar } from './html.ts';
+import { document, escapeHtml, topBar } from './document.tsx';
 import type { SiteSettings } from './settings.ts';
 
-const script = (path: string) => `<script type="module" src="${path}"></script>\n`;
-
-const settingsTag = (settings: SiteSettings) =>
-  `<meta name="site-settings" content="${escapeHtml(JSON.stringify(settings))}">\n`;
+const script = (path: string) => <script type="module" src={path} />;
 
 const noScript = '<noscript><p class="notice wait">This page needs JavaScript.</p></noscript>';
 
-/** The booking page. Its parts are filled by site/app.js from the public API. */
+/** The booking page. `/site/app.js` fills it from the public API. */
 export function bookingPage(settings: SiteSettings): string {
   return document({
     title: 'Book a room',
-    head: settingsTag(settings) + script('/site/app.js'),
+    head: (
+      <>
+        <meta name="site-settings" content={JSON.stringify(settings)} />
+        {script('/site/app.js')}
+      </>
+    ),
     body: `${topBar()}
 <main id="main" tabindex="-1">
   ${noScript}
@@ -30,7 +32,7 @@ export function bookingPage(settings: SiteSettings): string {
         <div id="day" class="day"></div>
         <p id="slots-zone" class="hint"></p>
         <div id="slots" class="slots" role="group" aria-labelledby="slots-title"></div>
-        <ul class="legend" aria-label="What the colours mean">
+        <ul class="legend" aria-label="Colour key">
           <li><i class="swatch free"></i>free</li>
           <li><i class="swatch mine"></i>chosen</li>
           <li><i class="swatch held"></i>held, not paid yet</li>
@@ -39,7 +41,7 @@ export function bookingPage(settings: SiteSettings): string {
         </ul>
       </section>
     </div>
-    <section class="card desk" id="desk" aria-labelledby="desk-title" tabindex="-1"></section>
+    <section class="card booking-card" id="booking-card" aria-labelledby="booking-card-title" tabindex="-1"></section>
   </div>
   <section class="card" id="mine" aria-labelledby="mine-title" hidden></section>
 </main>
@@ -47,21 +49,21 @@ export function bookingPage(settings: SiteSettings): string {
   });
 }
 
-/** Where Stripe sends the customer back to: what happened, and the way on. */
+/** The page that Stripe returns the customer to: what happened, and where to go next. */
 export function paymentPage(outcome: 'success' | 'cancel'): string {
   const text =
     outcome === 'success'
       ? {
           title: 'Thank you',
-          line: 'Your payment is on its way. The booking is confirmed as soon as it arrives.',
+          line: 'Your payment is being processed. Your booking is confirmed as soon as it arrives.',
         }
       : {
           title: 'Payment cancelled',
-          line: 'The slot stays yours until its hold ends, so you can still pay for it.',
+          line: 'The slot is held for you until the hold expires, so you can still pay for it.',
         };
   return document({
     title: text.title,
-    head: outcome === 'success' ? script('/site/payment-page.js') : '',
+    head: outcome === 'success' && script('/site/payment-page.js'),
     body: `${topBar()}
 <main id="main" class="narrow" tabindex="-1">
   <section class="card ending ${outcome}" aria-labelledby="title">
@@ -74,17 +76,24 @@ export function paymentPage(outcome: 'success' | 'cancel'): string {
   });
 }
 
-/** The OpenAPI document, rendered by Swagger UI from our own files. */
+/** The API documentation: Swagger UI over our OpenAPI document, all from our own files. */
 export function docsPage(): string {
   return document({
     title: 'API · Book a room',
-    head: '<link rel="stylesheet" href="/docs/swagger-ui.css">\n<link rel="stylesheet" href="/site/docs.css">\n<script src="/docs/swagger-ui-bundle.js" defer></script>\n<script src="/site/docs.js" defer></script>\n',
+    head: (
+      <>
+        <link rel="stylesheet" href="/docs/swagger-ui.css" />
+        <link rel="stylesheet" href="/site/docs.css" />
+        <script src="/docs/swagger-ui-bundle.js" defer />
+        <script src="/site/docs.js" defer />
+      </>
+    ),
     body: `${topBar('<a href="/openapi.json">openapi.json</a> <a href="/docs/problems">Problems</a>')}
 <main id="main" class="docs" tabindex="-1"><div id="swagger"></div>${noScript}</main>`,
   });
 }
 
-/** The catalogue of refusals: `type` of every problem+json leads to its line here. */
+/** The catalogue of refusals. The `type` of every problem+json links to its line here. */
 export function problemsPage(): string {
   const codes = Object.keys(problems) as ProblemCode[];
   const rows = codes.map(
