@@ -2,7 +2,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { FinalFailure, NotYet } from '../core/failures.ts';
 
 /** Says in Temporal's words why a verb failed, and when it is to be tried again. Any other error is a bug or an outage. */
-export function toApplicationFailure(error: unknown): unknown {
+function toApplicationFailure(error: unknown): unknown {
   if (error instanceof FinalFailure) return ApplicationFailure.nonRetryable(error.message, error.type);
   if (error instanceof NotYet) {
     const { message, type, retryInMs } = error;

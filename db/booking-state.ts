@@ -1,5 +1,6 @@
 import type { BookingStatus } from '../domain/booking.ts';
-import { type Db, prepared } from './knex.ts';
+import type { Db } from './knex.ts';
+import { sql } from './sql.ts';
 
 /** What a workflow needs to know of its booking: no person's data. Instants are ISO 8601 in UTC. */
 export interface BookingState {
@@ -17,10 +18,10 @@ export interface BookingState {
 }
 
 const stateColumns = `
-  b.ref as "bookingRef", b.status, b.workflow_id as "workflowId", upper(b.during) as ends,
-  settle_at(b) as settle, extract(epoch from settle_at(b) - clock_timestamp())::float8 * 1000 as "settleInMs",
-  extract(epoch from upper(b.during) - clock_timestamp())::float8 * 1000 as "endsInMs",
-  exists (select 1 from payments p where p.booking_id = b.id and is_payable(p)) as "hasOpenPayment"`;
+  b.ref as booking_ref, b.status, b.workflow_id, upper(b.during) as ends,
+  settle_at(b) as settle, extract(epoch from settle_at(b) - clock_timestamp())::float8 * 1000 as settle_in_ms,
+  extract(epoch from upper(b.during) - clock_timestamp())::float8 * 1000 as ends_in_ms,
+  exists (select 1 from payments p where p.booking_id = b.id and is_payable(p)) as has_open_payment`;
 
 type StateRow = Omit<BookingState, 'settleAt' | 'endsAt'> & { settle: Date; ends: Date };
 
@@ -36,11 +37,7 @@ function stateOf({ settle, ends, ...state }: StateRow): BookingState {
 
 /** The state of a booking, by its ref. */
 export async function readBookingState(db: Db, bookingRef: string): Promise<BookingState | undefined> {
-  const [row] = await prepared<StateRow>(
-    db,
-    'booking_state',
-    `select ${stateColumns} from bookings b where b.ref = ?`,
-    [bookingRef],
-  );
+  const statement = `select ${stateColumns} from bookings b where b.ref = :bookingRef`;
+  const [row] = await sql<StateRow>(db, 'booking_state', statement, { bookingRef });
   return row && stateOf(row);
 }

@@ -1,5 +1,5 @@
 import type { BookingStatus, PaymentStatus } from '../domain/booking.ts';
-import { type Db, prepared, rows } from './knex.ts';
+import { type Db, prepared } from './knex.ts';
 import type { IntentStatus, RefundStatus } from './models.ts';
 import { sql } from './sql.ts';
 
@@ -116,20 +116,20 @@ export async function moveBooking(db: Db, move: Move): Promise<boolean> {
 
 /** Locks a booking, in the order room, booking, and returns what decisions rest on. */
 export async function lockBooking(trx: Db, bookingRef: string): Promise<LockedBooking | undefined> {
-  await rows(
+  await sql(
     trx,
-    'select 1 from rooms where id = (select room_id from bookings where ref = ?) for no key update',
-    [bookingRef],
+    'lock_room_of_booking',
+    'select 1 from rooms where id = (select room_id from bookings where ref = :bookingRef) for no key update',
+    { bookingRef },
   );
-  const [booking] = await rows<LockedBooking>(
+  const [booking] = await sql<LockedBooking>(
     trx,
-    `select b.id, b.status, b.amount_minor as "amountMinor", b.currency, lower(b.during) as "startsAt",
-            coalesce(b.latest_start, lower(b.during)) as "latestStart",
-            b.confirmed_payment_id as "confirmedPaymentId",
-            r.is_available as "roomAvailable", clock_timestamp() as now
+    'lock_booking',
+    `select b.id, b.status, lower(b.during) as starts_at, coalesce(b.latest_start, lower(b.during)) as latest_start,
+            r.is_available as is_room_available, clock_timestamp() as now
        from bookings b join rooms r on r.id = b.room_id
-      where b.ref = ? for no key update of b`,
-    [bookingRef],
+      where b.ref = :bookingRef for no key update of b`,
+    { bookingRef },
   );
   return booking;
 }
@@ -137,13 +137,10 @@ export async function lockBooking(trx: Db, bookingRef: string): Promise<LockedBo
 export interface LockedBooking {
   id: number;
   status: BookingStatus;
-  amountMinor: number;
-  currency: string;
   startsAt: Date;
-  /** The latest that it has had. */
+  /** The latest start that the booking has had. */
   latestStart: Date;
-  confirmedPaymentId: number | null;
-  roomAvailable: boolean;
+  isRoomAvailable: boolean;
   /** The database's clock. */
   now: Date;
 }

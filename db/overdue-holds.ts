@@ -1,4 +1,5 @@
-import { type Db, prepared, rows } from './knex.ts';
+import type { Db } from './knex.ts';
+import { sql } from './sql.ts';
 
 export interface SettleLease {
   bookingId: number;
@@ -19,17 +20,18 @@ export async function leaseOverdueHold(
   bookingRef: string,
   leaseMs: number,
 ): Promise<SettleLease | undefined> {
-  const [lease] = await rows<SettleLease>(
+  const [lease] = await sql<SettleLease>(
     db,
+    'lease_overdue_hold',
     `update bookings b
-        set settle_lease_until = clock_timestamp() + ? * interval '1 millisecond'
-      where b.ref = ? and is_overdue(b, clock_timestamp())
+        set settle_lease_until = clock_timestamp() + :leaseMs * interval '1 millisecond'
+      where b.ref = :bookingRef and is_overdue(b, clock_timestamp())
         and coalesce(b.settle_lease_until, '-infinity') < clock_timestamp()
-      returning b.id as "bookingId",
-        extract(epoch from clock_timestamp() - b.hold_expires_at)::float8 * 1000 as "overdueMs",
-        b.stripe_silent_ms as "silentMs",
-        extract(epoch from lower(b.during) - clock_timestamp())::float8 * 1000 as "startsInMs"`,
-    [leaseMs, bookingRef],
+      returning b.id as booking_id,
+        extract(epoch from clock_timestamp() - b.hold_expires_at)::float8 * 1000 as overdue_ms,
+        b.stripe_silent_ms as silent_ms,
+        extract(epoch from lower(b.during) - clock_timestamp())::float8 * 1000 as starts_in_ms`,
+    { leaseMs, bookingRef },
   );
   return lease;
 }
@@ -44,24 +46,29 @@ export async function releaseHoldLease(
   bookingId: number,
   { retryInMs, silentMs }: { retryInMs: number; silentMs: number },
 ): Promise<void> {
-  await rows(
+  await sql(
     db,
-    `update bookings set settle_lease_until = null, stripe_silent_ms = ?,
-            settle_after = case when ? > 0 then clock_timestamp() + ? * interval '1 millisecond' else settle_after end
-      where id = ? and status = 'pending'`,
-    [Math.round(silentMs), retryInMs, retryInMs, bookingId],
+    'release_hold_lease',
+    `update bookings
+        set settle_lease_until = null, stripe_silent_ms = :silentMs,
+            settle_after = case when :retryInMs::float8 > 0
+                                then clock_timestamp() + :retryInMs::float8 * interval '1 millisecond'
+                                else settle_after end
+      where id = :bookingId and status = 'pending'`,
+    { bookingId, retryInMs, silentMs: Math.round(silentMs) },
   );
 }
 
 /** Refs of holds that are overdue by `lateMs` and that nobody is settling: the most overdue first. */
 export async function findOverdueHolds(db: Db, lateMs: number, limit: number): Promise<string[]> {
-  const found = await rows<{ ref: string }>(
+  const found = await sql<{ ref: string }>(
     db,
+    'find_overdue_holds',
     `select b.ref from bookings b
-      where is_overdue(b, (select clock_timestamp() - ? * interval '1 millisecond'))
+      where is_overdue(b, (select clock_timestamp() - :lateMs * interval '1 millisecond'))
         and coalesce(b.settle_lease_until, '-infinity') < (select clock_timestamp())
-      order by settle_at(b) limit ?`,
-    [lateMs, limit],
+      order by settle_at(b) limit :limit`,
+    { lateMs, limit },
   );
   return found.map((row) => row.ref);
 }
@@ -76,13 +83,13 @@ export async function expireHold(
   db: Db,
   hold: { bookingRef: string; actor: string; cause: string; leased: boolean },
 ): Promise<boolean> {
-  const [row] = await prepared<{ done: boolean }>(
+  const [row] = await sql<{ expired: boolean }>(
     db,
     'expire_hold',
-    'select expire_hold(?, ?, ?, ?) as done',
-    [hold.bookingRef, hold.actor, hold.cause, hold.leased],
+    'select expire_hold(:bookingRef, :actor, :cause, :leased) as expired',
+    { ...hold },
   );
-  return row?.done === true;
+  return row?.expired === true;
 }
 
 /**
@@ -93,11 +100,11 @@ export async function expireOverdueHolds(
   db: Db,
   { lateMs, limit, actor }: { lateMs: number; limit: number; actor: string },
 ): Promise<number> {
-  const statement = 'select expire_overdue_holds(?, ?, ?) as expired';
-  const [row] = await prepared<{ expired: number }>(db, 'expire_overdue_holds', statement, [
-    lateMs,
-    limit,
-    actor,
-  ]);
+  const [row] = await sql<{ expired: number }>(
+    db,
+    'expire_overdue_holds',
+    'select expire_overdue_holds(:lateMs, :limit, :actor) as expired',
+    { lateMs, limit, actor },
+  );
   return row?.expired ?? 0;
 }

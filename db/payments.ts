@@ -1,6 +1,6 @@
 import type { PaymentStatus, ReturnReason } from '../domain/booking.ts';
 import { declinesMax } from '../domain/limits.ts';
-import { type Db, prepared, rows } from './knex.ts';
+import type { Db } from './knex.ts';
 import type { IntentStatus } from './models.ts';
 import { sql } from './sql.ts';
 
@@ -20,8 +20,8 @@ export interface PaymentRow {
 }
 
 const paymentColumns = `
-  p.id, p.ref, p.attempt, p.stripe_payment_intent_id as "intentId", p.amount_minor as "amountMinor", p.currency,
-  p.status, p.created_at as "createdAt", p.booking_id as "bookingId", b.ref as "bookingRef",
+  p.id, p.ref, p.attempt, p.stripe_payment_intent_id as intent_id, p.amount_minor, p.currency, p.status, p.created_at,
+  p.booking_id, b.ref as booking_ref,
   (select sum(q.declines)::integer from payments q where q.booking_id = b.id) as declines`;
 const paymentTables = 'payments p join bookings b on b.id = p.booking_id';
 
@@ -35,13 +35,13 @@ export interface OpenPayment {
  * meaningful for `new` and `live` only.
  */
 export async function openPaymentRow(db: Db, bookingId: number, ref: string): Promise<OpenPayment> {
-  const [row] = await prepared<PaymentRow & { outcome: OpenPayment['outcome'] }>(
+  const [row] = await sql<PaymentRow & { outcome: OpenPayment['outcome'] }>(
     db,
     'open_payment',
-    `select outcome, payment_id as id, ref, attempt, status, intent_id as "intentId", amount_minor as "amountMinor",
-            currency, created_at as "createdAt", booking_ref as "bookingRef", ?::integer as "bookingId", 0 as declines
-       from open_payment(?, ?, ?)`,
-    [bookingId, bookingId, ref, declinesMax],
+    `select outcome, payment_id as id, ref, attempt, status, intent_id, amount_minor, currency, created_at, booking_ref,
+            :bookingId::integer as booking_id, 0 as declines
+       from open_payment(:bookingId, :ref, :declinesMax)`,
+    { bookingId, ref, declinesMax },
   );
   const { outcome, ...payment } = row as PaymentRow & { outcome: OpenPayment['outcome'] };
   return { outcome, payment };
@@ -49,11 +49,11 @@ export async function openPaymentRow(db: Db, bookingId: number, ref: string): Pr
 
 /** The payments of a booking that may still be paid, `creating` ones included. */
 export async function findOpenPayments(db: Db, bookingRef: string): Promise<PaymentRow[]> {
-  return rows<PaymentRow>(
+  return sql<PaymentRow>(
     db,
-    `select ${paymentColumns} from ${paymentTables}
-      where b.ref = ? and is_payable(p) order by p.id`,
-    [bookingRef],
+    'find_open_payments',
+    `select ${paymentColumns} from ${paymentTables} where b.ref = :bookingRef and is_payable(p) order by p.id`,
+    { bookingRef },
   );
 }
 
@@ -62,31 +62,30 @@ export async function findPayment(
   db: Db,
   by: { paymentRef?: string | undefined; intentId?: string | undefined },
 ): Promise<PaymentRow | undefined> {
-  const [row] = await prepared<PaymentRow>(
+  const [row] = await sql<PaymentRow>(
     db,
     'find_payment',
-    `select ${paymentColumns} from ${paymentTables} where p.ref = ? or p.stripe_payment_intent_id = ?
-      order by (p.stripe_payment_intent_id = ?) desc nulls last limit 1`,
-    [by.paymentRef ?? null, by.intentId ?? null, by.intentId ?? null],
+    `select ${paymentColumns} from ${paymentTables} where p.ref = :paymentRef or p.stripe_payment_intent_id = :intentId
+      order by (p.stripe_payment_intent_id = :intentId) desc nulls last limit 1`,
+    { paymentRef: by.paymentRef ?? null, intentId: by.intentId ?? null },
   );
   return row;
 }
 
 /** One payment by its id. */
 export async function findPaymentById(db: Db, id: number): Promise<PaymentRow | undefined> {
-  const [row] = await rows<PaymentRow>(db, `select ${paymentColumns} from ${paymentTables} where p.id = ?`, [
-    id,
-  ]);
+  const statement = `select ${paymentColumns} from ${paymentTables} where p.id = :id`;
+  const [row] = await sql<PaymentRow>(db, 'find_payment_by_id', statement, { id });
   return row;
 }
 
 /** The refs of a booking's payments that brought money about which nothing is decided. */
 export async function findUndecidedPayments(db: Db, bookingRef: string): Promise<string[]> {
-  const undecided = await rows<{ ref: string }>(
+  const undecided = await sql<{ ref: string }>(
     db,
-    `select p.ref from payments p join bookings b on b.id = p.booking_id
-      where b.ref = ? and p.status = 'succeeded' and p.decision is null`,
-    [bookingRef],
+    'find_undecided_payments',
+    `select p.ref from ${paymentTables} where b.ref = :bookingRef and p.status = 'succeeded' and p.decision is null`,
+    { bookingRef },
   );
   return undecided.map(({ ref }) => ref);
 }
@@ -191,48 +190,48 @@ function paymentStatusOf(fact: IntentFact): PaymentStatus | null {
 }
 
 /**
- * Records what Stripe has answered, the currency included: money that came in another one must not pass for ours. A
- * final status is not taken back, so the order of answers does not matter; only money that Stripe says it has
- * received overrides a `canceled`. The booking shows its newest attempt.
+ * Records what Stripe says of a PaymentIntent, its currency included: money in another currency must not pass for ours. A
+ * final status stays, so the order of answers does not matter; only `succeeded` overrides `canceled`. The booking shows its
+ * newest payment.
  */
 export async function recordIntent(db: Db, payment: PaymentRow, fact: IntentFact): Promise<void> {
-  await prepared(
+  await sql(
     db,
     'record_intent',
     `with booking as (
        -- Lock order: booking before payment.
-       select id from bookings where id = ? for no key update
-     ), told as (
-       update bookings b set payment_status = coalesce(?, b.payment_status), updated_at = clock_timestamp()
+       select id from bookings where id = :bookingId for no key update
+     ), shown as (
+       update bookings b set payment_status = coalesce(:paymentStatus, b.payment_status), updated_at = clock_timestamp()
          from booking
         where b.id = booking.id and b.payment_status in ('pending', 'processing', 'failed')
-          and not exists (select 1 from payments q where q.booking_id = b.id and q.attempt > ?)
+          and not exists (select 1 from payments q where q.booking_id = b.id and q.attempt > :attempt)
      )
-     update payments p set status = ?, stripe_payment_intent_id = coalesce(stripe_payment_intent_id, ?),
-            amount_received_minor = ?, currency = ?, stripe_charge_id = coalesce(?, stripe_charge_id),
-            charged_at = coalesce(?, charged_at), updated_at = clock_timestamp()
+     update payments p
+        set status = :status, stripe_payment_intent_id = coalesce(stripe_payment_intent_id, :intentId),
+            amount_received_minor = :amountReceivedMinor, currency = :currency,
+            stripe_charge_id = coalesce(:chargeId, stripe_charge_id), charged_at = coalesce(:chargedAt, charged_at),
+            updated_at = clock_timestamp()
        from booking
-      where p.id = ? and p.booking_id = booking.id
-        and (is_payable(p) or (p.status = 'canceled' and ? = 'succeeded'))`,
-    [
-      payment.bookingId,
-      paymentStatusOf(fact),
-      payment.attempt,
-      fact.status,
-      fact.intentId,
-      fact.amountReceivedMinor,
-      fact.currency,
-      fact.chargeId,
-      fact.chargedAt,
-      payment.id,
-      fact.status,
-    ],
+      where p.id = :paymentId and p.booking_id = booking.id
+        and (is_payable(p) or (p.status = 'canceled' and :status = 'succeeded'))`,
+    {
+      bookingId: payment.bookingId,
+      paymentStatus: paymentStatusOf(fact),
+      attempt: payment.attempt,
+      status: fact.status,
+      intentId: fact.intentId,
+      amountReceivedMinor: fact.amountReceivedMinor,
+      currency: fact.currency,
+      chargeId: fact.chargeId,
+      chargedAt: fact.chargedAt,
+      paymentId: payment.id,
+    },
   );
 }
 
 /**
- * Takes in a paid PaymentIntent that carries a booking's ref but was not made through this table: money that came
- * for a booking is accounted for, whoever asked for it.
+ * Inserts the payment of a paid PaymentIntent that carries a booking's ref but was not made by this service.
  * @returns the payment, also when another process was faster
  */
 export async function adoptPaidIntent(
@@ -249,26 +248,21 @@ export async function adoptPaidIntent(
   },
 ): Promise<PaymentRow | undefined> {
   await db.transaction(async (trx) => {
-    // Another attempt may be under way: its number is seen by a statement that begins after the lock.
-    await rows(trx, 'select 1 from bookings where ref = ? for no key update', [intent.bookingRef]);
-    await rows(
+    // Another payment may be under way: its number is seen by a statement that begins after the lock.
+    const { bookingRef } = intent;
+    await sql(trx, 'lock_booking_row', 'select 1 from bookings where ref = :bookingRef for no key update', {
+      bookingRef,
+    });
+    await sql(
       trx,
+      'adopt_payment',
       `insert into payments (ref, booking_id, attempt, stripe_payment_intent_id, amount_minor, currency, status,
                              amount_received_minor, stripe_charge_id, charged_at)
-       select ?, b.id, (select coalesce(max(q.attempt), 0) + 1 from payments q where q.booking_id = b.id), ?, ?, ?,
-              'succeeded', ?, ?, ?
-         from bookings b where b.ref = ?
+       select :paymentRef, b.id, (select coalesce(max(q.attempt), 0) + 1 from payments q where q.booking_id = b.id),
+              :intentId, :amountMinor, :currency, 'succeeded', :receivedMinor, :chargeId, :chargedAt
+         from bookings b where b.ref = :bookingRef
        on conflict (stripe_payment_intent_id) do nothing`,
-      [
-        intent.paymentRef,
-        intent.intentId,
-        intent.amountMinor,
-        intent.currency,
-        intent.receivedMinor,
-        intent.chargeId,
-        intent.chargedAt,
-        intent.bookingRef,
-      ],
+      { ...intent },
     );
   });
   return findPayment(db, { intentId: intent.intentId });

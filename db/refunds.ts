@@ -1,6 +1,7 @@
 import type { RefundReason } from '../domain/booking.ts';
-import { type Db, prepared, rows } from './knex.ts';
+import type { Db } from './knex.ts';
 import type { RefundStatus } from './models.ts';
+import { sql } from './sql.ts';
 
 export interface RefundRow {
   id: number;
@@ -22,9 +23,9 @@ export interface RefundRow {
 }
 
 const refundColumns = `
-  f.id, f.ref, f.payment_id as "paymentId", p.ref as "paymentRef", f.booking_id as "bookingId", b.ref as "bookingRef",
-  p.stripe_payment_intent_id as "intentId", f.reason, f.amount_minor as "amountMinor", f.currency, f.status, f.attempt,
-  f.retried_by is not null as retried, f.last_error as "lastError", f.created_at as "createdAt"`;
+  f.id, f.ref, f.payment_id, p.ref as payment_ref, f.booking_id, b.ref as booking_ref,
+  p.stripe_payment_intent_id as intent_id, f.reason, f.amount_minor, f.currency, f.status, f.attempt,
+  f.retried_by is not null as retried, f.last_error, f.created_at`;
 const refundTables =
   'refunds f join payments p on p.id = f.payment_id join bookings b on b.id = f.booking_id';
 
@@ -37,22 +38,37 @@ export async function insertRefund(
   trx: Db,
   refund: { paymentId: number; reason: RefundReason; amountMaxMinor?: number },
 ): Promise<number | undefined> {
-  const [row] = await rows<{ id: number | null }>(trx, 'select refund_payment(?, ?, ?) as id', [
-    refund.paymentId,
-    refund.reason,
-    refund.amountMaxMinor ?? null,
-  ]);
+  const { paymentId, reason, amountMaxMinor = null } = refund;
+  const [row] = await sql<{ id: number | null }>(
+    trx,
+    'refund_payment',
+    'select refund_payment(:paymentId, :reason, :amountMaxMinor) as id',
+    { paymentId, reason, amountMaxMinor },
+  );
   return row?.id ?? undefined;
 }
 
-/** Decides that all that is left of the money for a booking goes back, since the booking is cancelled. */
-export async function refundAllPaid(trx: Db, bookingId: number): Promise<void> {
-  const paid = await rows<{ id: number }>(
+/**
+ * Decides that what is left of all the money for a booking goes back.
+ * @param reasonOf the reason for each refund: there is one refund of a payment for each reason
+ * @returns how many refunds were made
+ */
+export async function refundAllPaid(
+  trx: Db,
+  bookingId: number,
+  reasonOf: () => RefundReason,
+): Promise<number> {
+  const paid = await sql<{ id: number }>(
     trx,
-    "select id from payments where booking_id = ? and status = 'succeeded' order by id",
-    [bookingId],
+    'lock_paid_payments',
+    "select id from payments where booking_id = :bookingId and status = 'succeeded' order by id for no key update",
+    { bookingId },
   );
-  for (const { id } of paid) await insertRefund(trx, { paymentId: id, reason: 'cancelled' });
+  let made = 0;
+  for (const { id } of paid) {
+    if (await insertRefund(trx, { paymentId: id, reason: reasonOf() })) made++;
+  }
+  return made;
 }
 
 /** A refund by the name that Temporal and Stripe know, or by its public id. */
@@ -60,30 +76,32 @@ export async function findRefund(
   db: Db,
   by: { refundRef: string } | { id: number },
 ): Promise<RefundRow | undefined> {
-  const [column, value] = 'id' in by ? ['id', by.id] : ['ref', by.refundRef];
-  const [row] = await rows<RefundRow>(
-    db,
-    `select ${refundColumns} from ${refundTables} where f.${column} = ?`,
-    [value],
-  );
+  const select = `select ${refundColumns} from ${refundTables}`;
+  const [row] =
+    'id' in by
+      ? await sql<RefundRow>(db, 'find_refund_by_id', `${select} where f.id = :id`, { id: by.id })
+      : await sql<RefundRow>(db, 'find_refund', `${select} where f.ref = :ref`, { ref: by.refundRef });
   return row;
 }
 
 /** The refunds of a booking, oldest first. */
 export function listRefunds(db: Db, bookingId: number): Promise<RefundRow[]> {
-  return rows(
+  return sql(
     db,
-    `select ${refundColumns} from ${refundTables} where f.booking_id = ? order by f.id limit 200`,
-    [bookingId],
+    'list_refunds',
+    `select ${refundColumns} from ${refundTables} where f.booking_id = :bookingId order by f.id limit 200`,
+    { bookingId },
   );
 }
 
 /** Notes why a refund has not gone through yet, for staff to see; the amount and what Stripe has are untouched. */
 export async function noteRefundTrouble(db: Db, refundId: number, trouble: string): Promise<void> {
-  await rows(db, 'update refunds set last_error = ?, updated_at = clock_timestamp() where id = ?', [
-    trouble,
-    refundId,
-  ]);
+  await sql(
+    db,
+    'note_refund_trouble',
+    'update refunds set last_error = :trouble, updated_at = clock_timestamp() where id = :refundId',
+    { refundId, trouble },
+  );
 }
 
 /**
@@ -95,11 +113,13 @@ export async function endRefundAttempt(
   refund: Pick<RefundRow, 'id' | 'attempt'>,
   refusal: { code: string | undefined; message: string },
 ): Promise<void> {
-  await rows(
+  await sql(
     db,
-    `update refunds set attempt = attempt + 1, refusal_code = ?, last_error = ?, updated_at = clock_timestamp()
-      where id = ? and attempt = ?`,
-    [refusal.code ?? null, refusal.message, refund.id, refund.attempt],
+    'end_refund_attempt',
+    `update refunds
+        set attempt = attempt + 1, refusal_code = :code, last_error = :message, updated_at = clock_timestamp()
+      where id = :id and attempt = :attempt`,
+    { id: refund.id, attempt: refund.attempt, code: refusal.code ?? null, message: refusal.message },
   );
 }
 
@@ -109,13 +129,50 @@ export async function endRefundAttempt(
  * @returns false when it was not parked
  */
 export async function parkRefund(db: Db, refundId: number): Promise<boolean> {
-  const [row] = await prepared<{ parked: boolean }>(db, 'park_refund', 'select park_refund(?) as parked', [
-    refundId,
-  ]);
+  const statement = 'select park_refund(:refundId) as parked';
+  const [row] = await sql<{ parked: boolean }>(db, 'park_refund', statement, { refundId });
   return row?.parked === true;
 }
 
 /** Gives a refund up that Stripe refuses for good, or has refused for two weeks. A flag asks staff to see to it. */
 export async function refuseRefund(db: Db, refundId: number, detail: string): Promise<void> {
-  await rows(db, 'select refuse_refund(?, ?)', [refundId, detail]);
+  await sql(db, 'refuse_refund', 'select refuse_refund(:refundId, :detail)', { refundId, detail });
+}
+
+/** Locks a payment and its booking, in the order that everybody takes. */
+export async function lockPaymentOfRefund(trx: Db, paymentId: number): Promise<void> {
+  await sql(trx, 'lock_payment', 'select lock_payment(:paymentId)', { paymentId });
+}
+
+/** Leaves the message that starts the workflow of a refund. */
+export async function enqueueRefund(trx: Db, refundId: number): Promise<void> {
+  await sql(trx, 'enqueue_refund', 'select enqueue_refund(:refundId)', { refundId });
+}
+
+/** Does a customer's bank hold money of this payment by a dispute that is still open? */
+export async function isDisputed(db: Db, paymentId: number): Promise<boolean> {
+  const statement = "select 1 from disputes where payment_id = :paymentId and standing = 'open' limit 1";
+  return (await sql(db, 'is_disputed', statement, { paymentId })).length > 0;
+}
+
+/** Lets a refund that was refused or parked be sent again: resolves the flag that staff got, and leaves its message. */
+export async function reopenRefund(trx: Db, { id, intentId }: RefundRow): Promise<void> {
+  await sql(
+    trx,
+    'reopen_refund',
+    `with reopened as (
+       update refunds set status = 'pending', updated_at = clock_timestamp() where id = :id returning id
+     ), resolved as (
+       update flags set resolved_at = clock_timestamp()
+        where kind = 'refund_stuck' and subject = :intentId and resolved_at is null
+     )
+     select enqueue_refund(id) from reopened`,
+    { id, intentId },
+  );
+}
+
+/** Notes which refund has replaced one that failed. */
+export async function noteReplacement(trx: Db, refundId: number, replacedBy: number): Promise<void> {
+  const statement = 'update refunds set retried_by = :replacedBy where id = :refundId';
+  await sql(trx, 'note_replacement', statement, { refundId, replacedBy });
 }

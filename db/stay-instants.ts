@@ -123,3 +123,8 @@ export async function followRoomZone(trx: Db, bookingId: number): Promise<Date> 
   ]);
   return startsAt;
 }
+
+/** Locks a room, so that none of its open bookings is made or changed meanwhile. */
+export async function lockRoom(trx: Db, roomId: number): Promise<void> {
+  await rows(trx, 'select 1 from rooms where id = ? for no key update', [roomId]);
+}

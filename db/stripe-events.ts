@@ -1,7 +1,8 @@
 import { declinesMax } from '../domain/limits.ts';
-import { type Db, prepared, rows } from './knex.ts';
+import type { Db } from './knex.ts';
 import type { IntentStatus } from './models.ts';
 import type { Message } from './outbox.ts';
+import { sql } from './sql.ts';
 
 export interface IntentEvent {
   eventId: string;
@@ -36,19 +37,19 @@ export async function recordIntentEvents(
   events: readonly IntentEvent[],
   leaseMs: number,
 ): Promise<RecordedEvent[]> {
-  const recorded = await prepared<RecordedRow>(
+  const recorded = await sql<RecordedRow>(
     db,
     'record_payment_events',
-    'select * from record_payment_events(?, ?, ?) order by place',
-    [JSON.stringify(events), leaseMs, declinesMax],
+    'select * from record_payment_events(:events, :leaseMs, :declinesMax) order by place',
+    { events: JSON.stringify(events), leaseMs, declinesMax },
   );
-  return recorded.map(({ place: _, outcome, outbox_id: id, ...message }) => ({
+  return recorded.map(({ place: _, outcome, outboxId: id, ...message }) => ({
     outcome,
     ...(id !== null && { message: { ...message, id } }),
   }));
 }
 
-type RecordedRow = { place: number; outcome: RecordedEvent['outcome']; outbox_id: string | null } & Message;
+type RecordedRow = { place: number; outcome: RecordedEvent['outcome']; outboxId: string | null } & Message;
 
 /** Stripe's object, and the payment that it belongs to: named by the charge where the PaymentIntent is not known. */
 interface OfPayment {
@@ -100,17 +101,18 @@ export async function recordMoneyFact(
   fact: MoneyFact,
   event?: { id: string; type: string },
 ): Promise<'recorded' | 'repeat' | 'parked'> {
-  const [row] = await prepared<{ outcome: 'recorded' | 'repeat' | 'parked' }>(
+  const [row] = await sql<{ outcome: 'recorded' | 'repeat' | 'parked' }>(
     db,
     'record_money_fact',
-    'select record_money_fact(?, ?) as outcome',
-    [event ? JSON.stringify(event) : null, JSON.stringify(fact)],
+    'select record_money_fact(:event, :fact) as outcome',
+    { event: event ? JSON.stringify(event) : null, fact: JSON.stringify(fact) },
   );
   return row?.outcome ?? 'repeat';
 }
 
 /** Which of these event ids have been recorded? */
 export async function knownEvents(db: Db, eventIds: string[]): Promise<Set<string>> {
-  const known = await rows<{ id: string }>(db, 'select id from stripe_events where id = any(?)', [eventIds]);
+  const statement = 'select id from stripe_events where id = any(:eventIds)';
+  const known = await sql<{ id: string }>(db, 'known_events', statement, { eventIds });
   return new Set(known.map((row) => row.id));
 }

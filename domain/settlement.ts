@@ -40,7 +40,7 @@ export type SettlementStep =
 
 const pauseMsMin = 200;
 /** The longest pause between two attempts when Stripe fails fast. */
-export const askPauseMsMax = 1_000;
+const askPauseMsMax = 1_000;
 
 /**
  * What follows Stripe's answer. Without a final one the hold ends after `settleBoundMs`, which counts only time spent

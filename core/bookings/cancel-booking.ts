@@ -32,7 +32,7 @@ export async function cancelBooking(
     if (!verdict.allowed) return { cancelled: false, reason: verdict.reason, status };
     const cause = verdict.refund ? 'cancelled' : 'cancelled_without_refund';
     await moveBooking(trx, { bookingId: booking.id, to: 'cancelled', actor: request.actor, cause });
-    if (verdict.refund) await refundAllPaid(trx, booking.id);
+    if (verdict.refund) await refundAllPaid(trx, booking.id, () => 'cancelled');
     return { cancelled: true, refund: verdict.refund };
   });
 }

@@ -1,6 +1,12 @@
 import { raiseFlag } from '../../db/flags.ts';
-import { type Db, rows } from '../../db/knex.ts';
-import { listOpenStays, lockOpenStays, type OpenStay, writeInstants } from '../../db/stay-instants.ts';
+import type { Db } from '../../db/knex.ts';
+import {
+  listOpenStays,
+  lockOpenStays,
+  lockRoom,
+  type OpenStay,
+  writeInstants,
+} from '../../db/stay-instants.ts';
 import { resolveRange } from '../../domain/slots.ts';
 
 export interface InstantsCheck {
@@ -29,7 +35,7 @@ export async function correctInstants(
 /** Corrects all open bookings of one room, under its lock, so that no booking is made by the old rules meanwhile. */
 async function correctRoom(db: Db, roomId: number, actor: string): Promise<number> {
   return db.transaction(async (trx) => {
-    await rows(trx, 'select 1 from rooms where id = ? for no key update', [roomId]);
+    await lockRoom(trx, roomId);
     const wrong = (await lockOpenStays(trx, roomId)).filter(isWrong);
     const [first] = wrong;
     if (!first) return 0;

@@ -78,7 +78,7 @@ async function keepOrRefuse(
     case 'expired': {
       const startsAt = await followRoomZone(trx, booking.id);
       // Money that somebody gave back at Stripe keeps a booking, but does not take a slot.
-      const isPossible = booking.roomAvailable && startsAt > booking.now && !payment.isRefunded;
+      const isPossible = booking.isRoomAvailable && startsAt > booking.now && !payment.isRefunded;
       return isPossible && (await takeSlotAgain(trx, payment, request)) ? undefined : 'late';
     }
     case 'cancelled':

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { lockBooking } from '../../db/bookings.ts';
-import { type Db, rows } from '../../db/knex.ts';
-import { insertRefund, listRefunds } from '../../db/refunds.ts';
+import type { Db } from '../../db/knex.ts';
+import { listRefunds, refundAllPaid } from '../../db/refunds.ts';
 import { noteStaffEvent } from '../../db/staff-events.ts';
 import { Problem } from '../../domain/problems.ts';
 import { retryRefund } from './retry-refund.ts';
@@ -23,7 +23,7 @@ export async function refundCancelled(
       ({ status, retried }) => status === 'refused' || (status === 'failed' && !retried),
     );
     for (const { id } of again) await retryRefund(trx, { refundId: id, actorId }).catch(ignoreRefusal);
-    if (await refundWhatIsLeft(trx, locked.id)) {
+    if (await refundAllPaid(trx, locked.id, () => `staff:${randomUUID()}`)) {
       const detail = 'The booking had been cancelled too late for its money to go back.';
       const subject = { subjectKind: 'booking', subjectId: locked.id } as const;
       await noteStaffEvent(trx, { ...subject, actorId, action: 'refunded', detail });
@@ -36,19 +36,4 @@ export async function refundCancelled(
 /** A refund that cannot be retried does not keep the others from being retried. */
 function ignoreRefusal(error: unknown): void {
   if (!(error instanceof Problem)) throw error;
-}
-
-/** @returns whether anything was left */
-async function refundWhatIsLeft(trx: Db, bookingId: number): Promise<boolean> {
-  const paid = await rows<{ id: number }>(
-    trx,
-    "select id from payments where booking_id = ? and status = 'succeeded' order by id for no key update",
-    [bookingId],
-  );
-  let decided = false;
-  for (const { id } of paid) {
-    const made = await insertRefund(trx, { paymentId: id, reason: `staff:${randomUUID()}` });
-    decided ||= made !== undefined;
-  }
-  return decided;
 }

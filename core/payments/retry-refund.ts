@@ -1,7 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { lockBooking } from '../../db/bookings.ts';
-import { type Db, rows } from '../../db/knex.ts';
-import { findRefund, insertRefund, type RefundRow } from '../../db/refunds.ts';
+import type { Db } from '../../db/knex.ts';
+import {
+  enqueueRefund,
+  findRefund,
+  insertRefund,
+  isDisputed,
+  lockPaymentOfRefund,
+  noteReplacement,
+  type RefundRow,
+  reopenRefund,
+} from '../../db/refunds.ts';
 import { noteStaffEvent } from '../../db/staff-events.ts';
 import { Problem } from '../../domain/problems.ts';
 import { unreachable } from '../../domain/unreachable.ts';
@@ -20,7 +29,7 @@ export async function retryRefund(
     const found = await findRefund(trx, { id: refundId });
     if (!found) throw new Problem('refund_not_found');
     await lockBooking(trx, found.bookingRef);
-    await rows(trx, 'select lock_payment(?)', [found.paymentId]);
+    await lockPaymentOfRefund(trx, found.paymentId);
     const refund = (await findRefund(trx, { id: refundId })) ?? found;
     const sentId = await sendAgain(trx, refund);
     const subject = { subjectKind: 'booking', subjectId: refund.bookingId } as const;
@@ -35,7 +44,7 @@ const notRetryable = (detail: string) => new Problem('refund_not_retryable', { d
 async function sendAgain(trx: Db, refund: RefundRow): Promise<number> {
   switch (refund.status) {
     case 'pending':
-      await rows(trx, 'select enqueue_refund(?)', [refund.id]);
+      await enqueueRefund(trx, refund.id);
       return refund.id;
     case 'refused':
     case 'parked':
@@ -53,25 +62,12 @@ async function sendAgain(trx: Db, refund: RefundRow): Promise<number> {
   }
 }
 
-async function sendWaiting(trx: Db, { id, paymentId, intentId }: RefundRow): Promise<number> {
-  const open = await rows(trx, "select 1 from disputes where payment_id = ? and standing = 'open' limit 1", [
-    paymentId,
-  ]);
-  if (open.length > 0) {
+async function sendWaiting(trx: Db, refund: RefundRow): Promise<number> {
+  if (await isDisputed(trx, refund.paymentId)) {
     throw notRetryable('The customer disputes this payment. The refund is sent when the dispute has closed.');
   }
-  await rows(
-    trx,
-    `with sent as (
-       update refunds set status = 'pending', updated_at = clock_timestamp() where id = ? returning id
-     ), resolved as (
-       update flags set resolved_at = clock_timestamp()
-        where kind = 'refund_stuck' and subject = ? and resolved_at is null
-     )
-     select enqueue_refund(id) from sent`,
-    [id, intentId],
-  );
-  return id;
+  await reopenRefund(trx, refund);
+  return refund.id;
 }
 
 /** Replaces a refund that the bank has returned by another, once. The failed one stays as Stripe has it. */
@@ -83,6 +79,6 @@ async function replaceFailed(trx: Db, refund: RefundRow): Promise<number> {
     amountMaxMinor: refund.amountMinor,
   });
   if (newId === undefined) throw notRetryable('Nothing is left of this payment to give back.');
-  await rows(trx, 'update refunds set retried_by = ? where id = ?', [newId, refund.id]);
+  await noteReplacement(trx, refund.id, newId);
   return newId;
 }

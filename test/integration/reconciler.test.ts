@@ -107,7 +107,7 @@ describe('the reconciler', () => {
     await rows(system.db, 'update bookings set hold_expires_at = now() where id = ?', [id]);
     await client.workflow
       .getHandle(`booking-${ref}`)
-      .signal('paymentNews', { bookingRef: ref, intentId, verify: true });
+      .signal('paymentReceived', { bookingRef: ref, intentId, verify: true });
     await until('the end', async () => (await workflowStatus(ref)) === 'COMPLETED');
     expect(await statusOf(id)).toBe('expired');
     expect(await lastMoveOf(id)).toBe('bookingWorkflow');

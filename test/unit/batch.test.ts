@@ -21,7 +21,7 @@ const options = {
   isFatal: (error: unknown) => String(error).includes('away'),
 };
 
-describe('gathering work', () => {
+describe('work in batches', () => {
   test('one goes at once; what comes meanwhile goes together with the next call, and no more than the most', async () => {
     const { calls, work, made } = createWork();
     const ask = batch(work, options);
