@@ -38,11 +38,11 @@ interface PaymentOfBooking {
   payment_intent_id: string | null;
   payment_intent_status: IntentStatus | null;
   payment_ref: string | null;
-  /** That of the money that came: not the booking's where that did not match. */
+  /** Currency of the money received, which differs from the booking's where the payment did not match. */
   payment_currency: string | null;
-  /** What has arrived at the customer by refunds, whoever made them. */
+  /** The sum of refunds that have reached the customer, whether we or somebody at Stripe made them. */
   refunded_minor: number;
-  /** What the customer's bank holds by a dispute, or has taken for good. */
+  /** The sum that banks hold because of open disputes, or have taken for lost ones. */
   disputed_minor: number;
   /** Oldest first, without those that turned out not to be needed. */
   refunds: RefundSummary[];
@@ -56,7 +56,7 @@ export interface RefundSummary {
   created_at: string;
 }
 
-/** What a booking that nobody began to pay for has instead. */
+/** The payment fields of a booking that has no payment. */
 export const noPayment: PaymentOfBooking = {
   payment_intent_id: null,
   payment_intent_status: null,
@@ -102,7 +102,7 @@ export interface Move {
 
 /**
  * Moves a booking along the table of legal moves and writes its event (db/schema/move-booking.sql): a compare-and-set.
- * @returns false when somebody else has moved it first
+ * @returns false when another transaction moved it first
  */
 export async function moveBooking(db: Db, move: Move): Promise<boolean> {
   const [row] = await sql<{ moved: boolean }>(
@@ -114,7 +114,7 @@ export async function moveBooking(db: Db, move: Move): Promise<boolean> {
   return row?.moved === true;
 }
 
-/** Locks a booking, in the order room, booking, and returns what decisions rest on. */
+/** Locks a booking, in the order room, booking, and returns the columns that decisions depend on. */
 export async function lockBooking(trx: Db, bookingRef: string): Promise<LockedBooking | undefined> {
   await sql(
     trx,
@@ -138,7 +138,7 @@ export interface LockedBooking {
   id: number;
   status: BookingStatus;
   startsAt: Date;
-  /** The latest start that the booking has had. */
+  /** The latest start that the booking has had: a cancellation is judged by it. */
   latestStart: Date;
   isRoomAvailable: boolean;
   /** The database's clock. */

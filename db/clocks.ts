@@ -3,9 +3,9 @@ import { raiseFlag } from './flags.ts';
 import { type Db, rows } from './knex.ts';
 
 /**
- * Do the database's clock and this process's agree to a minute? Asked before anything that cannot be undone is done to
- * many rows because of the time: a host whose clock is a day ahead for a minute must not end what is still to come. Where
- * they do not agree, staff finds a flag.
+ * Checks that the database's clock and this process's differ by less than a minute. It runs before time decides
+ * something irreversible for many rows: a host whose clock is a day ahead must not end what is still to come. A
+ * disagreement raises a flag for staff.
  */
 export async function clocksAgree(db: Db): Promise<boolean> {
   const askedAt = Date.now();

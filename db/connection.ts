@@ -4,30 +4,33 @@ import { DatabaseUnavailable } from './errors.ts';
 import type { SessionSetting } from './session-settings.ts';
 import { type ServerError, meaningOf } from './sqlstates.ts';
 
-/** What the connections of one pool share. */
+/** State shared by the connections of one pool. */
 export interface PoolState {
-  /** A query without an answer for this long ends its connection. */
+  /** A connection ends when a query on it has had no answer for this long. */
   queryMs: number;
   /** Connections of an earlier generation end when they are given back. */
   generation: number;
   renewedAtMs: number;
-  /** Prepared statements by name: false once a pooler was seen to lose them, undefined until a setting or a look decides. */
+  /**
+   * Whether statements are prepared by name: false once a pooler lost one; undefined until a setting or the first check
+   * decides.
+   */
   keepsStatements: boolean | undefined;
-  /** What each session or transaction must be like. */
+  /** Settings that each session or transaction must have. */
   settings: readonly SessionSetting[];
-  /** Tells the operator, each sentence once. */
+  /** Logs a sentence for the operator, each one once. */
   say: (sentence: string) => void;
 }
 
 export interface Statement {
   text: string;
   values?: readonly unknown[];
-  /** Of one text only: it is prepared once a connection. */
+  /** Stands for one text only, which is prepared once per connection. */
   name?: string;
 }
 
 const renewEveryMs = 1_000;
-/** Behind a pooler what was seen of the server may have changed: so often it is looked at again, by a new connection. */
+/** Maximum age of a connection behind a pooler: the server may have changed, and a new connection checks it again. */
 const pooledMsMax = 30_000;
 const dateOid = 1082;
 
@@ -39,19 +42,19 @@ const types = {
       : pg.types.getTypeParser(oid, format)) as typeof pg.types.getTypeParser,
 };
 
-/** A connection that knows when it is no good any more. */
+/** A connection that tracks whether it is still usable. */
 export class Connection extends pg.Client {
   readonly #pool: PoolState;
   readonly #generation: number;
   readonly #madeAtMs = performance.now();
   #spent = false;
-  /** `pg_backend_pid()` as the connection was told it when it began: behind a pooler it is nobody's. */
+  /** `pg_backend_pid()` as reported when the connection began; a pooler makes one up. */
   declare readonly processID: number;
-  /** Does the server at the other end stay the same, and remember what was prepared? */
+  /** Whether the same server process answers every statement and keeps prepared ones. */
   keepsStatements = false;
-  /** Does a pooler stand between? */
+  /** Whether there is a pooler between us and the server. */
   isPooled = false;
-  /** How a transaction must begin here; undefined: as everywhere. */
+  /** How a transaction must begin on this connection; undefined: with a plain `begin`. */
   beginWith: string | undefined;
 
   constructor(config: pg.ClientConfig, pool: PoolState) {
@@ -85,7 +88,7 @@ export class Connection extends pg.Client {
     });
   }
 
-  /** Ends the connection without a word to the server, which may be frozen. */
+  /** Ends the connection without notifying the server, which may be frozen. */
   abandon(): void {
     this.#spent = true;
     (this as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();

@@ -1,15 +1,15 @@
 import type pg from 'pg';
 import { parse } from 'pg-connection-string';
 
-/** The address of a database cannot be used as it is written. The message says what to write, never a password. */
+/** The database address cannot be used. The message says what to change and never contains a password. */
 export class DatabaseUrlError extends Error {
   override readonly name = 'DatabaseUrlError';
 }
 
 export interface DatabaseAddress {
-  /** What `pg` connects with. */
+  /** The options that `pg` connects with. */
   config: pg.ClientConfig;
-  /** A server without TLS is taken too (`sslmode=prefer`, and the default for a remote host, as in libpq). */
+  /** Whether a server without TLS is accepted (`sslmode=prefer`, and the default for a remote host, as in libpq). */
   plainAllowed: boolean;
   /** `pgbouncer=true`, as Supabase's page and Prisma write it: a pooler that keeps no prepared statements. */
   keepsStatements: boolean | undefined;
@@ -44,7 +44,7 @@ export function readDatabaseUrl(url: string): DatabaseAddress {
     query.delete('sslrootcert');
   }
   const pooler = query.get('pgbouncer');
-  // Ours, not the server's: what is left of them would travel as settings of the connection.
+  // These parameters are for us. Any that remained would be sent to the server as settings of the connection.
   for (const name of ['ssl', 'pgbouncer', 'uselibpqcompat']) query.delete(name);
   query.set('sslmode', mode === 'allow' ? 'prefer' : mode === 'no-verify' ? 'require' : mode);
   return {

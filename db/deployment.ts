@@ -1,6 +1,6 @@
 import { type Db, rows } from './knex.ts';
 
-/** A setting whose value is another than at the last start. */
+/** A setting whose value has changed since the last start. */
 export interface SettingChange {
   name: string;
   was: string;
@@ -8,8 +8,8 @@ export interface SettingChange {
 }
 
 /**
- * Remembers the value of a setting.
- * @returns the change, for the one process that is the first to notice it; undefined when there is none
+ * Stores the value of a setting.
+ * @returns the change, to the first process that notices it; undefined when there is none
  */
 export async function rememberSetting(
   db: Db,
@@ -31,7 +31,7 @@ export async function rememberSetting(
   return change;
 }
 
-/** Has Stripe's mode or account changed, and nobody has resolved the flag that says so? */
+/** Whether Stripe's mode or account has changed and the flag about it is still open. */
 export async function isStripeChangeOpen(db: Db): Promise<boolean> {
   const [row] = await rows<{ open: boolean }>(
     db,
@@ -42,7 +42,7 @@ export async function isStripeChangeOpen(db: Db): Promise<boolean> {
   return row?.open === true;
 }
 
-/** Remembers that a worker serves this task queue. */
+/** Records that a worker serves this task queue. */
 export async function rememberTaskQueue(db: Db, namespace: string, name: string): Promise<void> {
   await rows(db, 'insert into task_queues (namespace, name) values (?, ?) on conflict do nothing', [
     namespace,

@@ -3,7 +3,7 @@ import { DBError } from 'objection';
 import { Problem } from '../domain/problems.ts';
 import { meaningOf } from './sqlstates.ts';
 
-/** The connection failed, or the server did not answer: nothing is known of what the statement did. */
+/** The connection failed, or the server did not answer: whether the statement took effect is unknown. */
 export class DatabaseUnavailable extends Error {
   override readonly name = 'DatabaseUnavailable';
   constructor(cause: unknown) {
@@ -11,7 +11,9 @@ export class DatabaseUnavailable extends Error {
   }
 }
 
-/** What the server said: objection wraps its error, and an exclusion violation in a plain ConstraintViolationError. */
+/**
+ * The server's own error: Objection wraps it, and turns an exclusion violation into a plain ConstraintViolationError.
+ */
 function serverError(error: unknown): { code?: string; constraint?: string } | undefined {
   return (error instanceof DBError ? error.nativeError : error) as ReturnType<typeof serverError>;
 }
@@ -22,7 +24,7 @@ export function violatedConstraint(error: unknown): string | undefined {
   return typeof code === 'string' && code.startsWith('23') ? constraint : undefined;
 }
 
-/** Was the transaction undone, so that it may be tried again at once: a deadlock, or a plan that is no longer right? */
+/** Whether the transaction was rolled back and may be retried at once: after a deadlock, or because a plan is stale. */
 function isRetryable(error: unknown): boolean {
   const retry = meaningOf(serverError(error))?.retry;
   return retry === 'transaction' || retry === 'statement';
@@ -31,12 +33,15 @@ function isRetryable(error: unknown): boolean {
 const networkCode =
   /^(ECONNREFUSED|ECONNRESET|ETIMEDOUT|EPIPE|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH)$/;
 
-/** Does the database not answer at all, or is no connection to be had? */
+/** Whether the database does not answer at all, or no connection is available. */
 export function isOutOfReach(error: unknown): error is Error {
   return error instanceof DatabaseUnavailable || error instanceof knex.KnexTimeoutError;
 }
 
-/** Is the database out of reach, read-only or overloaded, so that the same request may work later (db/sqlstates.ts)? */
+/**
+ * Whether the database is unreachable, read-only or overloaded, so that the same request may work later
+ * (db/sqlstates.ts).
+ */
 export function isUnavailable(error: unknown): boolean {
   if (isOutOfReach(error)) return true;
   const server = serverError(error);
@@ -44,7 +49,7 @@ export function isUnavailable(error: unknown): boolean {
   return meaningOf(server)?.answer === 'unavailable';
 }
 
-/** The refusal that a database error means to a client; undefined if it is a bug. */
+/** The problem that a database error becomes for the client; undefined if it is a bug. */
 export function problemOf(error: unknown): Problem | undefined {
   if (isUnavailable(error)) {
     return new Problem('database_unavailable', { retryAfterSeconds: 1 });
@@ -55,7 +60,7 @@ export function problemOf(error: unknown): Problem | undefined {
   switch (violatedConstraint(error)) {
     case 'claims_slot_taken':
       return new Problem('slot_taken');
-    // The token is of an account that this database does not have: it was restored or made anew.
+    // The token belongs to an account that this database does not have, because it was restored or recreated.
     case 'idempotency_keys_user_id_fkey':
       return new Problem('invalid_token');
     default:
@@ -63,7 +68,10 @@ export function problemOf(error: unknown): Problem | undefined {
   }
 }
 
-/** Repeats `work` that was undone (a deadlock, a serialisation failure, a stale plan), at most three times, with jitter. Nothing else is repeated. */
+/**
+ * Retries `work` that was rolled back (a deadlock, a serialisation failure, a stale plan), at most three times, with
+ * jitter. Other errors are not retried.
+ */
 export async function retryTransient<T>(work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {

@@ -1,6 +1,6 @@
 import { type Db, rows } from './knex.ts';
 
-/** The questions of `/metrics`. All of them are answered by an index or by a few rows. */
+/** Queries for `/metrics`. Each is answered by an index or from a few rows. */
 
 export interface Count {
   name: string;
@@ -24,7 +24,7 @@ export function countOpenRefunds(db: Db): Promise<Count[]> {
   );
 }
 
-/** Holds whose end is later than it should be; one that is kept while Stripe says `processing` is not. */
+/** Holds that should have ended by now. A hold that is kept while Stripe says `processing` is not one. */
 export async function countOverdueHolds(db: Db, lateMs: number): Promise<number> {
   const [late] = await rows<{ count: number }>(
     db,
@@ -35,7 +35,7 @@ export async function countOverdueHolds(db: Db, lateMs: number): Promise<number>
   return late?.count ?? 0;
 }
 
-/** Reads the moves that were noted since it was called last: the audit is append-only, so nothing is counted twice. */
+/** Reads the moves recorded since the previous call: the audit is append-only, so nothing is counted twice. */
 export function createMoveReader(db: Db) {
   let after: string | undefined;
   return async (): Promise<{ to: string; cause: string; count: number }[]> => {

@@ -21,17 +21,17 @@ export type FlagKind = (typeof flagKinds)[number];
 
 export interface Flag {
   kind: FlagKind;
-  /** An id, never a name. */
+  /** An id, never a name of a person. */
   subject: string;
   detail: string;
   bookingId?: number | null;
-  /** It tells of something that is so and is looked at again and again, not of something that has happened. */
+  /** The flag describes a lasting state that is checked repeatedly, not a single event. */
   standing?: boolean;
 }
 
 /**
- * Puts something before a person's eyes, once per kind and subject, with a count; one that was resolved is raised again
- * (`raise_flag` in db/schema/staff.sql).
+ * Raises a flag for staff, once for each kind and subject, with a count; a resolved flag is raised again (`raise_flag`
+ * in db/schema/staff.sql).
  */
 export async function raiseFlag(db: Db, flag: Flag): Promise<void> {
   await rows(db, 'select raise_flag(?, ?, ?, ?, ?)', [
@@ -43,7 +43,7 @@ export async function raiseFlag(db: Db, flag: Flag): Promise<void> {
   ]);
 }
 
-/** Resolves the standing flags of a kind that tell of these subjects: what they told of is over. */
+/** Resolves the standing flags of a kind about these subjects: the state that they describe has ended. */
 export async function endFlags(db: Db, kind: FlagKind, subjects: readonly string[]): Promise<void> {
   await rows(
     db,

@@ -22,18 +22,20 @@ export interface HoldRequest extends Quote {
   openHoldsMax: number;
   /** Unpaid holds of the user, of this room and overlapping time, in 24 hours; 0: no limit. */
   repeatedHoldsMax: number;
-  /** What the operator sees in Temporal's UI: no name, no e-mail. */
+  /** The summary that the operator sees in Temporal's UI: no name, no e-mail. */
   summary: string;
   idempotencyLease: string | null;
 }
 
-/** The new booking as it is shown, and the id of the message that starts its workflow. */
+/** The new booking as clients see it, and the id of the message that starts its workflow. */
 export interface Held extends BookingRow {
   outcome: 'held';
   outbox_id: string;
 }
 
-/** What stands in the way, `HH:MM:SS` by the room's clock. `overdue`: a hold whose deadline has passed. */
+/**
+ * The booking that is in the way, `HH:MM:SS` by the room's clock. `overdue`: it is a hold whose deadline has passed.
+ */
 export interface Conflict {
   outcome: 'slot_taken' | 'overdue';
   conflict_ref: string;
@@ -60,8 +62,8 @@ export interface Refused {
 export type HoldOutcome = Held | Conflict | HeldTooOften | Refused;
 
 /**
- * Takes the slot, and leaves the message that starts its workflow, in one statement (db/schema/hold-slot.sql).
- * @throws the violation of `claims_slot_taken` when another request was faster by a moment
+ * Takes the slot and enqueues the message that starts its workflow, in one statement (db/schema/hold-slot.sql).
+ * @throws the violation of `claims_slot_taken` when another request was faster
  */
 export async function tryHoldSlot(db: Db, request: HoldRequest): Promise<HoldOutcome> {
   const [outcome] = await prepared<HoldOutcome>(

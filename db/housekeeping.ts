@@ -7,9 +7,9 @@ const stripeEventDays = 60;
 const batchRows = 1_000;
 
 /**
- * What has outlived its use, by its table and found by an index. What somebody works on at this moment is skipped: an
- * idempotency key, say, that is claimed anew. In hours: a day of Postgres is as long as the clock of the session's time zone
- * makes it.
+ * Conditions for rows that are no longer needed, by table; each is answered by an index. Rows that are locked (say an
+ * idempotency key that is being claimed again) are skipped. Ages are in hours, since the length of a day in Postgres
+ * depends on the time zone of the session.
  */
 const outdated = {
   idempotency_keys: `created_at < now() - make_interval(hours => ${idempotencyKeyHours * 2})`,
@@ -20,19 +20,20 @@ const outdated = {
 } as const;
 
 const statements = [
-  // The time of stays that are over for a day. Wall clocks are up to 14 hours from UTC; the index finds who may be meant.
+  // Claims of stays that ended over a day ago. A wall clock is up to 14 hours from UTC, so the index finds the
+  // candidates.
   `delete from claims where booking_id in (
      select c.booking_id from claims c join bookings b on b.id = c.booking_id
       where upper(c.during) < (now() at time zone 'UTC') - interval '10 hours'
         and b.status = 'completed' and upper(b.during) < now() - interval '24 hours'
       limit ${batchRows} for update of c skip locked)`,
   ...Object.entries(outdated).map(([table, condition]) => deleteFrom(table, condition)),
-  // A session of the panel has no refresh tokens, and no use once it has expired.
+  // A panel session has no refresh tokens and is useless once it has expired.
   deleteFrom(
     'sessions',
     `kind = 'panel' and revoked_at is null and expires_at < now() - interval '24 hours'`,
   ),
-  // With its last refresh token a session that nobody has ended goes too.
+  // A session that was never ended is deleted with its last refresh token.
   `with gone as (
      ${deleteFrom('refresh_tokens', `expires_at < now() - interval '24 hours'`)} returning session_id, token_hash
    ), ended as (
@@ -50,9 +51,9 @@ function deleteFrom(table: string, condition: string): string {
 }
 
 /**
- * Deletes what has outlived its use, batch by batch, until nothing is left or the time is over.
+ * Deletes rows that are no longer needed, batch by batch, until none is left or the time is over.
  * @param stopAtMs `Date.now()` after which no further batch begins
- * @returns how many rows went
+ * @returns how many rows were deleted
  */
 export async function deleteOutdated(db: Db, stopAtMs: number): Promise<number> {
   let gone = 0;

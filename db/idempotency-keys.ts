@@ -5,7 +5,7 @@ export interface IdempotentCall {
   userId: number;
   operation: string;
   key: string;
-  /** A hash of everything that makes the request what it is. */
+  /** A hash of everything that identifies the request. */
   fingerprint: Buffer;
 }
 
@@ -16,8 +16,8 @@ export type KeyClaim =
   | { outcome: 'mismatch' };
 
 /**
- * Claims a key for one run. A run that died without an answer loses its lease and is taken over; a key older than
- * its day is as good as new.
+ * Claims a key for one run. If a run dies without an answer its lease ends and another run takes over; a key older than
+ * a day counts as new.
  */
 export async function claimKey(db: Db, call: IdempotentCall, leaseId: string): Promise<KeyClaim> {
   const claimed = await rows(
@@ -51,7 +51,7 @@ export async function claimKey(db: Db, call: IdempotentCall, leaseId: string): P
   return { outcome: 'running' };
 }
 
-/** Stores what a run has done, while it still has the lease. `hold_slot` does the same in its own transaction. */
+/** Stores the result of a run while it still has the lease. `hold_slot` does the same in its own transaction. */
 export async function storeResult(db: Db, leaseId: string, resultId: number): Promise<void> {
   await rows(db, 'update idempotency_keys set result_id = ? where lease_id = ? and result_id is null', [
     resultId,
@@ -59,7 +59,7 @@ export async function storeResult(db: Db, leaseId: string, resultId: number): Pr
   ]);
 }
 
-/** Frees a key whose run was refused: the same request may be tried again. */
+/** Frees a key whose run was refused, so that the same request may be sent again. */
 export async function releaseKey(db: Db, leaseId: string): Promise<void> {
   await rows(db, 'delete from idempotency_keys where lease_id = ? and result_id is null', [leaseId]);
 }

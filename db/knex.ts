@@ -8,16 +8,16 @@ export type Db = Knex;
 
 export interface DatabaseOptions {
   poolMax: number;
-  /** A query without an answer for this long gives its connection up: the server may be frozen. */
+  /** A query that has had no answer for this long ends its connection: the server may be frozen. */
   queryMs?: number;
   /** No connection free, or no new one made, for this long: refuse instead of queueing. */
   acquireMs?: number;
   applicationName: string;
-  /** Are prepared statements used? Unset: yes, unless a pooler stands between. */
+  /** Whether prepared statements are used. Unset: yes, unless there is a pooler. */
   prepared?: boolean | undefined;
-  /** What sessions must be like; unset: as the service needs them. */
+  /** Settings that sessions must have; unset: those that the service needs. */
   settings?: readonly SessionSetting[];
-  /** Takes what the operator should know of the database, in whole sentences, each once. */
+  /** Receives warnings about the database for the operator, in whole sentences, each once. */
   say?: (sentence: string) => void;
 }
 
@@ -38,8 +38,9 @@ export function connectDatabase(url: string, options: DatabaseOptions): Db {
       config: {
         ...address.config,
         application_name: applicationName,
-        // Longer than any request waits (acquireMs): a connection that comes late serves the next ones. Given up as early
-        // as the request, it would be asked for again and again, and a slow server would never catch up.
+        // Longer than any request waits (acquireMs): a connection that arrives late serves later requests. If it were
+        // given up as early as the request, each request would start a new attempt and a slow server would never catch
+        // up.
         connectionTimeoutMillis: 5_000,
         keepAlive: true,
       },
@@ -60,7 +61,8 @@ export function connectDatabase(url: string, options: DatabaseOptions): Db {
     connection: {},
     acquireConnectionTimeout: acquireMs,
     pool: { min: 0, max: poolMax, idleTimeoutMillis: 60_000, propagateCreateError: true },
-    // A failing statement is told with its placeholders: its values are people's, and errors are logged.
+    // The error shows a failing statement with placeholders only: errors are logged, and its values may be personal
+    // data.
     compileSqlOnError: false,
     log: { warn() {}, error() {}, deprecate() {}, debug() {} },
   };
@@ -69,7 +71,7 @@ export function connectDatabase(url: string, options: DatabaseOptions): Db {
 
 const texts = new Map<string, string>();
 
-/** The text with `$1`, `$2` … for its `?`, as Postgres numbers them; made once a name. */
+/** The text with `$1`, `$2` … in place of `?`, as Postgres numbers parameters; cached by name. */
 function numbered(name: string, sql: string): string {
   let text = texts.get(name);
   if (text === undefined) {
@@ -95,8 +97,8 @@ export async function prepared<Row>(
 }
 
 /**
- * Runs a statement on a connection of Knex's pool, or of the transaction, but past Knex' builder, which costs as much again
- * as the statement.
+ * Runs a statement on a connection of Knex's pool, or of the transaction, without Knex's query builder, which would
+ * double the cost.
  */
 export async function runOn(db: Db, statement: Parameters<ServicePool['run']>[1]) {
   const client = db.client as ServicePool & Pick<Knex.Client, 'acquireConnection' | 'releaseConnection'>;

@@ -2,7 +2,7 @@ import pg from 'pg';
 import { connectDatabase, type Db, rows } from './knex.ts';
 import { serviceSettings, type SettingRow, sessionQuery, unfit } from './session-settings.ts';
 
-/** Rights of the services' role: rows, never the schema; what is append-only can be read and added to only. */
+/** Privileges of the services' role: rows but never the schema; append-only tables allow only reads and inserts. */
 export async function grantRows(db: Db, appUrl: string): Promise<void> {
   const [found] = await rows(db, 'select 1 from pg_roles where rolname = ? and rolname <> current_user', [
     roleOf(appUrl),
@@ -18,7 +18,7 @@ export async function grantRows(db: Db, appUrl: string): Promise<void> {
   `);
 }
 
-/** The role that an address names. Supabase's pooler is told `role.project`. */
+/** The role in the address. Supabase's pooler expects `role.project`. */
 function roleOf(url: string): string {
   const { username, hostname } = new URL(url);
   const name = decodeURIComponent(username);
@@ -26,8 +26,8 @@ function roleOf(url: string): string {
 }
 
 /**
- * Stores what the service's sessions must be like with its role, which may change its own: then they are so behind any
- * pooler, and cost nothing. Without it the service sets them in each transaction. Whatever goes wrong is told, no more.
+ * Stores the settings that the service needs with its role, which may change its own: every session then has them,
+ * behind any pooler, at no cost. Otherwise the service sets them in each transaction. A failure is only logged.
  */
 export async function storeRoleSettings(
   owner: Db,
@@ -38,7 +38,7 @@ export async function storeRoleSettings(
   try {
     const [as] = await rows<{ role: string }>(owner, 'select current_user as role');
     const found = await rows<SettingRow & { role: string }>(app, sessionQuery);
-    // One role for both: what it is set to is somebody else's business too.
+    // Owner and service share this role, whose settings may matter to others too.
     if (found[0]?.role === as?.role) return;
     const ofRole = found.map((row) => ({ ...row, setting: row.roleSetting }));
     const settings = unfit(serviceSettings, ofRole).filter(({ onlyOfRole }) => !onlyOfRole);

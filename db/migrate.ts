@@ -10,17 +10,17 @@ import { migrationSettings } from './session-settings.ts';
 /** Any number of migrators may start at once: this advisory lock lets one work while the others wait. */
 const migrationLock = 727_274;
 const applicationName = 'booking-migrate';
-/** A migration has no limit of its own; timers take at most 24 days. */
+/** A migration has no time limit of its own; a timer's maximum is 24 days. */
 const queryMs = 86_400_000;
-/** As long as a backup of a large database may take. */
+/** The time that a backup of a large database may take. */
 const waitMsDefault = 300_000;
 const pauseMs = 500;
 const watchMs = 50;
 
 export interface MigrateOptions {
-  /** The address that the services use. If its role is not the owner's it gets the rights to rows, and no more. */
+  /** The address that the services use. If its role is not the owner it is granted access to rows, and nothing else. */
   appUrl?: string | undefined;
-  /** For how long a lock that somebody else holds is asked for again and again (default 5 minutes). */
+  /** How long to retry for a lock that another session holds (default 5 minutes). */
   waitMs?: number | undefined;
   log?: (line: string) => void;
 }
@@ -41,7 +41,7 @@ export async function migrate(databaseUrl: string, options: MigrateOptions = {})
   });
   try {
     await refuseOtherRole(db);
-    // The lock's transaction stays open meanwhile, on a connection of its own.
+    // The lock's transaction stays open during the migration, on its own connection.
     await db.transaction(async (lock) => {
       await takeLock(lock, log);
       await refuseOtherBaseline(db);
@@ -93,7 +93,7 @@ async function refuseOtherRole(db: Db): Promise<void> {
   );
 }
 
-/** @throws when the database was made by another version of the baseline, which nothing can bring up to date. */
+/** @throws when the database was made by another version of the baseline and so cannot be migrated */
 async function refuseOtherBaseline(db: Db): Promise<void> {
   const [found] = await rows<{ migrated: boolean; known: boolean }>(
     db,
@@ -115,9 +115,9 @@ async function refuseOtherBaseline(db: Db): Promise<void> {
 const isLockTimeout = (error: unknown) => error instanceof pg.DatabaseError && error.code === '55P03';
 
 /**
- * Repeats `work` while somebody else holds a lock that it needs: each try gives up after a moment (migrationSettings), and
- * between two tries everybody who had queued behind it goes on.
- * @throws who held the lock, when `waitMs` are over
+ * Retries `work` while another session holds a lock that it needs. Each attempt gives up quickly (migrationSettings),
+ * and the sessions that queued behind it go on before the next.
+ * @throws once `waitMs` are over; the message names the holder of the lock
  */
 async function inTries<T>(
   db: Db,
@@ -125,14 +125,14 @@ async function inTries<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   const end = performance.now() + waitMs;
-  let told = '';
+  let announced = '';
   for (;;) {
     const watch = watchBlockers(db);
     try {
       return await work();
     } catch (error) {
       if (!isLockTimeout(error)) throw error;
-      const holders = (await watch.stop()) || told || 'another session';
+      const holders = (await watch.stop()) || announced || 'another session';
       if (performance.now() > end) {
         throw new Error(
           `Gave up after ${Math.round(waitMs / 1000)} s: the lock timeout passed in every try, since ${holders} holds a lock. ` +
@@ -140,17 +140,17 @@ async function inTries<T>(
           { cause: error },
         );
       }
-      if (holders !== told) log(`Waiting for ${holders}; trying again and again.`);
-      told = holders;
+      if (holders !== announced) log(`Waiting for ${holders}; trying again and again.`);
+      announced = holders;
     } finally {
       await watch.stop();
     }
-    // Not in step with others that try.
+    // Jitter keeps concurrent migrators out of step.
     await sleep(pauseMs * (1 + Math.random()));
   }
 }
 
-/** Looks while a try runs at who keeps it waiting: afterwards nobody can tell. */
+/** Watches, during an attempt, which sessions block it: afterwards this cannot be found out. */
 function watchBlockers(db: Db) {
   let holders = '';
   let stopped = false;

@@ -2,8 +2,8 @@ import { Model } from 'objection';
 import type { BookingStatus, PaymentStatus, RefundReason } from '../domain/booking.ts';
 
 /**
- * The rows as Objection sees them. Plain reads, the lists' joins and `npm run shell` go through these; ranges, locks and
- * races are SQL in the named queries beside this file. No model is bound to a database: each query is given its `db`.
+ * The rows as Objection models. Plain reads, the joins of lists and `npm run shell` use these; ranges, locks and races
+ * are SQL in the named queries beside this file. No model is bound to a database: each query takes its `db`.
  */
 
 export class User extends Model {
@@ -45,7 +45,7 @@ export class Room extends Model {
   declare created_at: Date;
   declare updated_at: Date;
 
-  // `amenities` is text[], not JSON: objection must hand the array to pg as it is.
+  // `amenities` is text[], not JSON: Objection must pass the array to pg unchanged.
   static override jsonAttributes = [];
 }
 
@@ -98,7 +98,7 @@ export class Booking extends Model {
   }
 }
 
-/** A booking as lists show it, with the names that people know it by. */
+/** A booking as lists show it, with room and guest by name. */
 export class BookingListItem extends Model {
   static override tableName = 'booking_rows';
 }

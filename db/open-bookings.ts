@@ -1,8 +1,8 @@
 import { type Db, rows } from './knex.ts';
 
-/** What the reconciler asks and does about open bookings, each of which has a workflow that must be running. */
+/** Queries and repairs of the reconciler for open bookings, each of which must have a running workflow. */
 
-/** A booking that changed this lately is left to its own messages. */
+/** A booking that changed more recently than this is left to its own messages. */
 export const quiet = `interval '15 seconds'`;
 
 /** As a condition on the row `b` of bookings. */
@@ -14,7 +14,7 @@ export interface OpenBooking {
   id: number;
   /** The workflow that owns it. */
   workflowId: string;
-  /** Nothing about it has changed for a while, and its stay is not over: its workflow must be running. */
+  /** The booking has not changed for a while and its stay is not over: its workflow must be running. */
   settled: boolean;
 }
 
@@ -30,10 +30,10 @@ export async function listOpenBookings(db: Db, afterId: number, limit: number): 
 
 const noMessageOfBooking = `not exists (
   select 1 from outbox o where o.dead_at is null and o.payload ->> 'bookingRef' = b.ref::text)`;
-/** Whatever was seen of a booking before counts only if this still holds under its lock. */
+/** Re-checked under the booking's lock: earlier observations count only if this still holds. */
 const isAsItWas = `b.id = ? and b.workflow_id = ? and ${isOpen} and ${isQuiet}`;
 
-/** Those of the bookings that are still open, quiet, of the same owner, and without a message under way. */
+/** The given bookings that are still open, quiet, of the same owner, and without a message in delivery. */
 export async function findLost(db: Db, bookings: readonly OpenBooking[]): Promise<OpenBooking[]> {
   if (bookings.length === 0) return [];
   const found = await rows<{ id: number }>(
@@ -48,10 +48,10 @@ export async function findLost(db: Db, bookings: readonly OpenBooking[]): Promis
 }
 
 /**
- * Leaves the message that starts the workflow again which owns a booking: its own, or that of a late payment. If a late
- * payment without a payment row owned it, that id cannot be built again, so the booking gets a new owner, named as the
+ * Enqueues the message that restarts the workflow that owns a booking: its own, or that of a late payment. If a late
+ * payment without a payment row owned it, that id cannot be rebuilt, so the booking gets a new owner, named as the
  * relay will name it (api/relay/workflow-client.ts).
- * @returns false when the booking has changed meanwhile, or somebody is changing it now
+ * @returns false when the booking has changed meanwhile, or is being changed now
  */
 export async function restartWorkflow(db: Db, { id, workflowId }: OpenBooking): Promise<boolean> {
   const left = await rows(
@@ -84,7 +84,7 @@ export async function restartWorkflow(db: Db, { id, workflowId }: OpenBooking): 
   return left.length > 0;
 }
 
-/** Puts an open booking before staff whose workflow has ended: Temporal remembers as done what a restored database has not. */
+/** Flags an open booking whose workflow has ended: Temporal completed work that a restored database has lost. */
 export async function flagEndedWorkflow(db: Db, { id, workflowId }: OpenBooking): Promise<void> {
   const detail =
     'The booking is open, but Temporal has ended its workflow and does not repeat it (a restored database?). ' +

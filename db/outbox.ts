@@ -1,7 +1,7 @@
 import type { BookingChange, PaymentEvent, RefundInput } from '../domain/messages.ts';
 import { type Db, prepared, rows } from './knex.ts';
 
-/** What the relay carries to Temporal. Ids only; `summary` names a room and a time, never a person. */
+/** A message that the relay delivers to Temporal. Ids only; `summary` names a room and a time, never a person. */
 export type Message =
   | { topic: 'start_booking'; payload: { bookingRef: string; summary: string } }
   | { topic: 'booking_changed'; payload: BookingChange }
@@ -12,8 +12,8 @@ export type Message =
 export type OutboxRow = Message & { id: string; attempts: number; ageMs: number };
 
 /**
- * The topics that this build can deliver. While two builds run side by side one may find a message of the other's in the
- * table: it must neither deliver nor delete what it does not know.
+ * The topics that this build can deliver. While two builds run side by side one may find a message of the other: it
+ * must neither deliver nor delete an unknown topic.
  */
 const knownTopics: readonly Message['topic'][] = [
   'start_booking',
@@ -24,8 +24,8 @@ const knownTopics: readonly Message['topic'][] = [
 ];
 
 /**
- * Leases the messages that are due and of a known topic, payments before starts. Any number of relays may claim at once;
- * a lease that runs out makes the message due again, so it is carried at least once.
+ * Leases the messages that are due and of a known topic, payments before starts. Any number of relays may claim at
+ * once; a lease that runs out makes the message due again, so it is delivered at least once.
  */
 export async function claimMessages(db: Db, limit: number, leaseMs: number): Promise<OutboxRow[]> {
   return prepared<OutboxRow>(
@@ -43,14 +43,14 @@ export async function claimMessages(db: Db, limit: number, leaseMs: number): Pro
   );
 }
 
-/** Forgets delivered messages. */
+/** Deletes delivered messages. */
 export async function deleteMessages(db: Db, ids: string[]): Promise<void> {
   await prepared(db, 'delete_messages', 'delete from outbox where id = any(?)', [ids]);
 }
 
 /**
- * Counts a failure of its own and puts the message back for later, or aside with a flag for staff: raised again when it
- * was sent again and died again.
+ * Counts a failure that the message itself caused, and schedules a retry or parks it with a flag for staff. The flag is
+ * raised again when a message that staff resent fails for good again.
  */
 export async function putBack(
   db: Db,
@@ -74,15 +74,15 @@ export async function putBack(
 export interface OutboxDepth {
   waiting: number;
   dead: number;
-  /** Of the waiting ones, how many are of a topic that this build does not know: they wait for a newer one. */
+  /** How many waiting messages have a topic that this build does not know: they wait for a newer build. */
   unknown: number;
   oldestMs: number;
 }
 
 /**
- * How many messages wait, and how old the oldest is of those that Temporal has not taken. One that was put back for its
- * own fault waits for its next try, and one of an unknown topic for a newer build: they say nothing of Temporal. One that
- * is leased counts, since while Temporal is away the leases are renewed again and again. Bounded: it counts to 10,000.
+ * How many messages wait, and the age of the oldest that Temporal has not accepted. A message that is retried because
+ * of its own failure, or that has an unknown topic, says nothing about Temporal and is left out. A leased message
+ * counts, since leases are renewed while Temporal is down. The count stops at 10,000.
  */
 export async function outboxDepth(db: Db): Promise<OutboxDepth> {
   const [depth] = await rows<OutboxDepth>(

@@ -5,15 +5,15 @@ export interface SettleLease {
   bookingId: number;
   /** How long ago the hold ended. */
   overdueMs: number;
-  /** For how long Stripe has been asked since, without a final answer. */
+  /** Time spent asking Stripe since then without a final answer. */
   silentMs: number;
-  /** How long until the stay begins: no payment under way is waited for beyond that. */
+  /** Time until the stay begins, the limit for waiting on a payment in progress. */
   startsInMs: number;
 }
 
 /**
- * Takes the lease on an overdue hold: one at a time talks to Stripe about it.
- * @returns undefined when the hold is not due, is settled already, or somebody else holds the lease
+ * Takes the lease on an overdue hold, so that only one process asks Stripe about it.
+ * @returns undefined when the hold is not due, is settled already, or another process holds the lease
  */
 export async function leaseOverdueHold(
   db: Db,
@@ -37,9 +37,9 @@ export async function leaseOverdueHold(
 }
 
 /**
- * Gives the lease back without a decision. With `retryInMs` > 0 nobody settles the hold before that time has passed.
- * `silentMs` is how long Stripe has given no final answer, summed over all callers; the time of a caller that died with its
- * lease does not count.
+ * Gives the lease back without a decision. With `retryInMs` > 0 the hold is not settled before that time has passed.
+ * `silentMs` is how long Stripe has given no final answer, summed over all callers; the time of a caller that died with
+ * its lease does not count.
  */
 export async function releaseHoldLease(
   db: Db,
@@ -59,7 +59,7 @@ export async function releaseHoldLease(
   );
 }
 
-/** Refs of holds that are overdue by `lateMs` and that nobody is settling: the most overdue first. */
+/** Refs of holds that are overdue by `lateMs` and are not being settled, the most overdue first. */
 export async function findOverdueHolds(db: Db, lateMs: number, limit: number): Promise<string[]> {
   const found = await sql<{ ref: string }>(
     db,
@@ -74,9 +74,9 @@ export async function findOverdueHolds(db: Db, lateMs: number, limit: number): P
 }
 
 /**
- * Expires a hold that was not paid, unless money for it is on record by now: one statement (db/schema/settle-hold.sql). `leased`:
- * the caller has leased the overdue hold, and Stripe has had its say. Without a lease a hold expires only if it is
- * overdue, nobody settles it, and no PaymentIntent of it could be paid.
+ * Expires a hold that was not paid, unless money for it is on record by now: one statement (db/schema/settle-hold.sql).
+ * `leased`: the caller holds the lease of the overdue hold and has Stripe's answer. Without a lease a hold expires only
+ * if it is overdue, is not being settled, and has no PaymentIntent that could be paid.
  * @returns false when the hold stays as it is
  */
 export async function expireHold(
@@ -93,7 +93,8 @@ export async function expireHold(
 }
 
 /**
- * Expires holds that are overdue by `lateMs` and that nobody began to pay for, at most `limit` of them, in one statement.
+ * Expires holds that are overdue by `lateMs` and have no payment in progress, at most `limit` of them, in one
+ * statement.
  * @returns how many
  */
 export async function expireOverdueHolds(

@@ -15,7 +15,7 @@ export interface PaymentRow {
   createdAt: Date;
   bookingId: number;
   bookingRef: string;
-  /** Cards that were declined for this booking, whichever of its payments they were meant for. */
+  /** Declined attempts for this booking, summed over all its payments. */
   declines: number;
 }
 
@@ -79,7 +79,7 @@ export async function findPaymentById(db: Db, id: number): Promise<PaymentRow | 
   return row;
 }
 
-/** The refs of a booking's payments that brought money about which nothing is decided. */
+/** The refs of a booking's paid payments that are still undecided. */
 export async function findUndecidedPayments(db: Db, bookingRef: string): Promise<string[]> {
   const undecided = await sql<{ ref: string }>(
     db,
@@ -94,8 +94,8 @@ type Decision = 'kept' | 'returned';
 
 /**
  * Decides on the payment of a hold, in one statement (db/schema/decide-payment.sql).
- * @param request `workflowId` owns the booking if the payment confirms it; absent: it stays with its owner
- * @returns undefined when there is nothing to decide, or when the booking is no hold
+ * @param request `workflowId` becomes the booking's owner if the payment confirms it; absent: the owner stays
+ * @returns undefined when there is nothing to decide, or when the booking is not a hold
  */
 export async function decideHoldPayment(
   db: Db,
@@ -111,14 +111,14 @@ export async function decideHoldPayment(
   return row?.decision ?? undefined;
 }
 
-/** What the decision on a payment rests on. */
+/** The facts that the decision on a payment depends on. */
 export interface PaymentToDecide {
   id: number;
   status: IntentStatus;
   decision: Decision | null;
-  /** Is it the booking's whole amount, in the booking's currency? */
+  /** Whether it is the booking's whole amount, in the booking's currency. */
   isAmountDue: boolean;
-  /** Has some of it gone back already, or is it to go back? */
+  /** Whether a part has been refunded, or will be. */
   isRefunded: boolean;
 }
 
@@ -136,7 +136,7 @@ export async function lockPayment(trx: Db, paymentId: number): Promise<PaymentTo
 
 /**
  * Decides that a payment confirms its booking. The caller has locked both.
- * @returns false when somebody else has moved the booking first
+ * @returns false when another transaction moved the booking first
  * @throws the violation of `claims_slot_taken` when the booking's time is taken
  */
 export async function keepPayment(
@@ -153,7 +153,7 @@ export async function keepPayment(
   return row?.kept === true;
 }
 
-/** Decides that a payment goes back. The caller has locked the booking and the payment. */
+/** Decides that a payment is refunded. The caller has locked the booking and the payment. */
 export async function returnPayment(trx: Db, paymentId: number, reason: ReturnReason): Promise<void> {
   await sql(
     trx,
@@ -164,7 +164,7 @@ export async function returnPayment(trx: Db, paymentId: number, reason: ReturnRe
   );
 }
 
-/** Lets the booking show what its money has become (db/schema/refunds.sql). */
+/** Updates the payment status that the booking shows (db/schema/refunds.sql). */
 export async function showMoney(trx: Db, bookingId: number): Promise<void> {
   await sql(trx, 'show_money', 'select show_money(:bookingId)', { bookingId });
 }
@@ -181,7 +181,7 @@ export interface IntentFact {
   lastAttemptFailed: boolean;
 }
 
-/** What the payment status of a booking becomes when Stripe says this of its PaymentIntent. */
+/** The payment status of a booking that follows from Stripe's status of its PaymentIntent. */
 function paymentStatusOf(fact: IntentFact): PaymentStatus | null {
   if (fact.status === 'succeeded' || fact.status === 'processing') return fact.status;
   if (fact.status === 'canceled') return fact.lastAttemptFailed ? 'failed' : 'pending';
@@ -190,9 +190,9 @@ function paymentStatusOf(fact: IntentFact): PaymentStatus | null {
 }
 
 /**
- * Records what Stripe says of a PaymentIntent, its currency included: money in another currency must not pass for ours. A
- * final status stays, so the order of answers does not matter; only `succeeded` overrides `canceled`. The booking shows its
- * newest payment.
+ * Records Stripe's state of a PaymentIntent, including the currency: money in another currency must not pass for ours.
+ * A final status stays, so the order of answers does not matter; only `succeeded` overrides `canceled`. The booking
+ * shows its newest payment.
  */
 export async function recordIntent(db: Db, payment: PaymentRow, fact: IntentFact): Promise<void> {
   await sql(
@@ -248,7 +248,7 @@ export async function adoptPaidIntent(
   },
 ): Promise<PaymentRow | undefined> {
   await db.transaction(async (trx) => {
-    // Another payment may be under way: its number is seen by a statement that begins after the lock.
+    // Another payment may be inserted at this moment: a statement that begins after the lock sees its number.
     const { bookingRef } = intent;
     await sql(trx, 'lock_booking_row', 'select 1 from bookings where ref = :bookingRef for no key update', {
       bookingRef,

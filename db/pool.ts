@@ -8,7 +8,7 @@ import { DatabaseUnavailable } from './errors.ts';
 import { meaningOf } from './sqlstates.ts';
 import { beginWith, sessionQuery, type SettingRow, setForSession, unfit } from './session-settings.ts';
 
-/** What Knex hands to the pool, beside its own settings. */
+/** Settings that Knex passes to the pool, besides its own. */
 export interface PoolConfig extends Knex.Config {
   address: DatabaseAddress;
   state: PoolState;
@@ -37,7 +37,7 @@ export class ServicePool extends PostgresDialect {
     return connection.isUsable;
   }
 
-  // What Knex makes of it is a transaction of its own public type.
+  // Knex declares its transaction with another public type.
   override transaction(...args: unknown[]): never {
     return new ServiceTransaction(this, ...args) as never;
   }
@@ -48,13 +48,13 @@ export class ServicePool extends PostgresDialect {
     return statement;
   }
 
-  /** Runs a statement on a connection of this pool; outside a transaction also where the session cannot be relied on. */
+  /** Runs a statement on a connection of this pool, also outside a transaction where the session is not reliable. */
   async run(connection: Connection, statement: Statement): Promise<pg.QueryResult> {
     if (this.transacting) return connection.send(statement);
     try {
       return await sendAlone(connection, statement);
     } catch (error) {
-      // Refused before it did anything, for its prepared form only: once more without that.
+      // The statement was refused before it took effect, only because it was prepared: retry it unprepared.
       if (meaningOf(error)?.retry !== 'statement') throw error;
       const { text, values = [] } = statement;
       return sendAlone(connection, { text, values });
@@ -83,7 +83,7 @@ class ServiceTransaction extends PostgresTransaction {
   }
 }
 
-/** With TLS where the address says so; `prefer` takes a server without it. */
+/** Uses TLS where the address asks for it; `prefer` accepts a server without it. */
 async function connect({ config, plainAllowed }: DatabaseAddress, state: PoolState): Promise<Connection> {
   const connection = new Connection(config, state);
   try {
@@ -101,8 +101,8 @@ async function connect({ config, plainAllowed }: DatabaseAddress, state: PoolSta
 }
 
 /**
- * Looks at what the session is like, and makes it fit: on a connection of one's own by setting what differs, behind a
- * pooler by what each transaction begins with, since the next statement may go to another server process.
+ * Checks the settings of the session and corrects them: on a direct connection it sets what differs, behind a pooler
+ * each transaction begins with the settings, since the next statement may go to another server process.
  */
 async function fit(connection: Connection, state: PoolState): Promise<void> {
   const found = (await connection.send({ text: sessionQuery })).rows as CheckRow[];

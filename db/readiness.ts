@@ -2,13 +2,13 @@ import { performance } from 'node:perf_hooks';
 import type { Db } from './knex.ts';
 import { sql } from './sql.ts';
 
-/** `/readyz` is anyone's to ask: however often, this process writes once a second for it. */
+/** Anybody may call `/readyz`: this process writes at most once a second for it, however often it is called. */
 const probeEveryMs = 1_000;
 
 /**
- * Asks whether the database takes writes, by writing: whether it says that it is a standby, that its disk is full or that
- * the role may not, is one to whoever waits for an answer.
- * @returns a probe that rejects with what the write was refused with
+ * Checks by writing that the database accepts writes: a standby, a full disk and a missing privilege are the same to a
+ * waiting client.
+ * @returns a probe that rejects with the error of the write
  */
 export function createWriteProbe(db: Db): () => Promise<unknown> {
   let probedAtMs = -Infinity;

@@ -2,12 +2,12 @@ import { type Db, rows } from './knex.ts';
 import { isOpen, quiet } from './open-bookings.ts';
 
 /**
- * The questions that the reconciler asks, beside those about workflows (db/open-bookings.ts): what should not be, and no message will repair. Each reads an index that holds
- * what is open or wrong, never what has been.
+ * Queries of the reconciler, besides those about workflows (db/open-bookings.ts): states that should not exist and that
+ * no message will repair. Each reads an index that holds only what is open or wrong, not the whole history.
  */
 
-// What is wrong is chosen first, as few rows as are worked on, and joined afterwards: the planner cannot know how few there
-// are. In no order: where some cannot be repaired for days, the others must get their turn.
+// The wrong rows are selected first, only as many as are worked on, and joined afterwards, because the planner cannot
+// know how few there are. They come in no order: if some cannot be repaired for days, the others must still be reached.
 
 /** Refs of bookings that are over, or paid for, and still have a PaymentIntent that could be paid. */
 export async function findDeadWithOpenIntent(db: Db, limit: number): Promise<string[]> {
@@ -26,7 +26,7 @@ export async function findDeadWithOpenIntent(db: Db, limit: number): Promise<str
   return found.map((row) => row.ref);
 }
 
-/** No message that names this is under way, and none was set aside: that one is staff's, and has its flag. */
+/** No message about this is in delivery, and none is parked: a parked one has a flag and is left to staff. */
 const noMessageWith = (name: 'paymentRef' | 'refundRef', ref: string) => `
   not exists (select 1 from outbox o where o.dead_at is null and o.priority = 1 and o.payload ->> '${name}' = ${ref}::text)
   and not exists (select 1 from outbox o where o.dead_at is not null and o.payload ->> '${name}' = ${ref}::text)`;
@@ -35,13 +35,13 @@ const noMessageWith = (name: 'paymentRef' | 'refundRef', ref: string) => `
 const bookingOf = (of: 'p' | 'f') =>
   `cross join lateral (select * from bookings where id = ${of}.booking_id limit 1) b`;
 
-/** Money that nothing was decided about: neither kept nor given back. */
+/** Paid payments that are still undecided: neither kept nor refunded. */
 const undecided = (forAtLeast: string) => `
   select p.* from payments p
    where p.status = 'succeeded' and p.decision is null and p.updated_at < (select clock_timestamp() - ${forAtLeast})
    order by random() limit ?`;
 
-/** Leaves the message that makes a workflow decide on money that nothing has been decided about. */
+/** Enqueues the message that makes a workflow decide on an undecided payment. */
 export async function enqueueUndecidedMoney(db: Db, limit: number): Promise<number> {
   const left = await rows(
     db,
@@ -56,8 +56,8 @@ export async function enqueueUndecidedMoney(db: Db, limit: number): Promise<numb
 }
 
 /**
- * Leaves the message that starts the workflow of a refund again which Stripe has not taken yet. One that was given up is a
- * person's.
+ * Enqueues the message that restarts the workflow of a refund that Stripe has not accepted yet. A refund that was given
+ * up is left to staff.
  */
 export async function enqueuePendingRefunds(db: Db, limit: number): Promise<number> {
   const left = await rows(
@@ -75,8 +75,8 @@ export async function enqueuePendingRefunds(db: Db, limit: number): Promise<numb
 }
 
 /**
- * Decides again on the refund of money that was to go back and of which no refund is known: a database that was restored,
- * or a failover, has lost it. Stripe's own refunds are asked for before it is sent, and a refund that failed is staff's.
+ * Decides again on a refund that has no row although its payment was to be refunded: a restored database or a failover
+ * has lost it. Stripe's own refunds are listed before it is sent, and a refund that failed is left to staff.
  * @returns how many
  */
 export async function restoreLostRefunds(db: Db, limit: number): Promise<number> {
@@ -113,8 +113,8 @@ async function raiseFlags(db: Db, sql: string, values: readonly unknown[]): Prom
 }
 
 /**
- * Puts before staff what no program can explain: of these bookings, those that are confirmed while their payment is not a
- * success.
+ * Flags, of these bookings, those that are confirmed although their payment has not succeeded: no program can repair
+ * that.
  */
 export function flagUnpaidConfirmed(db: Db, bookingIds: readonly number[]): Promise<number> {
   return raiseFlags(
@@ -128,7 +128,7 @@ export function flagUnpaidConfirmed(db: Db, bookingIds: readonly number[]): Prom
   );
 }
 
-/** Puts refunds before staff that Stripe has not taken for a quarter of an hour; they are tried on all the same. */
+/** Flags refunds that Stripe has not accepted for a quarter of an hour; they are still retried. */
 export function flagSlowRefunds(db: Db, limit: number): Promise<number> {
   return raiseFlags(
     db,
@@ -142,7 +142,7 @@ export function flagSlowRefunds(db: Db, limit: number): Promise<number> {
   );
 }
 
-/** Puts money before staff that has not been decided about for ten minutes, however often a workflow was asked to. */
+/** Flags payments that have been undecided for ten minutes although a workflow was asked to decide. */
 export function flagUndecidedMoney(db: Db, limit: number): Promise<number> {
   return raiseFlags(
     db,
@@ -154,7 +154,7 @@ export function flagUndecidedMoney(db: Db, limit: number): Promise<number> {
   );
 }
 
-/** Resolves the flags of what the reconciler has found and is over by now. */
+/** Resolves the flags of problems that the reconciler had found and that are gone. */
 export async function endOutdatedFlags(db: Db): Promise<void> {
   await rows(
     db,

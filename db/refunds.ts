@@ -30,8 +30,8 @@ const refundTables =
   'refunds f join payments p on p.id = f.payment_id join bookings b on b.id = f.booking_id';
 
 /**
- * Decides that what is left of a payment goes back, once for each reason, and leaves the message that starts its
- * workflow (db/schema/refunds.sql). Called inside the transaction that decides, under the booking's lock.
+ * Decides to refund the rest of a payment, once for each reason, and enqueues the message that starts its workflow
+ * (db/schema/refunds.sql). Called inside the transaction that decides, under the booking's lock.
  * @returns the refund's id; undefined when nothing is left, or when there is a refund for this reason
  */
 export async function insertRefund(
@@ -49,8 +49,8 @@ export async function insertRefund(
 }
 
 /**
- * Decides that what is left of all the money for a booking goes back.
- * @param reasonOf the reason for each refund: there is one refund of a payment for each reason
+ * Decides to refund the rest of every payment of a booking.
+ * @param reasonOf the reason for each refund: a payment has one refund for each reason
  * @returns how many refunds were made
  */
 export async function refundAllPaid(
@@ -105,8 +105,8 @@ export async function noteRefundTrouble(db: Db, refundId: number, trouble: strin
 }
 
 /**
- * Notes that Stripe has refused an attempt for certain: the next one has another idempotency key. Nothing when somebody
- * else has noted it already.
+ * Notes that Stripe has definitely refused an attempt: the next one has another idempotency key. It has no effect when
+ * another process has noted it already.
  */
 export async function endRefundAttempt(
   db: Db,
@@ -124,8 +124,8 @@ export async function endRefundAttempt(
 }
 
 /**
- * Parks a refund that Stripe refuses because of a dispute: it is sent when the dispute has closed. Stripe's disputes of
- * the payment have been recorded just before; where none of them is open the refund stays to be tried.
+ * Parks a refund that Stripe refuses because of a dispute: it is sent when the dispute has closed. The caller has just
+ * recorded Stripe's disputes of the payment; if none of them is open the refund is retried instead.
  * @returns false when it was not parked
  */
 export async function parkRefund(db: Db, refundId: number): Promise<boolean> {
@@ -134,28 +134,28 @@ export async function parkRefund(db: Db, refundId: number): Promise<boolean> {
   return row?.parked === true;
 }
 
-/** Gives a refund up that Stripe refuses for good, or has refused for two weeks. A flag asks staff to see to it. */
+/** Gives up a refund that Stripe refuses permanently, or has refused for two weeks, and flags it for staff. */
 export async function refuseRefund(db: Db, refundId: number, detail: string): Promise<void> {
   await sql(db, 'refuse_refund', 'select refuse_refund(:refundId, :detail)', { refundId, detail });
 }
 
-/** Locks a payment and its booking, in the order that everybody takes. */
+/** Locks a payment and its booking, in the lock order of the project. */
 export async function lockPaymentOfRefund(trx: Db, paymentId: number): Promise<void> {
   await sql(trx, 'lock_payment', 'select lock_payment(:paymentId)', { paymentId });
 }
 
-/** Leaves the message that starts the workflow of a refund. */
+/** Enqueues the message that starts the workflow of a refund. */
 export async function enqueueRefund(trx: Db, refundId: number): Promise<void> {
   await sql(trx, 'enqueue_refund', 'select enqueue_refund(:refundId)', { refundId });
 }
 
-/** Does a customer's bank hold money of this payment by a dispute that is still open? */
+/** Whether an open dispute holds money of this payment at the customer's bank. */
 export async function isDisputed(db: Db, paymentId: number): Promise<boolean> {
   const statement = "select 1 from disputes where payment_id = :paymentId and standing = 'open' limit 1";
   return (await sql(db, 'is_disputed', statement, { paymentId })).length > 0;
 }
 
-/** Lets a refund that was refused or parked be sent again: resolves the flag that staff got, and leaves its message. */
+/** Sends a refused or parked refund again: resolves the flag of staff and enqueues its message. */
 export async function reopenRefund(trx: Db, { id, intentId }: RefundRow): Promise<void> {
   await sql(
     trx,

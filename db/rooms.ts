@@ -2,7 +2,7 @@ import { type PricedRoom, parseTimeOfDay, type RoomHours } from '../domain/slots
 import { type Db, prepared } from './knex.ts';
 import { Room } from './models.ts';
 
-/** A room with what its bookings are judged and priced by. */
+/** A room with the columns that its bookings are checked and priced by. */
 export interface BookableRoom extends PricedRoom {
   id: number;
   version: number;
@@ -55,9 +55,9 @@ function bookable(room: Room): BookableRoom {
 }
 
 /**
- * Rooms remembered in this process: they change seldom and every booking needs one. A stale one does no harm as long as
- * it is not believed: `hold_slot` compares the version under the room's lock, and whoever would refuse for a rule of the
- * room forgets it and reads it again.
+ * Rooms cached in this process: they rarely change and every booking needs one. A stale entry does no harm: `hold_slot`
+ * compares the version under the room's lock, and a caller that would refuse because of a rule of the room drops the
+ * entry and reads it again.
  */
 export function createRoomCache(db: Db) {
   const rooms = new Map<number, Promise<BookableRoom | undefined>>();
@@ -69,7 +69,7 @@ export function createRoomCache(db: Db) {
       if (rooms.size >= roomsMax) rooms.clear();
       const found = findBookableRoom(db, id);
       rooms.set(id, found);
-      // Neither a failure nor an absence is worth remembering.
+      // Neither a failure nor a missing room is cached.
       found.then(
         (room) => room?.isAvailable || rooms.delete(id),
         () => rooms.delete(id),

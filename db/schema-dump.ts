@@ -1,9 +1,9 @@
 import { type Db, rows } from './knex.ts';
 
 /**
- * The schema as the catalog has it, in SQL's words: what a database really consists of, whichever files made it. The same
- * from every release of PostgreSQL that is supported (15 and later), and in no order of creation. Of functions only the
- * signatures: their text is in db/schema/.
+ * The schema as SQL, read from the catalog: what a database really consists of, whichever files created it. The text is
+ * the same on every supported release of PostgreSQL (15 and later) and does not depend on the order of creation. Of
+ * functions it has only the signatures; their text is in db/schema/.
  */
 export async function dumpSchema(db: Db): Promise<string> {
   const parts = [
@@ -22,7 +22,7 @@ async function one(db: Db, query: string): Promise<string> {
   return (await rows<{ line: string }>(db, query)).map(({ line }) => line).join('\n');
 }
 
-/** Ours, and none that belongs to an extension. */
+/** Our own objects, without those that belong to an extension. */
 const ours = (catalog: string, alias: string) =>
   `${alias}.oid not in (select objid from pg_depend where deptype = 'e' and classid = '${catalog}'::regclass)`;
 
@@ -34,7 +34,7 @@ const views = `
     from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind in ('v', 'm') and ${ours('pg_class', 'c')}
    order by c.relname`;
 
-/** Those of constraints stand with their table. */
+/** Indexes of constraints are listed with their table. */
 const indexes = `
   select pg_get_indexdef(i.indexrelid) || ';' as line
     from pg_index i join pg_class c on c.oid = i.indexrelid
@@ -56,7 +56,7 @@ const triggers = `
    where c.relnamespace = 'public'::regnamespace and not t.tgisinternal
    order by c.relname, t.tgname`;
 
-/** To others than the owner. MAINTAIN is of PostgreSQL 17 and later, and the owner's only. */
+/** Privileges of roles other than the owner. MAINTAIN exists since PostgreSQL 17 and only the owner has it. */
 const grants = `
   select format('grant %s on %s to %s;', string_agg(lower(a.privilege_type), ', ' order by a.privilege_type), o.name,
                 coalesce(r.rolname, 'public')) as line
@@ -82,7 +82,7 @@ const columns = `
      and ${ours('pg_class', 'c')}
    order by c.relname, a.attnum`;
 
-/** NOT NULL is a constraint since PostgreSQL 18; it stands with its column. */
+/** PostgreSQL 18 lists NOT NULL as a constraint; here it is listed with its column. */
 const constraints = `
   select c.relname as table, format('  constraint %I %s', k.conname, pg_get_constraintdef(k.oid)) as line
     from pg_constraint k join pg_class c on c.oid = k.conrelid

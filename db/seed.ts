@@ -41,12 +41,12 @@ export const demoPassword = '123456Long';
 const demoPasswordHash =
   '$argon2id$v=19$m=19456,t=2,p=1$g+h19UcI8VbtOWnTCHDb8Q$SCsmnMZHPcCq5c9U23uBZ8ZqOhBwn/RooBA2z28GxB0';
 
-/** Is this one of the demo accounts with the password that everybody knows? */
+/** Whether this is one of the demo accounts with its public password. */
 export function isDemoLogin({ email, password }: { email: string; password: string }): boolean {
   return password === demoPassword && demoAccounts.some((account) => account.email === email);
 }
 
-/** Puts in the demo rooms, and with `accounts` the demo accounts. What is there already stays as it is. */
+/** Inserts the demo rooms, and with `accounts` the demo accounts. Existing rows stay as they are. */
 export async function seed(db: Db, options: { accounts: boolean }): Promise<void> {
   for (const room of demoRooms) {
     const row = { ...room, currency: 'usd', time_zone: 'UTC' };

@@ -6,7 +6,7 @@ import { type Db, prepared, rows } from './knex.ts';
  * it is a stolen copy, and the whole family ends (RFC 9700, 4.14.2).
  */
 
-/** A login that was just verified: its session begins only while the password is still that one. */
+/** A login that was just verified: its session begins only if the password has not changed since. */
 export interface Login {
   id: number;
   passwordHash: string;
@@ -109,7 +109,7 @@ export async function findOpenSession(
   return found;
 }
 
-/** The session of a refresh token, whatever has become of either. */
+/** The session of a refresh token, even if either of them is no longer valid. */
 export async function findSessionOfToken(db: Db, tokenHash: Buffer): Promise<string | undefined> {
   const [found] = await rows<{ sessionId: string }>(
     db,

@@ -2,15 +2,16 @@ import { type Db, runOn } from './knex.ts';
 
 interface Parsed {
   source: string;
-  /** With `$1`, `$2` … as Postgres numbers them. */
+  /** The text with `$1`, `$2` …, as Postgres numbers parameters. */
   text: string;
-  /** Of `$1`, `$2` … */
+  /** The names of the parameters, in the order of `$1`, `$2` … */
   parameters: string[];
 }
 
 const parsedByName = new Map<string, Parsed>();
 
-// What is skipped comes first: strings, names and comments, in which a colon means nothing, and casts (`::int`).
+// Alternatives that are skipped come first: strings, quoted names and comments, in which a colon means nothing, and
+// casts (`::int`).
 const tokens = /'(?:[^']|'')*'|"[^"]*"|--[^\n]*|\/\*[\s\S]*?\*\/|::|:([a-z][A-Za-z0-9]*)/g;
 
 function parse(source: string): Parsed {
@@ -37,7 +38,7 @@ function valuesOf(name: string, parameters: string[], given: Readonly<Record<str
   const unknown = Object.keys(given).filter((key) => !parameters.includes(key));
   if (unknown.length > 0) throw new Error(`The statement ${name} has no parameter ${unknown.join(', ')}.`);
   return parameters.map((parameter) => {
-    // `null` is a value; a forgotten parameter would silently be one too.
+    // `null` is a value; without this check a forgotten parameter would silently become one.
     if (given[parameter] === undefined) throw new Error(`The statement ${name} needs ${parameter}.`);
     return given[parameter];
   });

@@ -1,16 +1,16 @@
 /**
- * What Postgres' error codes mean for whoever gets one
- * (https://www.postgresql.org/docs/current/errcodes-appendix.html): two letters name a class, five a condition.
+ * What the error codes of Postgres mean for the caller
+ * (https://www.postgresql.org/docs/current/errcodes-appendix.html). Two characters name a class, five a condition.
  */
 export interface Meaning {
   /**
-   * `keep`: the connection is as good as before. `replace`: it, or its plans, is no good any more, and it ends when it is
-   * given back. `replaceAll`: so are the other connections of the pool.
+   * `keep`: the connection is still usable. `replace`: it, or its cached plans, is unusable, and it ends when it is
+   * given back. `replaceAll`: the other connections of the pool are unusable too.
    */
   connection: 'keep' | 'replace' | 'replaceAll';
   /**
-   * `never`: the same again fails again. `statement`: nothing was done, and the same statement works without its prepared
-   * form. `transaction`: the transaction was undone, and the same again may work at once. `later`: after a pause.
+   * `never`: a retry fails again. `statement`: nothing was done, and the same statement works unprepared.
+   * `transaction`: the transaction was rolled back, and an immediate retry may work. `later`: retry after a pause.
    */
   retry: 'never' | 'statement' | 'transaction' | 'later';
   /**
@@ -21,14 +21,14 @@ export interface Meaning {
 }
 
 const bug: Meaning = { connection: 'keep', retry: 'never', answer: 'bug' };
-/** The statement is wrong and, as far as one knows, the connection's state too. */
+/** The statement is wrong, and the state of the connection may be too. */
 const confused: Meaning = { ...bug, connection: 'replace' };
 const away: Meaning = { connection: 'replace', retry: 'later', answer: 'unavailable' };
 const busy: Meaning = { connection: 'keep', retry: 'later', answer: 'unavailable' };
 const undone: Meaning = { connection: 'keep', retry: 'transaction', answer: 'unavailable' };
 const invalid: Meaning = { ...bug, answer: 'invalid' };
 const stalePlan: Meaning = { connection: 'replaceAll', retry: 'statement', answer: 'unavailable' };
-/** A pooler gave us a server connection that has, or has not, the prepared statement: ours is as good as any. */
+/** A pooler gave us a server connection that has, or lacks, the prepared statement: our own connection is fine. */
 const lostStatement: Meaning = { connection: 'keep', retry: 'statement', answer: 'unavailable' };
 
 export const classMeanings: Readonly<Record<string, Meaning>> = {
@@ -102,16 +102,16 @@ export const conditionMeanings: Readonly<Record<string, Meaning>> = {
   '57014': busy, // cancelled: took too long
 };
 
-/** What `pg` tells of an error of the server's. */
+/** The fields that `pg` sets on an error of the server. */
 export interface ServerError {
   code?: unknown;
-  /** The function of the server's source that raised it: the same in every language of its messages. */
+  /** The function in the server's source that raised it, which is the same in every language of the messages. */
   routine?: unknown;
   file?: unknown;
   message?: string;
 }
 
-/** @returns undefined for what is no error of the server's */
+/** @returns undefined for anything but an error of the server */
 export function meaningOf(error: unknown): Meaning | undefined {
   const { code, routine, file, message = '' } = (error ?? {}) as ServerError;
   if (typeof code !== 'string' || !/^[0-9A-Z]{5}$/.test(code)) return undefined;

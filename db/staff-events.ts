@@ -4,7 +4,7 @@ export type StaffSubject = 'user' | 'room' | 'booking' | 'flag';
 
 export interface StaffEvent {
   actorId: number;
-  /** A verb in the past: `made_staff`, `room_edited`, `refunded` … */
+  /** An action in the past tense: `made_staff`, `room_edited`, `refunded` … */
   action: string;
   subjectKind: StaffSubject;
   subjectId: number;
@@ -12,7 +12,9 @@ export interface StaffEvent {
   detail?: string;
 }
 
-/** Notes what staff did. Called inside the transaction that does it, so that neither stands without the other. */
+/**
+ * Records an action of staff. Called inside the transaction that performs it, so that neither exists without the other.
+ */
 export async function noteStaffEvent(db: Db, event: StaffEvent): Promise<void> {
   await rows(
     db,
@@ -30,7 +32,7 @@ export interface StaffEventRow {
   detail: string;
 }
 
-/** What staff did to one thing, newest first. */
+/** The actions of staff on one subject, newest first. */
 export async function listStaffEvents(
   db: Db,
   subjectKind: StaffSubject,

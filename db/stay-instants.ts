@@ -1,7 +1,7 @@
 import { resolveRange } from '../domain/slots.ts';
 import { type Db, rows } from './knex.ts';
 
-/** An open booking's time on its room's wall clock, and the instants that stand for it. */
+/** The time of an open booking on its room's wall clock, and the instants derived from it. */
 export interface OpenStay {
   id: number;
   ref: string;
@@ -59,12 +59,12 @@ export interface NewInstants {
   endsAt: Date;
 }
 
-/** One statement moves at most so many bookings: it must end within the time that statements have. */
+/** Maximum bookings moved by one statement, so that it ends within the statement timeout. */
 const movedAtOnce = 1_000;
 
 /**
- * Gives open bookings other instants: their time on the wall clock, and so their claims, stay. A hold ends at the earlier
- * of its old and its new start. Each gets an event, and a message that lets its workflow read the row again.
+ * Gives open bookings new instants; their time on the wall clock, and so their claims, stay. A hold ends at the earlier
+ * of its old and its new start. Each booking gets an event, and a message that makes its workflow read the row again.
  */
 export async function writeInstants(
   trx: Db,
@@ -103,8 +103,8 @@ export async function writeInstants(
 }
 
 /**
- * When an expired booking would begin, by its room's zone of today: the zone may have been changed since, and only open
- * bookings were moved with it. The caller holds the locks of room and booking.
+ * The start of an expired booking by its room's current zone: the zone may have changed since, and only open bookings
+ * were moved with it. The caller holds the locks of room and booking.
  */
 export async function followRoomZone(trx: Db, bookingId: number): Promise<Date> {
   const [stay] = await rows<OpenStay>(
@@ -124,7 +124,7 @@ export async function followRoomZone(trx: Db, bookingId: number): Promise<Date> 
   return startsAt;
 }
 
-/** Locks a room, so that none of its open bookings is made or changed meanwhile. */
+/** Locks a room, so that none of its open bookings is created or changed meanwhile. */
 export async function lockRoom(trx: Db, roomId: number): Promise<void> {
   await rows(trx, 'select 1 from rooms where id = ? for no key update', [roomId]);
 }

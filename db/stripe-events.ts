@@ -22,15 +22,16 @@ export interface IntentEvent {
 
 export interface RecordedEvent {
   outcome: 'recorded' | 'to_verify' | 'repeat' | 'foreign' | 'unknown_intent' | 'unknown_booking';
-  /** The message that was left, leased to this process. */
+  /** The message that was enqueued, leased to this process. */
   message?: Message & { id: string };
 }
 
 /**
- * Records verified `payment_intent.*` events, each once, all of them or none, in one statement (db/schema/payment-events.sql).
+ * Records verified `payment_intent.*` events, each once, all of them or none, in one statement
+ * (db/schema/payment-events.sql).
  * @param events of different PaymentIntents
- * @param leaseMs how long their messages are the caller's
- * @returns what became of each, in their order
+ * @param leaseMs how long their messages stay leased to the caller
+ * @returns the outcome of each, in the order of `events`
  */
 export async function recordIntentEvents(
   db: Db,
@@ -51,7 +52,7 @@ export async function recordIntentEvents(
 
 type RecordedRow = { place: number; outcome: RecordedEvent['outcome']; outboxId: string | null } & Message;
 
-/** Stripe's object, and the payment that it belongs to: named by the charge where the PaymentIntent is not known. */
+/** The object at Stripe and its payment, found by the charge where the PaymentIntent is unknown. */
 interface OfPayment {
   id: string;
   intentId: string | null;
@@ -61,21 +62,21 @@ interface OfPayment {
 /** A refund as Stripe has it. */
 export interface RefundFact extends OfPayment {
   kind: 'refund';
-  /** Our own name for it; null for one that was made at Stripe. */
+  /** Our own ref; null for a refund that was made at Stripe. */
   refundRef: string | null;
   status: 'submitted' | 'succeeded' | 'failed';
   amountMinor: number;
   currency: string;
   error: string | null;
-  /** The amount in words for people: `15.00 USD`. */
+  /** The amount as text for people: `15.00 USD`. */
   shown: string;
 }
 
-/** A dispute as Stripe had it at `asOf`, ISO 8601. */
+/** The state of a dispute at Stripe at `asOf`, ISO 8601. */
 export interface DisputeFact extends OfPayment {
   kind: 'dispute';
   status: string;
-  /** Has the bank taken the money and not given it back? */
+  /** Whether the bank has taken the money and not given it back. */
   withdrawn: boolean;
   amountMinor: number;
   currency: string;
@@ -83,7 +84,7 @@ export interface DisputeFact extends OfPayment {
   shown: string;
 }
 
-/** How much of a charge has gone back, summed over its refunds. */
+/** The refunded part of a charge, summed over its refunds. */
 export interface ChargeFact extends OfPayment {
   kind: 'charge';
   refundedMinor: number;
@@ -92,9 +93,9 @@ export interface ChargeFact extends OfPayment {
 export type MoneyFact = RefundFact | DisputeFact | ChargeFact;
 
 /**
- * Records what Stripe says of a refund, a dispute or a charge, in one statement (db/schema/money-facts.sql).
+ * Records a fact about a refund, a dispute or a charge, in one statement (db/schema/money-facts.sql).
  * @param event the event that reports it, which counts once; undefined where Stripe was asked
- * @returns `parked` when its payment is not known or not paid yet: it counts as soon as it is
+ * @returns `parked` when its payment is unknown or not paid yet: the fact is applied as soon as it is
  */
 export async function recordMoneyFact(
   db: Db,
@@ -110,7 +111,7 @@ export async function recordMoneyFact(
   return row?.outcome ?? 'repeat';
 }
 
-/** Which of these event ids have been recorded? */
+/** Those of these event ids that have been recorded. */
 export async function knownEvents(db: Db, eventIds: string[]): Promise<Set<string>> {
   const statement = 'select id from stripe_events where id = any(:eventIds)';
   const known = await sql<{ id: string }>(db, 'known_events', statement, { eventIds });

@@ -6,7 +6,7 @@ import { revokeUserSessions } from './sessions.ts';
 import { sql } from './sql.ts';
 
 /**
- * Creates a guest's account. An address that is taken is no error to Postgres, which would write it to its log.
+ * Creates a guest's account. A taken address raises no error, which Postgres would write to its log.
  * @param email in canonical form (domain/email.ts)
  * @returns its id; undefined when the e-mail is taken
  */
@@ -25,10 +25,10 @@ export async function insertUser(
 }
 
 /**
- * Makes a staff account at the command line, or makes an existing one active and staff with a new password. Its open
- * sessions end: whoever resets a password that leaked expects that nobody stays signed in with it.
+ * Creates a staff account at the command line, or makes an existing one active and staff with a new password. Its open
+ * sessions end: after a leaked password is reset nobody may stay signed in with it.
  * @param email in canonical form (domain/email.ts)
- * @returns known: the account was there already
+ * @returns known: the account existed already
  */
 export async function makeStaff(
   db: Db,
@@ -47,7 +47,7 @@ export async function makeStaff(
     if (!user) throw new Error('Postgres returned no account.');
     await revokeUserSessions(trx, user.id, 'staff');
     await noteStaffEvent(trx, {
-      // Nobody is signed in at the command line: the account itself stands for whoever had the database's password.
+      // The command line has no signed-in user, so the account itself is recorded as the actor.
       actorId: user.id,
       action: 'made_staff',
       subjectKind: 'user',
@@ -80,8 +80,8 @@ export async function findLogin(db: Db, email: string): Promise<LoginRow | undef
 }
 
 /**
- * Stores a password's hash in place of the one that was verified.
- * @returns false when that is no longer the hash: the password was reset, or another login has renewed it
+ * Replaces the hash of a password that was just verified.
+ * @returns false when the hash has changed meanwhile: the password was reset, or another login has renewed it
  */
 export async function replacePasswordHash(
   db: Db,

@@ -1,18 +1,18 @@
 create table bookings (
   id                   integer generated always as identity primary key,
-  -- The only name that leaves for Temporal and Stripe: they remember ids that a restored database gives out again.
+  -- The only id that Temporal and Stripe get: a restored database hands out its numeric ids again, and they remember.
   ref                  uuid not null unique,
   user_id              integer not null references users,
   room_id              integer not null references rooms,
-  -- When the stay is: a date and times of day on the room's wall clock. This is the truth; see `claims`.
+  -- The time of the stay: a date and times of day on the room's wall clock. This is authoritative; see `claims`.
   booking_date         date not null,
   start_time           time not null,
   end_time             time not null,
-  -- The zone whose clock that is, and the instants that follow from it. Deadlines and timers go by the instants; they are
-  -- computed anew when the room's zone or the rules of its clock change.
+  -- The zone of that clock, and the instants derived from it. Deadlines and timers use the instants, which are
+  -- recomputed when the room's zone or the rules of its clock change.
   time_zone            text not null,
   during               tstzrange not null,
-  -- The latest start that the booking has had: a room's new zone must not make its cancellation dearer.
+  -- The latest start that the booking has had: a new zone of the room must not make its cancellation more expensive.
   latest_start         timestamptz,
   -- Grows with every change of the stay's instants.
   sequence             integer not null default 0,
@@ -24,11 +24,11 @@ create table bookings (
   status               text not null default 'pending',
   payment_status       text not null default 'pending',
   hold_expires_at      timestamptz not null,
-  -- Stripe said `processing` at the deadline: nobody settles the hold before this instant.
+  -- Stripe said `processing` at the deadline: the hold is not settled before this instant.
   settle_after         timestamptz,
-  -- Whoever settles the hold holds this lease while it talks to Stripe.
+  -- The lease of the process that settles the hold, while it talks to Stripe.
   settle_lease_until   timestamptz,
-  -- For how long Stripe has been asked about the overdue hold without a final answer, summed over all who asked.
+  -- Time spent asking Stripe about the overdue hold without a final answer, summed over all callers.
   stripe_silent_ms     integer not null default 0,
   workflow_id          text not null,
   confirmed_payment_id integer,
@@ -50,13 +50,13 @@ create table bookings (
 -- Room on each page for heap-only updates: recording a payment event touches no index of its booking.
 with (fillfactor = 80);
 
--- When a hold is to be settled: at its deadline, or later while Stripe says `processing`.
+-- The instant at which a hold is to be settled: its deadline, or later while Stripe says `processing`.
 create function settle_at(p_booking bookings) returns timestamptz language sql immutable parallel safe
 as $$ select greatest(p_booking.hold_expires_at, p_booking.settle_after) $$;
 
--- Overdue: past its deadline, and not settled yet. The planner inlines the function, so that a condition on it reads
--- `bookings_holds_due`, provided that the instant is a parameter, a variable, or `(select clock_timestamp())`: Postgres
--- compares an index with a value, but never with a function that may change from row to row.
+-- Whether a hold is past its deadline and not settled yet. The planner inlines the function, so that a condition on it
+-- uses `bookings_holds_due`, provided that the instant is a parameter, a variable, or `(select clock_timestamp())`:
+-- Postgres cannot compare an index with a function whose value may change from row to row.
 create function is_overdue(p_booking bookings, p_at timestamptz) returns boolean language sql immutable parallel safe
 as $$ select p_booking.status = 'pending' and settle_at(p_booking) <= p_at $$;
 
@@ -86,14 +86,14 @@ create index bookings_by_status on bookings (status, id);
 create index bookings_by_date on bookings (booking_date, id);
 create index bookings_holds_due on bookings (greatest(hold_expires_at, settle_after)) where status = 'pending';
 create index bookings_open_holds on bookings (user_id, hold_expires_at) where status = 'pending';
--- The reconciler's sweep goes through what is open by id, past whatever has ended before.
+-- The reconciler's sweep pages through open bookings by id, without reading those that have ended.
 create index bookings_open on bookings (id) where status in ('pending', 'confirmed');
 create index bookings_stays_due on bookings (upper(during)) where status = 'confirmed';
--- What one user has held in a room on a day and not paid for: `hold_slot` limits how often.
+-- Unpaid holds of a user in a room on a day: `hold_slot` limits how often they are repeated.
 create index bookings_not_paid on bookings (user_id, room_id, booking_date) where status in ('expired', 'cancelled');
 
--- The history of each booking: who moved it, when, between which states, and why. Where both states are the same, the
--- stay has got other instants. Append-only (see the grants).
+-- The history of each booking: who moved it, when, between which states, and why. If both states are equal, only the
+-- instants of the stay changed. Append-only (see the grants).
 create table booking_events (
   id          bigint generated always as identity primary key,
   booking_id  integer not null references bookings,
@@ -109,9 +109,9 @@ create index booking_events_of_booking on booking_events (booking_id, id);
 create trigger booking_events_append_only before update or delete on booking_events
   for each statement execute function refuse_change();
 
--- A booking with the names that people know it by, as it is shown. The names by subselects: for one booking Postgres
--- would otherwise hash small tables, which takes longer than taking the slot. A function of text under the view, because
--- a view that named columns of tables would forbid a change of their types; the planner puts its text into the query.
+-- A booking as it is shown, with names. The names are subselects, because for one booking Postgres would otherwise hash
+-- small tables, which takes longer than taking the slot. A text function stands under the view, because a view that
+-- named columns of tables would prevent changes of their types; the planner inlines it.
 create function shown_bookings() returns table (
   id integer, ref uuid, user_id integer, user_email text, room_id integer, room_name text, booking_date date,
   start_time time, end_time time, starts_at timestamptz, ends_at timestamptz, time_zone text, number_of_slots integer,

@@ -1,24 +1,24 @@
--- The time that bookings occupy in their rooms, on the rooms' wall clocks. Not as instants: those follow from the rules of
--- a time zone, and when the zone of a room or its rules change, two bookings of one hour must not both be right.
+-- The time that bookings occupy in their rooms, on the rooms' wall clocks. Not as instants: those depend on the rules
+-- of a time zone, and when the zone or its rules change, two bookings of the same hour must not both be valid.
 create table claims (
   -- A booking has one claim at most.
   booking_id integer primary key references bookings,
   room_id    integer not null references rooms,
   during     tsrange not null,
-  -- THE rule: no two bookings that hold a room overlap.
+  -- The central rule: no two bookings that hold a room overlap.
   constraint claims_slot_taken exclude using gist (room_id with =, during with &&)
 );
 
--- Housekeeping looks for the claims of stays that are long over.
+-- Housekeeping finds the claims of stays that ended long ago.
 create index claims_by_end on claims (upper(during));
 
--- The range on a room's wall clock. `time` knows 24:00, which is the next day's midnight here.
+-- The range on a room's wall clock. `time` allows 24:00, which means midnight of the next day here.
 create function wall_clock(day date, start_time time, end_time time) returns tsrange
 language sql immutable return tsrange(day + start_time, day + end_time);
 
--- Gives a booking the claim that belongs to its state: one while it is pending or confirmed, and as completed until a day
--- after its end, so that a stay that was completed too early by a wrong clock keeps its time. A trigger, because no
--- statement, whoever writes it, can then take time without a claim, or keep it.
+-- Keeps a booking's claim in step with its status: a pending or confirmed booking has one, and a completed one until a
+-- day after its end, so that a stay that a wrong clock completed too early keeps its time. It is a trigger, so that no
+-- statement, by whatever author, can take time without a claim, or keep a claim without taking time.
 create function keep_claim() returns trigger language plpgsql as $$
 begin
   if tg_op = 'UPDATE' then
@@ -36,7 +36,7 @@ end $$;
 create trigger bookings_claim after insert on bookings
   for each row when (new.status in ('pending', 'confirmed', 'completed')) execute function keep_claim();
 
--- Not for a move between states that both hold the time: the payment of a hold touches no claim.
+-- Skipped for a move between two states that hold the time: paying for a hold touches no claim.
 create trigger bookings_keep_claim after update on bookings
   for each row when (
     (old.status in ('pending', 'confirmed', 'completed')) is distinct from

@@ -1,20 +1,21 @@
--- What every other file uses. Money is integer minor units beside its currency, instants are timestamptz, times of day
--- belong to the room. Every rule that Postgres can hold is held in this folder; the services only translate its refusals.
+-- Definitions that the other files use. Money is integer minor units beside its currency, instants are timestamptz,
+-- times of day belong to the room. Every rule that Postgres can enforce is in this folder; the services only translate
+-- its errors.
 
 create extension if not exists btree_gist;
 
--- Which version of the baseline made this database. Until 1.0.0 the baseline is edited in place, so a database of
+-- The version of the baseline that created this database. Until 1.0.0 the baseline is edited in place, so a database of
 -- another version cannot be migrated: db/migrate.ts refuses it.
 create table schema_baseline (digest text not null);
 insert into schema_baseline values ('');
 
--- Refuses changes of a table that can only be added to.
+-- Refuses updates and deletes on an append-only table.
 create function refuse_change() returns trigger language plpgsql as $$
 begin
   raise exception '% is append-only', tg_table_name using errcode = 'insufficient_privilege';
 end $$;
 
--- One row that `/readyz` writes to: a database that only reads (a standby, a full disk) cannot serve.
+-- The row that `/readyz` writes to: a database that accepts no writes (a standby, a full disk) cannot serve.
 create table readiness (
   id         boolean primary key default true,
   checked_at timestamptz not null default clock_timestamp(),

@@ -1,9 +1,10 @@
--- Was a booking paid for with the money that it costs? Else the money goes back, whatever the booking is.
+-- Whether the payment matches the price of its booking. If not, the money is refunded, whatever the status of the
+-- booking.
 create function is_amount_due(p_payment payments, p_booking bookings) returns boolean language sql stable as $$
   select p_payment.amount_received_minor = p_booking.amount_minor and p_payment.currency = p_booking.currency
 $$;
 
--- Decides, once, on a payment that does not confirm its booking: its money goes back. The caller has locked booking and
+-- Decides, once, that a payment does not confirm its booking and is refunded. The caller has locked booking and
 -- payment.
 create function return_payment(p_payment payments, p_booking bookings, p_reason text) returns void language plpgsql as $$
 begin
@@ -17,8 +18,8 @@ begin
   perform refund_payment(p_payment.id, p_reason);
 end $$;
 
--- Decides, once, on a payment that confirms its booking. The caller has locked booking and payment.
--- Returns false when somebody else has moved the booking first.
+-- Decides, once, on a payment that confirms its booking. The caller has locked booking and payment. Returns false when
+-- another transaction moved the booking first.
 create function keep_payment(
   p_payment payments, p_actor text, p_cause text, p_workflow_id text
 ) returns boolean language plpgsql as $$
@@ -30,10 +31,11 @@ begin
   return true;
 end $$;
 
--- Decides on the payment of a hold, in one round trip: it confirms the hold when the whole amount came, in its currency,
--- and the stay has not begun or was paid for before it began. The event of a charge may arrive after the start, so the
--- charge's own time decides. A payment of a booking that is no hold is decided by core/payments/decide-payment.ts.
--- Returns the decision; null when there is nothing to decide here: no such payment, not paid, decided already, or no hold.
+-- Decides on the payment of a hold, in one round trip: it confirms the hold when the whole amount came, in its
+-- currency, and the stay has not begun or was paid for before it began. The event of a charge may arrive after the
+-- start, so the charge's own time decides. A payment of a booking in another state is decided by
+-- core/payments/decide-payment.ts. Returns the decision; null when there is nothing to decide here: the payment is
+-- unknown, unpaid or decided already, or the booking is not a hold.
 create function decide_hold_payment(p_payment_ref uuid, p_actor text, p_workflow_id text) returns text
 language plpgsql as $$
 declare
@@ -55,7 +57,7 @@ begin
     or coalesce(v_payment.charged_at, 'infinity') < lower(v_booking.during);
   if is_amount_due(v_payment, v_booking) and v_is_in_time then
     perform keep_payment(v_payment, p_actor, 'paid', p_workflow_id);
-    -- The booking shows now what went back at Stripe before this was decided.
+    -- The booking now shows refunds that were made at Stripe before this decision.
     if v_payment.refunding_minor > 0 then
       perform show_money(v_booking.id);
     end if;

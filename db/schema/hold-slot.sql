@@ -1,9 +1,9 @@
--- Takes a slot in one round trip. A function, because each of its statements sees what committed before it,
--- which one statement with a lock inside does not: the count of open holds would be read before the lock.
--- Lock order everywhere: user, room, booking. The exclusion constraint of `claims` decides; the look before it only spares
--- the losers of a stampede the locks.
--- `request`: the members of `HoldRequest` (db/hold-slot.ts). The caller has priced a room that it remembers, so its
--- version is compared first: nothing is refused by a rule that the room no longer has.
+-- Takes a slot in one round trip. It is a function, because each of its statements sees what was committed before it. A
+-- single statement with a lock inside would count the open holds before it had the lock.
+-- Lock order everywhere: user, room, booking. The exclusion constraint of `claims` decides; the check before it only
+-- keeps the losers of a stampede from queueing for the locks.
+-- `request`: the members of `HoldRequest` (db/hold-slot.ts). The caller has priced a cached room, so the version is
+-- compared first: no request is refused by a rule that the room no longer has.
 create function hold_slot(request jsonb) returns table (
   outcome text, booking booking_rows, outbox_id bigint, conflict_ref uuid, conflict_start time, conflict_end time,
   retry_after_seconds integer
@@ -36,7 +36,7 @@ begin
   if v_starts_at <= v_now then
     outcome := 'in_the_past'; return next; return;
   end if;
-  -- In hours: a day of Postgres is as long as the clock of the session's time zone makes it.
+  -- In hours, since the length of a day in Postgres depends on the time zone of the session.
   if v_starts_at > v_now + (request ->> 'horizonDays')::integer * interval '24 hours' then
     outcome := 'too_far_ahead'; return next; return;
   end if;
@@ -51,7 +51,8 @@ begin
     return next; return;
   end if;
 
-  -- The user's row is locked where holds are counted, so that two requests at once do not both see the last place.
+  -- The user's row is locked where holds are counted, so that two simultaneous requests cannot both take the last
+  -- allowed hold.
   if v_open_holds_max > 0 or v_repeated_holds_max > 0 then
     perform from users u where u.id = v_user_id and u.is_active for no key update;
   else
@@ -67,7 +68,7 @@ begin
     outcome := 'too_many_holds'; return next; return;
   end if;
   if v_repeated_holds_max > 0 then
-    -- The newest that count: when the last of them is a day old, there is a place again.
+    -- The newest holds that count: when the oldest of these is a day old, the user is below the limit again.
     select greatest(1, ceil(extract(epoch from min(n.created_at) + interval '24 hours' - v_now)))
       into retry_after_seconds
       from (select b.created_at from bookings b
@@ -88,7 +89,7 @@ begin
     outcome := 'room_changed'; return next; return;
   end if;
 
-  -- The clock again: the locks may have been waited for.
+  -- Reads the clock again: waiting for the locks may have taken time.
   v_now := clock_timestamp();
   if v_starts_at <= v_now then
     outcome := 'in_the_past'; return next; return;

@@ -24,9 +24,9 @@ const schemaFiles = [
   'deployment',
 ];
 
-/** The schema of today as one SQL text: the baseline that a new database begins with. */
+/** The current schema as one SQL text: the baseline that a new database begins with. */
 export const readSchema = () =>
   schemaFiles.map((name) => readFileSync(new URL(`./${name}.sql`, import.meta.url), 'utf8')).join('\n');
 
-/** Tells one version of the schema from another: the SHA-256 of its text, in hex. */
+/** Identifies a version of the schema: the SHA-256 of its text, in hex. */
 export const schemaDigest = () => createHash('sha256').update(readSchema()).digest('hex');

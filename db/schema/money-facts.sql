@@ -1,8 +1,8 @@
--- What Stripe says of refunds and disputes. The booking's money is the sum of Stripe's own objects, whoever made them and
--- however they end, so each is a row here too.
+-- Facts that Stripe reports about refunds and disputes. The booking's money is the sum of Stripe's own objects, whoever
+-- made them and however they end, so each is a row here too.
 
--- Facts that cannot count yet: their payment is not known or not paid as far as we know, or they do not fit beside what
--- has not been reported as failed. They count as soon as it is.
+-- Facts that cannot be applied yet: their payment is unknown or, as far as we know, unpaid, or the refund only fits
+-- once another is reported as failed. They are applied as soon as that changes.
 create table parked_facts (
   id                       bigint generated always as identity primary key,
   object_id                text not null,
@@ -59,7 +59,7 @@ begin
     insert into refunds (payment_id, booking_id, reason, amount_minor, currency, status, stripe_refund_id, last_error)
     values (p_payment_id, v_payment.booking_id, 'stripe:' || (p_fact ->> 'id'), v_amount, p_fact ->> 'currency',
             v_status, p_fact ->> 'id', p_fact ->> 'error');
-    -- Where the money was to go back anyway, somebody has only been faster.
+    -- If the money was to be refunded anyway, the refund was only made sooner.
     if v_status <> 'failed' and v_payment.decision is distinct from 'returned' and v_booking_status <> 'cancelled' then
       perform raise_flag('refunded_at_stripe', v_payment.stripe_payment_intent_id,
         format('%s was given back at Stripe, not through this service; the booking stands.', p_fact ->> 'shown'),
@@ -81,7 +81,7 @@ begin
 end $$;
 
 -- A dispute as Stripe has it: {id, status, withdrawn, amountMinor, currency, asOf, shown}. When the last open one has
--- closed, refunds that waited for it are sent; what a lost one has taken does not go back a second time.
+-- closed, refunds that waited for it are sent; money that a lost dispute took is not refunded as well.
 create function apply_dispute(p_payment_id integer, p_fact jsonb) returns void language plpgsql as $$
 declare
   v_payment payments%rowtype;
@@ -96,7 +96,7 @@ begin
   on conflict (id) do update
      set amount_minor = excluded.amount_minor, status = excluded.status, withdrawn = excluded.withdrawn,
          as_of = excluded.as_of, updated_at = clock_timestamp()
-   -- Stripe's clock has whole seconds: within one a dispute closes, and is not opened again.
+   -- Stripe's timestamps are whole seconds: within one second a dispute can close, but it does not reopen.
    where excluded.as_of > d.as_of
       or (excluded.as_of = d.as_of and (excluded.status = any (v_closed) or not d.status = any (v_closed)))
   returning * into v_dispute;
@@ -138,8 +138,8 @@ begin
     p_payment.booking_id);
 end $$;
 
--- A charge as Stripe has it: {refundedMinor}. It says how much went back, not by which refunds: where that is more than we
--- know of, a workflow must ask.
+-- A charge as Stripe has it: {refundedMinor}. It gives the refunded sum but not the refunds: if the sum is more than we
+-- know of, a workflow must ask Stripe.
 create function apply_charge(p_payment_id integer, p_fact jsonb) returns void language plpgsql as $$
 begin
   perform leave_message('payment', jsonb_build_object('bookingRef', b.ref, 'paymentRef', p.ref,
@@ -166,7 +166,7 @@ begin
   return true;
 end $$;
 
--- Applies the facts that waited for this payment, again and again while one of them makes way for another.
+-- Applies the facts that waited for this payment, repeatedly, while applying one makes another fit.
 create function apply_parked_facts(p_payment payments) returns void language plpgsql as $$
 declare
   v_parked parked_facts%rowtype;
@@ -188,12 +188,14 @@ begin
   end loop;
 end $$;
 
--- The advisory locks between a fact whose payment is not known and the payment that becomes known: few, so that many rows
--- in one transaction do not fill Postgres' lock table. Payments share them, a fact has one alone.
+-- Advisory locks that order a fact whose payment is unknown and the transaction in which that payment becomes known.
+-- They are few, so that many rows in one transaction do not fill the lock table of Postgres. Payments take them shared,
+-- a fact exclusively.
 create function fact_lock_space() returns integer language sql immutable as $$ select 7301 $$;
 
--- Records a fact about a refund, a dispute or a charge of a PaymentIntent, once for each event; a fact that Stripe was
--- asked for has no event. Whoever becomes the payment's row later finds what was parked: both sides take the same lock.
+-- Records a fact about a refund, a dispute or a charge of a PaymentIntent, once for each event; a fact that we asked
+-- Stripe for has no event. When the payment's row appears later it finds what was parked: both sides take the same
+-- lock.
 create function record_money_fact(p_event jsonb, p_fact jsonb) returns text language plpgsql as $$
 declare
   v_intent_id text := p_fact ->> 'intentId';
@@ -237,7 +239,7 @@ begin
   return v_payment;
 end $$;
 
--- A payment becomes known by its PaymentIntent, or becomes paid: facts that came before it count now.
+-- Applies parked facts when a payment gets its PaymentIntent or becomes paid.
 create function take_parked_facts() returns trigger language plpgsql as $$
 begin
   if tg_op = 'INSERT' or old.stripe_payment_intent_id is distinct from new.stripe_payment_intent_id then
@@ -259,7 +261,7 @@ create trigger payments_become_paid after update on payments
   )
   execute function take_parked_facts();
 
--- Lets a refund wait for the end of a dispute, if one is open. Under the booking's lock, as every word on disputes is.
+-- Parks a refund until an open dispute ends, if there is one. The booking is locked, as for every fact about a dispute.
 create function park_refund(p_refund_id integer) returns boolean language plpgsql as $$
 declare
   v_refund refunds%rowtype;
@@ -273,7 +275,7 @@ begin
   return true;
 end $$;
 
--- Gives a refund up that was still to be sent: staff is told, and may retry it.
+-- Gives up a refund that was still to be sent, and flags it for staff, who may retry it.
 create function refuse_refund(p_refund_id integer, p_detail text) returns void language plpgsql as $$
 declare
   v_refund refunds%rowtype;

@@ -1,7 +1,7 @@
 -- Moves a booking along the table of legal moves, and writes the event that says who moved it, from where to where, and
--- why. Every move of every booking is made here. A confirmation names the payment that it rests on, and may give the
--- booking to another workflow.
--- Returns false when the booking is not where that move begins: somebody else has moved it first.
+-- why. Every status change of every booking goes through here. A confirmation names the payment that it is based on,
+-- and may give the booking to another workflow.
+-- Returns false when the booking is not in the expected status: another transaction moved it first.
 create function move_booking(
   p_booking_id integer, p_to text, p_actor text, p_cause text,
   p_confirmed_payment_id integer default null, p_workflow_id text default null

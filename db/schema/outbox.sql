@@ -1,5 +1,5 @@
--- Messages to Temporal, written beside the fact they tell of. A row is deleted when it is delivered.
--- It is born leased to the process that wrote it (available_at in the future), which delivers it from memory.
+-- Messages to Temporal, written together with the fact that they report. A delivered message is deleted.
+-- A new message is leased to the process that wrote it (available_at in the future), which delivers it from memory.
 create table outbox (
   id           bigint generated always as identity primary key,
   topic        text not null,
@@ -16,9 +16,9 @@ create table outbox (
 create index outbox_due on outbox (priority, available_at) where dead_at is null;
 create index outbox_dead on outbox (id) where dead_at is not null;
 
--- Leaves a message for Temporal, in the transaction that writes the fact it tells of. Payments go before
--- starts and changes of a stay's instants.
--- For `p_lease_ms` it is the caller's to carry; 0 leaves it to any relay.
+-- Enqueues a message for Temporal, in the transaction that writes the fact. Payments go before starts and changes of a
+-- stay's instants.
+-- For `p_lease_ms` only the caller delivers it; 0 leaves it to any relay.
 create function leave_message(p_topic text, p_payload jsonb, p_lease_ms integer default 0) returns bigint
 language plpgsql as $$
 declare

@@ -1,4 +1,4 @@
--- The ids of the events that were recorded: a repeated event has no effect, ever.
+-- The ids of recorded events: a repeated event never has an effect.
 create table stripe_events (
   id          text primary key,
   type        text not null,
@@ -8,19 +8,19 @@ create table stripe_events (
 
 create index stripe_events_by_age on stripe_events (received_at);
 
--- Payment events recorded as a set: some ten statements however many have gathered, instead of ten for each. Postgres
--- prepares the checks, the indexes' conditions and the triggers of a table once a statement, which cost more than the
--- rows. Each event: remember the event's id, record the fact, leave the message.
--- `succeeded` and `canceled` are final and recorded as they come. A decline or `processing` decides nothing and costs no
--- message: what it says is shown, unless a newer event was here first. Anything that does not match what we asked for or
--- contradicts what is on record, money that may have come after the stay began, and one decline too many are only hints:
--- the message makes an activity ask Stripe (payload.verify).
--- The events are of different PaymentIntents. Locks are taken in order, bookings before payments.
+-- Records payment events as a set: some ten statements for all of them, instead of ten for each event. Postgres
+-- prepares the checks, the index conditions and the triggers of a table once per statement, which costs more than the
+-- rows. For each event: store the event's id, record the fact, enqueue the message.
+-- `succeeded` and `canceled` are final and are recorded at once. A decline or `processing` decides nothing and sends no
+-- message: it only changes what is shown, unless a newer event came first. Some events only make an activity ask Stripe
+-- (payload.verify): one that does not match what we asked for or contradicts the record, a success that may have come
+-- after the stay began, and the decline that reaches the limit.
+-- The events belong to different PaymentIntents. Locks are taken in order, bookings before payments.
 create function record_payment_events(p_events jsonb, p_lease_ms integer, p_declines_max integer) returns table (
   place integer, outcome text, outbox_id bigint, topic text, payload jsonb
 ) language plpgsql
--- A few rows by their keys, whatever the planner makes of tables that were small when it looked at them last; and planned
--- once a connection: for one event, planning anew costs twice what the rest does.
+-- Reads a few rows by their keys, whatever the planner believes about tables that were small at the last ANALYZE, and
+-- is planned once per connection: for one event, planning costs twice what the rest does.
 set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
@@ -45,7 +45,7 @@ begin
      cross join lateral (
        select p.id, p.booking_id from payments p where p.stripe_payment_intent_id = event."intentId"
        union all
-       -- The intent exists, but the reply that names it was lost on its way to us.
+       -- The PaymentIntent exists, but Stripe's reply that names it never reached us.
        select p.id, p.booking_id from payments p
         where p.ref = event."paymentRef" and p.stripe_payment_intent_id is null
        limit 1
@@ -59,7 +59,7 @@ begin
 
   perform 1 from payments p where p.id = any (v_payments) order by p.id for no key update;
 
-  -- What follows sees what was committed before the locks were had.
+  -- The next statement sees everything that was committed before the locks were acquired.
   return query
   with compared as (
     select event.*,
@@ -92,7 +92,7 @@ begin
              when not c.matches then 'to_verify'
              -- Stripe must say when the charge was made.
              when c.is_late and c.stored_status <> 'succeeded' then 'to_verify'
-             -- Two final answers that disagree: Stripe must be asked.
+             -- Two final states contradict each other: ask Stripe.
              when c.was_final and c.stored_status <> c.status then 'to_verify'
              when c.declined = 1 and c.declines + 1 = p_declines_max then 'to_verify'
              else 'recorded'
@@ -120,7 +120,7 @@ begin
       from counted d
      where p.id = d.payment_id and d.is_new and not d.was_final
   ), updated_bookings as (
-    -- A booking has one open payment at most (payments_one_live), so one of these events at most changes what it shows.
+    -- A booking has at most one open payment (payments_one_live), so at most one of these events changes what it shows.
     update bookings b set payment_status = d.shows, updated_at = clock_timestamp()
       from counted d
      where b.id = d.booking_id and d.is_new and d.counts and not d.was_final and d.shows is not null
@@ -137,7 +137,7 @@ begin
              where d.outcome not in ('repeat', 'foreign') and not (d.outcome = 'recorded' and d.status <> 'succeeded')
            ) messages
   ), raised_flags as materialized (
-    -- In order, so that two calls that raise the same flags do not wait for each other.
+    -- In a fixed order, so that two calls that raise the same flags cannot deadlock.
     select count(raise_flag(kind, subject, detail, booking_id)) as raised
       from (select 'unknown_booking' as kind, d."intentId" as subject,
                    'Stripe reports a payment for a booking that is not here.' as detail, null::integer as booking_id

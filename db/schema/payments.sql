@@ -7,18 +7,18 @@ create table payments (
   stripe_charge_id         text,
   amount_minor             integer not null,
   currency                 text not null,
-  -- Stripe's own words, and `creating` for an intent that may or may not exist there yet.
+  -- Stripe's status, and `creating` for a PaymentIntent that may or may not exist there yet.
   status                   text not null,
   amount_received_minor    integer not null default 0,
-  -- When Stripe charged the card, by Stripe's clock; an event that reports a success gives the latest instant possible.
+  -- When Stripe charged the card, by Stripe's clock; for an event that reports a success, the latest instant possible.
   charged_at               timestamptz,
-  -- What the money was for, said once: `kept` confirms its booking, `returned` goes back.
+  -- The decision on the payment, made once: `kept` confirms its booking, `returned` is refunded.
   decision                 text,
-  -- The sum of the refunds that have not failed, whoever made them (refunds.sql keeps it).
+  -- The sum of the refunds that have not failed, whoever made them (maintained by refunds.sql).
   refunding_minor          integer not null default 0,
-  -- What banks hold by open disputes, or have taken by lost ones (disputes.sql keeps it).
+  -- The sum that banks hold because of open disputes, or have taken for lost ones (maintained by disputes.sql).
   disputed_minor           integer not null default 0,
-  -- The booking does not wait for this payment any more: its PaymentIntent is to be canceled.
+  -- The booking no longer waits for this payment: its PaymentIntent must be canceled.
   close_wanted             boolean not null default false,
   -- How often a card was declined.
   declines                 integer not null default 0,
@@ -40,19 +40,19 @@ create table payments (
 create unique index payments_one_live on payments (booking_id) where status not in ('succeeded', 'canceled');
 create index payments_of_charge on payments (stripe_charge_id);
 
--- Still payable: its PaymentIntent, made or about to be, could bring money yet.
+-- Still payable: its PaymentIntent exists, or is about to, and could be paid.
 create function is_payable(p_payment payments) returns boolean language sql immutable parallel safe
 as $$ select p_payment.status not in ('succeeded', 'canceled') $$;
 
 alter table bookings add constraint bookings_paid_by
   foreign key (confirmed_payment_id, id) references payments (id, booking_id);
 
--- Payments that are neither paid nor closed: few, and the front page asks which of them are stuck.
+-- Payments that are neither paid nor closed: they are few, and the panel's front page looks for stuck ones.
 create index payments_unsettled on payments (updated_at) where status in ('creating', 'processing');
 
--- The reconciler looks every minute for money that nothing was decided about, for money that was to go back and of which
--- no refund is known, and for PaymentIntents of bookings that wait for no payment: these indexes hold what is wrong at the
--- moment, whatever was ever paid.
+-- Every minute the reconciler looks for undecided payments, for payments that should be refunded and have no refund,
+-- and for PaymentIntents that their bookings no longer wait for. These indexes hold only what is wrong at the moment,
+-- however many payments there have been.
 create index payments_undecided on payments (updated_at) where status = 'succeeded' and decision is null;
 create index payments_not_returned on payments (updated_at)
   where decision = 'returned' and refunding_minor + disputed_minor < amount_received_minor;
@@ -68,7 +68,7 @@ create trigger payments_decided_once before update of decision on payments
   for each row when (old.decision is not null and old.decision is distinct from new.decision)
   execute function refuse_second_decision();
 
--- The mark that `payments_to_close` reads is set where the facts are written, whoever writes them.
+-- Sets the mark that `payments_to_close` reads, in the statement that writes the facts, by whatever caller.
 create function want_payments_closed() returns trigger language plpgsql as $$
 begin
   update payments p set close_wanted = true where p.booking_id = new.id and is_payable(p);
@@ -87,9 +87,9 @@ end $$;
 create trigger payments_made_late before insert on payments
   for each row when (new.status not in ('succeeded', 'canceled')) execute function want_late_payment_closed();
 
--- Gives a booking its one live payment: the row that is there, or a new one in `creating`. The row comes before the
--- PaymentIntent, so that a crash between the two leaves something to find it by (the ref makes its idempotency key).
--- A stay that has begun cannot be paid for, whatever the hold says.
+-- Gives a booking its one live payment: the existing row, or a new one in `creating`. The row is written before the
+-- PaymentIntent is made, so that after a crash in between it can be found by its ref, which is part of the idempotency
+-- key. A stay that has begun cannot be paid for, even if its hold has not ended.
 create function open_payment(p_booking_id integer, p_ref uuid, p_declines_max integer) returns table (
   outcome text, payment_id integer, ref uuid, attempt integer, status text, intent_id text,
   amount_minor integer, currency text, booking_ref uuid, created_at timestamptz

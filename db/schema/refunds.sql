@@ -1,19 +1,19 @@
--- Money that goes back, whoever sends it: refunds that this service decided on, and those that somebody made at Stripe.
+-- Refunds: those that this service decided on, and those that somebody made at Stripe.
 create table refunds (
   id               integer generated always as identity primary key,
-  -- Names the refund to Temporal and Stripe.
+  -- The id of the refund for Temporal and Stripe.
   ref              uuid not null unique default gen_random_uuid(),
   payment_id       integer not null,
   booking_id       integer not null,
-  -- Why: one refund for each reason. `stripe:re_1` was made at Stripe; `staff:…` is one request of staff.
+  -- The reason: each has one refund. `stripe:re_1` was made at Stripe; `staff:…` is one request of staff.
   reason           text not null,
   amount_minor     integer not null,
   currency         text not null,
   status           text not null default 'pending',
-  -- Part of the idempotency key: it rises after Stripe has refused for certain, since Stripe repeats a refusal for a day.
+  -- Part of the idempotency key: it rises after a definite refusal, since Stripe repeats a refusal for a day.
   attempt          integer not null default 1,
   stripe_refund_id text unique,
-  -- The error code and the words of Stripe's last refusal.
+  -- The error code and message of Stripe's last refusal.
   refusal_code     text,
   last_error       text,
   -- The refund that staff made after this one had failed.
@@ -25,8 +25,8 @@ create table refunds (
   constraint refunds_amount_positive check (amount_minor > 0),
   constraint refunds_reason_known
     check (reason in ('late', 'cancelled', 'duplicate', 'mismatch') or reason ~ '^(staff|stripe):.'),
-  -- pending: to be sent · parked: waits for a dispute to close · refused: Stripe refuses for good, staff must act
-  -- submitted, succeeded, failed: Stripe's own words · dropped: the money has gone back another way
+  -- pending: to be sent · parked: waits for a dispute to close · refused: permanently, by Stripe; staff must act ·
+  -- submitted, succeeded, failed: Stripe's status · dropped: the money went back in another way
   constraint refunds_status_known
     check (status in ('pending', 'parked', 'refused', 'submitted', 'succeeded', 'failed', 'dropped'))
 );
@@ -34,10 +34,10 @@ create table refunds (
 create index refunds_of_booking on refunds (booking_id, id);
 create index refunds_open on refunds (created_at)
   where status in ('pending', 'parked', 'refused', 'submitted', 'failed');
--- Refunds that Stripe was not asked for yet: the reconciler looks for those that wait too long.
+-- Refunds that were not sent to Stripe yet: the reconciler looks for those that wait too long.
 create index refunds_pending on refunds (updated_at) where status = 'pending';
 
--- Locks a payment in the order that all take: its booking first.
+-- Locks a payment in the common order: its booking first.
 create function lock_payment(p_payment_id integer) returns void language plpgsql as $$
 begin
   perform 1 from bookings b where b.id = (select p.booking_id from payments p where p.id = p_payment_id)
@@ -45,8 +45,9 @@ begin
   perform 1 from payments p where p.id = p_payment_id for no key update;
 end $$;
 
--- Shows the booking as refunded when all the money that counts for it has come back, by refunds or by lost disputes, and
--- as paid when some of it has not. What counts is the payment that confirmed the booking, else all that came.
+-- Shows the booking as refunded when all the money that counts for it has come back, by refunds or by lost disputes,
+-- and as paid when some of it has not. The payment that confirmed the booking counts; if there is none, all payments
+-- do.
 create function show_money(p_booking_id integer) returns void language plpgsql as $$
 declare
   v_shows text;
@@ -92,10 +93,10 @@ end $$;
 create trigger refunds_summed after insert or delete or update of status, amount_minor on refunds
   for each row execute function sum_refunds();
 
--- Decides that what is left of a payment goes back, and leaves the message that starts the refund's workflow. While a
--- bank holds the money by a dispute Stripe refuses refunds: the refund waits for its end. The caller has locked booking
--- and payment.
--- Returns the refund's id; null when nothing is left to give back, or when there is one for this reason already.
+-- Decides to refund the rest of a payment, and enqueues the message that starts the refund's workflow. While an open
+-- dispute holds the money Stripe refuses refunds, so the refund waits for its end. The caller has locked booking and
+-- payment.
+-- Returns the refund's id; null when nothing is left to refund, or when there is a refund for this reason already.
 create function refund_payment(p_payment_id integer, p_reason text, p_amount_max integer default null) returns integer
 language plpgsql as $$
 declare
@@ -121,15 +122,15 @@ begin
   return v_refund_id;
 end $$;
 
--- Leaves the message that starts the workflow of a refund.
+-- Enqueues the message that starts the workflow of a refund.
 create function enqueue_refund(p_refund_id integer) returns void language plpgsql as $$
 begin
   perform leave_message('refund', jsonb_build_object('refundRef', f.ref, 'bookingRef', b.ref))
      from refunds f join bookings b on b.id = f.booking_id where f.id = p_refund_id;
 end $$;
 
--- Makes room for `p_needed` among what a payment brought: refunds that Stripe does not have yet shrink, the newest first,
--- since that money has gone back another way. Who calls this has locked booking and payment.
+-- Frees `p_needed` of a payment's amount for money that went back in another way: refunds that Stripe does not have yet
+-- shrink, the newest first. The caller has locked booking and payment.
 create function shrink_unsent_refunds(p_payment_id integer, p_needed integer, p_except integer default null)
 returns void language plpgsql as $$
 declare

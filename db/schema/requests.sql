@@ -5,7 +5,7 @@ create table idempotency_keys (
   fingerprint bytea not null,
   lease_id    uuid not null unique,
   lease_until timestamptz not null,
-  -- What the request made; null while it runs. The answer is rebuilt from it.
+  -- The id of what the request created; null while it runs. The answer is rebuilt from it.
   result_id     integer,
   created_at  timestamptz not null default now(),
   primary key (user_id, operation, key)
@@ -13,7 +13,7 @@ create table idempotency_keys (
 
 create index idempotency_keys_by_age on idempotency_keys (created_at);
 
--- rate-limiter-flexible's own layout.
+-- The table layout that rate-limiter-flexible prescribes.
 create table rate_limits (
   key    varchar(255) primary key,
   points integer not null default 0,

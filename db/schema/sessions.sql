@@ -2,7 +2,7 @@ create table sessions (
   id         uuid primary key,
   user_id    integer not null references users,
   kind       text not null default 'api',
-  -- A panel session is found by the hash of its cookie; it has no refresh tokens and opens nothing else.
+  -- A panel session is found by the hash of its cookie; it has no refresh tokens and is valid for the panel only.
   token_hash bytea constraint sessions_token_once unique,
   created_at timestamptz not null default now(),
   seen_at    timestamptz not null default now(),
@@ -21,14 +21,14 @@ create table refresh_tokens (
   issued_at      timestamptz not null default now(),
   expires_at     timestamptz not null,
   rotated_at     timestamptz,
-  -- The hash of the token that this one was exchanged for. A lost answer is given again.
+  -- The hash of the token that this one was exchanged for, so that a lost answer can be repeated.
   successor_hash bytea,
   constraint refresh_tokens_rotation check ((rotated_at is null) = (successor_hash is null))
 );
 
 create index refresh_tokens_of_session on refresh_tokens (session_id);
 
--- What has outlived its use is found by its age.
+-- Housekeeping finds old rows by their age.
 create index sessions_by_expiry on sessions (expires_at);
 create index sessions_of_panel_by_expiry on sessions (expires_at) where kind = 'panel' and revoked_at is null;
 create index refresh_tokens_by_expiry on refresh_tokens (expires_at);
@@ -46,7 +46,8 @@ declare
   v_is_open boolean;
   v_is_successor_unused boolean;
 begin
-  -- The token is locked before anything is decided: of two requests at once the second sees what the first has done.
+  -- The token is locked before anything is decided: of two simultaneous requests the second sees the result of the
+  -- first.
   select * into v_token from refresh_tokens t where t.token_hash = p_token_hash for no key update;
   if not found then
     outcome := 'invalid';
@@ -77,7 +78,7 @@ begin
       outcome := 'repeated';
       successor_hash := v_token.successor_hash;
     else
-      -- SECRET_KEY was replaced meanwhile: nobody can derive that successor any more.
+      -- SECRET_KEY was replaced meanwhile: that successor can no longer be derived.
       outcome := 'invalid';
     end if;
   end if;

@@ -1,14 +1,14 @@
--- What a person must look at: a payment that does not match, a refund that failed, a dispute …
+-- Flags for staff: a payment that does not match, a refund that failed, a dispute …
 create table flags (
   id          integer generated always as identity primary key,
   kind        text not null,
   subject     text not null,
   detail      text not null,
   booking_id  integer references bookings,
-  -- How often it has happened, and when last, since it was raised.
+  -- How often it has happened since it was raised, and when last.
   occurrences integer not null default 1,
   last_at     timestamptz not null default now(),
-  -- It tells of something that is so, and is looked at again and again, rather than of something that happened.
+  -- The flag describes a lasting state that is checked repeatedly, not a single event.
   standing    boolean not null default false,
   created_at  timestamptz not null default now(),
   resolved_at timestamptz,
@@ -18,9 +18,9 @@ create table flags (
 create index flags_open on flags (created_at) where resolved_at is null;
 create index flags_standing on flags (kind) where standing;
 
--- Puts something before a person's eyes, once per kind and subject; what happens again is counted, and a flag that was
--- resolved is raised again. One that is standing would come back at every look: while the same thing goes on, whoever
--- has resolved it is reminded after a day. Once it is over (end_flags), it is raised again at once.
+-- Raises a flag, once for each kind and subject. A repeated event is counted, and a resolved flag is raised again. A
+-- standing flag would return at every check, so while the state lasts it is raised again only a day after it was
+-- resolved; once the state has ended (end_flags), the next occurrence raises it at once.
 -- Returns whether the flag is newly raised.
 create function raise_flag(
   p_kind text, p_subject text, p_detail text, p_booking_id integer default null, p_standing boolean default false
@@ -41,7 +41,7 @@ begin
   return coalesce(v_occurrences = 1, false);
 end $$;
 
--- What these flags tell of is over: they are resolved, and raised again when it begins anew.
+-- Resolves flags whose state has ended; they are raised again when it recurs.
 create function end_flags(p_ids integer[]) returns integer language sql as $$
   with ended as (
     update flags f set standing = false, resolved_at = coalesce(f.resolved_at, clock_timestamp())
@@ -50,7 +50,7 @@ create function end_flags(p_ids integer[]) returns integer language sql as $$
   select count(*)::integer from ended
 $$;
 
--- What staff did, beside the moves of bookings (booking_events). Append-only (see the grants and the trigger).
+-- Actions of staff, besides the moves of bookings (booking_events). Append-only (see the grants and the trigger).
 create table staff_events (
   id           bigint generated always as identity primary key,
   at           timestamptz not null default clock_timestamp(),

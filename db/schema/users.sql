@@ -10,5 +10,5 @@ create table users (
   constraint users_email_canonical check (email = lower(email) and email = btrim(email) and length(email) <= 254)
 );
 
--- Staff looks people up by the beginning of their e-mail.
+-- Staff search for people by the beginning of their e-mail.
 create index users_email_prefix on users (email text_pattern_ops);
