@@ -8,8 +8,8 @@ import { seedTemplate } from './seed.ts';
 const template = 'bench_template';
 
 /**
- * What all figures share: a temporary directory, one Postgres that waits for its disk as in production, a migrated
- * database to copy, and the bundled workflows. All of it is gone after `stop`, or when the bench dies.
+ * Everything that the figures share: a temporary directory, one Postgres that waits for its disk as in production, a
+ * migrated database to copy, and the bundled workflows. All of it is removed by `stop`, or when the bench dies.
  */
 export const startEnvironment = (log: (line: string) => void) =>
   startTemporaryStack({ name: 'bench', log, restart: false }, prepare);
@@ -27,10 +27,10 @@ async function prepare(stack: Stack) {
     stack,
     workflowBundle,
     postgresPid: postgres.pid,
-    /** As the service connects, to no database of its own. */
+    /** The service's address of the server, without a database of its own. */
     appUrl: server.appUrl,
     postgresName: postgres.description.replace(/ \(.*/, ''),
-    /** A new database, with the rooms and users in it. */
+    /** A new database that contains the rooms and users. */
     newDatabase: (): Promise<DatabaseCopy> => copyTemplate(server, template, `bench_${++databases}`),
   };
 }

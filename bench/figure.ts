@@ -11,7 +11,7 @@ export interface Table {
   rows: string[][];
 }
 
-/** Something that must hold, as a ratio within one run. */
+/** A threshold, as a ratio within one run. */
 export interface Threshold {
   what: string;
   value: number;
@@ -19,7 +19,7 @@ export interface Threshold {
   atMost?: number;
 }
 
-/** Latency over load: one line a series. */
+/** Latency over load: one line for each series. */
 export interface Chart {
   name: string;
   title: string;
@@ -35,11 +35,11 @@ export interface Finding {
   method: string;
 }
 
-/** What a figure is given. */
+/** The dependencies of a figure. */
 export interface Bench {
   environment: Environment;
   sizes: Sizes;
-  /** The load generator, and a second one for what goes on beside. */
+  /** The load generator, and a second one for load in the background. */
   load: Generator;
   side: Generator;
   /** A fresh service, stopped after the figure; `--short` hands the same one on to the next figure. */
@@ -55,7 +55,7 @@ export interface Figure {
   measure(bench: Bench): Promise<Finding>;
 }
 
-/** `rounds` slices of each, in turn: noise that comes and goes hits both alike. `settle` runs before every slice. */
+/** Runs `rounds` slices of each, alternately, so that passing noise affects both. `settle` runs before every slice. */
 export async function alternate(
   rounds: number,
   floor: (round: number) => Promise<JobResult>,
@@ -72,7 +72,7 @@ export async function alternate(
   return results;
 }
 
-/** CPU milliseconds that slices have cost, by part: what they cost hardly depends on who else uses the cores. */
+/** CPU milliseconds used by the slices, by part: these hardly depend on what else uses the cores. */
 export function createCpuMeter(service: Service, load: Generator) {
   const read = () => ({ ...service.cpu(), generator: cpuMs(load.pid) });
   const sums = { api: 0, worker: 0, temporal: 0, postgres: 0, generator: 0, answers: 0 };
@@ -86,14 +86,14 @@ export function createCpuMeter(service: Service, load: Generator) {
       sums.answers += result.latenciesMs.length;
       return result;
     },
-    /** API, Postgres and load generator, in milliseconds an answer. */
+    /** API, Postgres and load generator, in milliseconds for each answer. */
     cells: () => [sums.api, sums.postgres, sums.generator].map((sum) => (sum / sums.answers).toFixed(2)),
   };
 }
 
 const slotsAtATime = 200_000;
 
-/** Runs a job that books slots nobody has used, by the API or by the floor's statement. */
+/** Runs a job that books unused slots, through the API or by the floor's statement. */
 export async function book(
   bench: Bench,
   service: Service,

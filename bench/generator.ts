@@ -9,7 +9,7 @@ export async function startGenerator() {
     serialization: 'advanced',
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
-  // A channel that is closed under a job: the job's own waiting for the exit tells of it.
+  // If the channel closes during a job, the job's own wait for the exit reports it.
   child.on('error', () => {});
   const next = () =>
     new Promise<unknown>((resolve, reject) => {

@@ -2,7 +2,7 @@ import type { Job } from './load/job.ts';
 import { runModel } from './load/models.ts';
 import { openTarget } from './load/targets.ts';
 
-// The load generator: a process of its own, so that the bench's bookkeeping delays no request. It is sent jobs, runs
+// The load generator: a process of its own, so that the bench's bookkeeping delays no request. It receives jobs, runs
 // one at a time, and ends with the process that forked it.
 
 async function run({ target, model }: Job) {
@@ -22,6 +22,6 @@ process.on('message', (job: Job) => {
   );
 });
 process.on('disconnect', () => process.exit());
-// A Ctrl-C in the terminal reaches us too; the bench ends us in its own order.
+// A Ctrl-C in the terminal reaches this process too; the bench stops it in its own order.
 process.on('SIGINT', () => {});
 process.send?.('ready');

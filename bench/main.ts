@@ -61,7 +61,7 @@ async function main(): Promise<void> {
         try {
           await stop();
         } catch (error) {
-          // The others must be stopped all the same.
+          // The others must still be stopped.
           console.error(error);
         }
       }
@@ -72,7 +72,7 @@ async function main(): Promise<void> {
     void stopAll().finally(() => process.exit(code));
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    // The second one does not wait: the watchdog of dev/processes.ts stops what is left.
+    // A second signal does not wait: the watchdog of dev/processes.ts stops what is left.
     process.on(signal, () => (stopping ? process.exit(130) : abort('Interrupted', 130)));
   }
   const limit = setTimeout(
@@ -107,7 +107,9 @@ async function main(): Promise<void> {
 
 const kept = new Map<string, Promise<Service>>();
 
-/** Services for one figure: fresh ones, one at a time; or, to be short, one of each kind for all figures. */
+/**
+ * Services for one figure: a fresh one each time, one at a time; or, with `--short`, one of each kind for all figures.
+ */
 function createServices(environment: Bench['environment'], share: boolean) {
   let current: Service | undefined;
   const stop = async () => {
@@ -134,7 +136,7 @@ function createServices(environment: Bench['environment'], share: boolean) {
             kept.delete(key);
             await service.then(
               (started) => started.stop(),
-              () => {}, // It never ran; its figure has said so.
+              () => {}, // It never ran; its figure has reported that.
             );
           }
         }
@@ -155,7 +157,7 @@ async function measure(figure: Figure, bench: Bench): Promise<Measured> {
   }
 }
 
-/** Prints and writes what was found. A figure that failed fails the run; a threshold that was missed does not. */
+/** Prints and writes the findings. A failed figure fails the run; a missed threshold does not. */
 function conclude(
   measured: readonly Measured[],
   outDir: string | undefined,

@@ -11,14 +11,14 @@ export interface Measured {
   title: string;
   tookMs: number;
   finding?: Finding;
-  /** Why there is no finding. */
+  /** The reason why there is no finding. */
   error?: string;
 }
 
 export interface Conditions {
   mode: string;
   postgres: string;
-  /** Load averages before the first figure: a busy machine measures the others. */
+  /** Load averages before the first figure: on a busy machine the figures measure other programs too. */
   loadBefore: number;
 }
 

@@ -28,12 +28,12 @@ export async function seedTemplate(client: pg.Client): Promise<void> {
   );
 }
 
-/** The one session of a user, which access tokens for measuring name. */
+/** The one session of a user, which the access tokens of the bench name. */
 export const sessionIdOf = (userId: number) => `00000000-0000-4000-8000-${String(userId).padStart(12, '0')}`;
 
 /**
  * Bookings of the past, of 50 rooms and 64 users: ids `fromId` … `toId`, 45 % completed with their payment, 45 %
- * expired, 10 % cancelled. Then ANALYZE, so that the planner knows.
+ * expired, 10 % cancelled. Runs ANALYZE afterwards for the planner.
  */
 export async function insertPastBookings(client: pg.Client, fromId: number, toId: number): Promise<void> {
   await client.query(
@@ -70,7 +70,7 @@ export async function insertPastBookings(client: pg.Client, fromId: number, toId
   await client.query('vacuum analyze payments');
 }
 
-/** Holds two in three slots of a room from tomorrow on, for a week: for its availability. */
+/** Holds two in three slots of a room from tomorrow on, for a week, to measure its availability. */
 export async function fillWeek(client: pg.Client, roomId: number): Promise<void> {
   await client.query(
     `insert into bookings (ref, user_id, room_id, time_zone, during, booking_date, start_time, end_time,

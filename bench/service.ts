@@ -15,12 +15,12 @@ import { sessionIdOf, usersCount } from './seed.ts';
 import { cpuMs } from './usage.ts';
 
 export interface ServiceOptions {
-  /** With Temporal, worker and a relay that has something to do; without: the API beside a Temporal that is away. */
+  /** With Temporal, worker and a busy relay; otherwise the API alone, with Temporal unreachable. */
   temporal: boolean;
-  /** Note what the heaps of API and worker keep (heap-notes.mjs). */
+  /** Record what the heaps of API and worker keep (heap-notes.mjs). */
   watchHeaps?: boolean;
   settings?: Record<string, string>;
-  /** Reach Postgres by this `host:port`, a pooler's, instead of its own. */
+  /** Reach Postgres by this `host:port` of a pooler instead of its own. */
   databaseAddress?: string;
 }
 
@@ -52,7 +52,7 @@ export async function startService(environment: Environment, options: ServiceOpt
     const temporalAddress = temporal?.settings.TEMPORAL_ADDRESS ?? `127.0.0.1:${await findFreePort()}`;
     const env: NodeJS.ProcessEnv = {
       ...bareEnvironment(),
-      // The emulator's public key is taken in debug only.
+      // The emulator's public key is accepted in debug only.
       ...{
         DEBUG: 'true',
         HOST: '127.0.0.1',
@@ -114,7 +114,7 @@ export async function startService(environment: Environment, options: ServiceOpt
       tokenOf,
       /** A token of every user, fresh: they live for half an hour. */
       tokens: () => Array.from({ length: usersCount }, (_, n) => tokenOf(n + 1)),
-      /** The first slot that nobody has used, and takes so many from there. */
+      /** Reserves this many unused slots. @returns the first */
       takeSlots(count: number): number {
         slots += count;
         return slots - count;
@@ -123,7 +123,7 @@ export async function startService(environment: Environment, options: ServiceOpt
       giveSlotsBack(count: number): void {
         slots -= count;
       },
-      /** What a heap has kept at each of its full collections since it was started, oldest first. */
+      /** The size that a heap kept at each full collection since it started, oldest first. */
       keptBy(name: 'api' | 'worker', heap: 'main' | 'thread'): { atMs: number; mib: number }[] {
         const file = join(dataDir, `heap-${name}-${heap}`);
         if (!existsSync(file)) return [];
@@ -141,7 +141,7 @@ export async function startService(environment: Environment, options: ServiceOpt
         postgres: cpuMs(pids.postgres, { family: true }),
         stripe: cpuMs(pids.stripe),
       }),
-      /** Messages that wait for the relay. */
+      /** The number of messages that wait for the relay. */
       async waiting(): Promise<number> {
         const { rows } = await db.query(
           `select count(*)::int as n from outbox where available_at < 'infinity' and dead_at is null`,
@@ -149,8 +149,9 @@ export async function startService(environment: Environment, options: ServiceOpt
         return rows[0].n;
       },
       /**
-       * Waits until every message is carried, and worker and Temporal rest for a while: what is measured next begins
-       * undisturbed. A moment's rest is none: between two of Temporal's batches of tasks the worker has nothing to do.
+       * Waits until every message is delivered and worker and Temporal have been idle for a while, so that the next
+       * measurement starts undisturbed. A short pause does not count: between two batches of Temporal's tasks the
+       * worker is idle too.
        */
       async settle(): Promise<void> {
         if (!options.temporal) return;
@@ -186,7 +187,7 @@ export async function startFloorWorker(environment: Environment, temporalAddress
   return { taskQueue: queue, pid: worker.pid(), stop: worker.stop };
 }
 
-/** Does a worker ask for this task queue's workflow tasks? */
+/** Whether a worker polls this task queue for workflow tasks. */
 async function isPolled(address: string, name: string): Promise<boolean> {
   const connection = await Connection.connect({ address });
   try {
@@ -198,7 +199,7 @@ async function isPolled(address: string, name: string): Promise<boolean> {
   }
 }
 
-/** How many workflows match, e.g. `WorkflowType = "smallest" AND ExecutionStatus = "Completed"`. */
+/** The number of workflows that match, e.g. `WorkflowType = "smallest" AND ExecutionStatus = "Completed"`. */
 export async function createWorkflowCounter(address: string) {
   const connection = await Connection.connect({ address });
   const client = new Client({ connection });

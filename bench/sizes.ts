@@ -1,11 +1,11 @@
-/** How much is measured. Short: only that everything still works. */
+/** The extent of a run. Short: only checks that everything still works. */
 export interface Sizes {
   rounds: number;
   sliceMs: number;
-  /** Of load on end, with Temporal. */
+  /** Duration of continuous load, with Temporal. */
   sustainedMs: number;
   clients: number[];
-  /** Where the chart looks, as shares of the throughput at the most clients. */
+  /** Loads of the chart, as shares of the throughput at the highest number of clients. */
   loads: number[];
   stampede: { clients: number; times: number };
   webhooksPerSlice: number;
@@ -17,7 +17,7 @@ export interface Sizes {
   openWorkflows: number;
   reconciler: { payments: number; openBookings: number };
   soak: { forMs: number; sampleMs: number };
-  /** The whole run ends here, whatever it is doing. */
+  /** Time limit of the whole run. */
   limitMs: number;
 }
 

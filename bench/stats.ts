@@ -15,7 +15,7 @@ export function percentile(sorted: ArrayLike<number>, share: number): number {
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
 }
 
-/** Slices of one thing, taken together. */
+/** Slices of the same target, combined. */
 export function summarise(slices: readonly JobResult[]): Summary {
   const count = slices.reduce((sum, { latenciesMs }) => sum + latenciesMs.length, 0);
   const all = new Float64Array(count);
@@ -52,7 +52,7 @@ export function slopeOf(points: readonly (readonly [x: number, y: number])[]) {
   return { slope, error, flat: Math.abs(slope) <= 2 * error };
 }
 
-/** @throws when an answer was none of these: a figure of refusals means nothing */
+/** @throws when an answer had another status: a figure of failed requests means nothing */
 export function expectOnly(what: string, result: JobResult, ...expected: number[]): JobResult {
   const others = Object.entries(result.statuses).filter(([status]) => !expected.includes(Number(status)));
   if (others.length > 0) {

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-// What processes have used, from Linux's /proc. Elsewhere the figures say so and have none.
+// Resource use of processes, from Linux's /proc. Elsewhere the figures are left empty and say so.
 
 /** Linux counts in hundredths of a second for programs, whatever its own tick (proc(5), USER_HZ). */
 const msPerTick = 10;

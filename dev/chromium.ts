@@ -6,7 +6,7 @@ import { SetupProblem } from './setup-problem.ts';
 
 const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
-/** Nothing of the browser's own goes out to the network, and it runs in a container as root. */
+/** The browser's own services may not use the network, and it runs in a container as root. */
 const args = [
   '--no-sandbox',
   '--disable-gpu',
@@ -31,7 +31,7 @@ function findChromium(env: NodeJS.ProcessEnv): string {
   );
 }
 
-/** Starts Chromium without a window and with an empty profile of its own. `open()` gives a person without cookies. */
+/** Starts headless Chromium with an empty profile. `open()` returns a new context without cookies. */
 export async function startChromium(env: NodeJS.ProcessEnv) {
   const executablePath = findChromium(env);
   const home = mkdtempSync(join(tmpdir(), 'booking-browser-'));

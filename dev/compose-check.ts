@@ -1,4 +1,4 @@
-// `npm run compose:check`: do the compose files say to Compose what they should? By Compose's own code.
+// `npm run compose:check`: checks the compose files with Compose's own code.
 import { readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import { composeLoader, findGoTool } from './go-tool.ts';
@@ -23,7 +23,7 @@ interface Checker {
   argsFor: (files: readonly string[]) => string[];
 }
 
-/** Both ways in which the files are meant to be used, with the settings of .env.example. */
+/** Both intended combinations of the files, with the settings of .env.example. */
 function listWays(): Way[] {
   const { COMPOSE_FILE: _, ...env } = parseEnv(readFileSync(`${projectDir}/.env.example`, 'utf8'));
   return [
@@ -51,7 +51,7 @@ async function findChecker(): Promise<Checker> {
   return {
     name: `the loader of Compose (${composeLoader.package} ${composeLoader.version})`,
     command: await findGoTool(composeLoader, log),
-    // The program in that package never fills in variables but with nothing; their values are checked by the tests.
+    // That program only substitutes empty variables; the tests check their values.
     argsFor: (files) => ['-no-interpolation', ...files],
   };
 }

@@ -2,7 +2,7 @@ import pg from 'pg';
 import { migrate } from '../db/migrate.ts';
 import type { PostgresServer } from './postgres.ts';
 
-/** Addresses of one Postgres server, each in the name of another role. */
+/** Addresses of one Postgres server, one for each role. */
 export interface DatabaseServer {
   /** The superuser's: creates and drops databases. */
   adminUrl: string;
@@ -19,11 +19,11 @@ export interface DatabaseCopy {
   ownerUrl: string;
   /** As the superuser connects, for what only a superuser may look at. */
   superuserUrl: string;
-  /** Removes the database, open connections and all. */
+  /** Drops the database and closes its connections. */
   drop: () => Promise<void>;
 }
 
-/** The address of another database on the same server, in the same role's name. */
+/** The address of another database on the same server, for the same role. */
 export function inDatabase(url: string, name: string): string {
   const other = new URL(url);
   other.pathname = name;
@@ -48,9 +48,9 @@ export const databaseServerOf = ({ adminUrl, settings }: PostgresServer): Databa
 });
 
 /**
- * Makes a migrated database that is only copied, never used. A copy takes a fraction of the time of the migrations.
+ * Creates a migrated database that is only copied, never used. A copy takes a fraction of the time of the migrations.
  *
- * @param fill puts what every copy shall have into it, as the schema's owner
+ * @param fill inserts the data that every copy needs, as the schema's owner
  */
 export async function createTemplate(
   server: DatabaseServer,
@@ -61,7 +61,7 @@ export async function createTemplate(
   await withClient(server.adminUrl, (admin) => admin.query(`CREATE DATABASE ${name} OWNER booking_owner`));
   await migrate(ownerUrl, { appUrl: inDatabase(server.appUrl, name) });
   if (fill) await withClient(ownerUrl, fill);
-  // Postgres copies only a database without connections.
+  // Postgres only copies a database that has no connections.
   await withClient(server.adminUrl, (admin) =>
     admin.query(`ALTER DATABASE ${name} WITH IS_TEMPLATE true ALLOW_CONNECTIONS false`),
   );

@@ -21,7 +21,7 @@ type Log = (line: string) => void;
 export const composeLoader: GoTool = {
   binary: 'compose-loader',
   package: 'github.com/compose-spec/compose-go/v2/cmd',
-  // That of Compose 2.40.3.
+  // The version in Compose 2.40.3.
   version: '2.9.1',
   buildMinutes: 5,
 };
@@ -36,7 +36,7 @@ export const temporalServer: GoTool = {
   buildMinutes: 45,
 };
 
-/** Makes Temporal's schema in Postgres. */
+/** Creates Temporal's schema in Postgres. */
 export const temporalSqlTool: GoTool = {
   binary: 'temporal-sql-tool',
   package: 'go.temporal.io/server/cmd/tools/sql',
@@ -46,13 +46,13 @@ export const temporalSqlTool: GoTool = {
 
 const keptDir = ({ binary, version }: GoTool) => join(toolsDir(), `${binary}-${version}`);
 
-/** Is it there already, so that finding it takes no time? */
+/** Whether it is built already, so that finding it takes no time. */
 export const isBuilt = (tool: GoTool) => isExecutable(join(keptDir(tool), tool.binary));
 
 /**
- * Returns the path of a tool: built before, or built now and kept with the other tools (tools-dir.ts).
+ * Returns the path of a tool, which is built at first use and kept with the other tools (tools-dir.ts).
  *
- * @throws SetupProblem in one line when there is no Go, or it cannot build it
+ * @throws SetupProblem in one line when there is no Go, or it cannot build the tool
  */
 export async function findGoTool(tool: GoTool, log: Log): Promise<string> {
   const path = join(keptDir(tool), tool.binary);

@@ -4,10 +4,10 @@ import { isRunning, type ProcessIdentity, startTimeOf } from './processes/identi
 import { SetupProblem } from './setup-problem.ts';
 
 /**
- * Takes the data directory for this process: two that run on one would fight over its files. A lock whose holder is
- * gone counts for nothing.
+ * Locks the data directory for this process: two processes would corrupt its files. A lock whose holder is gone is
+ * ignored.
  *
- * @returns gives it back
+ * @returns a function that releases the lock
  * @throws SetupProblem in one line while another process holds it
  */
 export function lockDataDir(dataDir: string): () => void {
@@ -34,17 +34,20 @@ function readHolder(file: string): ProcessIdentity | undefined {
   try {
     return JSON.parse(readFileSync(file, 'utf8'));
   } catch {
-    return undefined; // Gone in between, or cut off by a crash.
+    return undefined; // It was removed meanwhile, or a crash truncated it.
   }
 }
 
-/** Removes a dead holder's lock, by a rename, so that of two who try only one removes it, and never a live one's. */
+/**
+ * Removes a dead holder's lock. It uses a rename, so that only one of two processes removes it, and never a live
+ * holder's.
+ */
 function takeAway(file: string, holder: ProcessIdentity | undefined): void {
   const aside = `${file}.${process.pid}`;
   try {
     renameSync(file, aside);
   } catch {
-    return; // Somebody else did it.
+    return; // Another process removed it.
   }
   const taken = readHolder(aside);
   if (taken && isRunning(taken) && taken.pid !== holder?.pid) renameSync(aside, file);

@@ -9,7 +9,7 @@ import { createStack, type Stack } from './stack.ts';
 import { describeSystem } from './summary.ts';
 import { answerToArguments } from '../program-arguments.ts';
 
-/** One Ctrl-C arrives twice, from the terminal and from start.mjs; a person takes longer for a second one. */
+/** One Ctrl-C arrives twice, from the terminal and from start.mjs; a second Ctrl-C by a person takes longer. */
 const secondSignalAfterMs = 500;
 /** As a shell reports a program that a signal ended (SIGINT is 2). */
 const forcedExitCode = 130;
@@ -44,7 +44,7 @@ async function main(): Promise<void> {
     const system = await startServices({ settings, ports, stack });
     log(await describeSystem(system, settings));
   } catch (error) {
-    if (stop.begun()) return; // It failed because we stop.
+    if (stop.begun()) return; // It failed because the stop has begun.
     report(error);
     await stack.stop();
     process.exit(1);
@@ -69,7 +69,7 @@ function stopOnSignals({ stop: stopStack, processes, dataDir }: Stack) {
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void stop());
   process.once('disconnect', () => void stop());
-  // A terminal that was closed must not end us before the others.
+  // When the terminal closes, this process must stop the others before it ends.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   return { begun: () => sinceMs !== undefined };
 }

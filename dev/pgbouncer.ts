@@ -13,7 +13,7 @@ const installMs = 300_000;
 const pollMs = 20;
 
 /**
- * The PgBouncer of this machine; Debian's is installed when it is missing and we may.
+ * Finds PgBouncer on this machine, or installs Debian's package where we may.
  * @throws SetupProblem in one line
  */
 async function findPgBouncer(log: (line: string) => void): Promise<string> {
@@ -33,9 +33,9 @@ async function findPgBouncer(log: (line: string) => void): Promise<string> {
 }
 
 /**
- * Starts a PgBouncer as it comes (stock settings but for addresses and mode) before a Postgres, for the tests.
+ * Starts a PgBouncer with stock settings, except for addresses and mode, in front of a Postgres, for the tests.
  * @param options.server `host:port` of the Postgres
- * @param options.passwords of the roles that may come through
+ * @param options.passwords passwords of the roles that may connect
  */
 export async function startPgBouncer(options: {
   name: string;
@@ -53,7 +53,7 @@ export async function startPgBouncer(options: {
   const users = join(dir, `${name}.users`);
   const config = join(dir, `${name}.ini`);
   const quoted = (text: string) => `"${text.replaceAll('"', '""')}"`;
-  // Readable for `nobody`: the folder and the passwords are those of one test run.
+  // Readable for `nobody`: folder and passwords exist for one test run only.
   writeFileSync(
     users,
     Object.entries(passwords)
@@ -76,13 +76,13 @@ max_client_conn = 1000
 `,
     { mode: 0o644 },
   );
-  // It refuses to run as root.
+  // PgBouncer refuses to run as root.
   const asUser = process.getuid?.() === 0 ? ['-u', 'nobody'] : [];
   const running = await processes.start({
     name,
     command,
     args: [...asUser, config],
-    // SIGTERM ends it at once until 1.22, and waits for its clients since.
+    // Up to version 1.22 SIGTERM ends it at once; later versions wait for their clients.
     stopSteps: [
       { signal: 'SIGTERM', waitMs: 2_000 },
       { signal: 'SIGKILL', waitMs: 5_000 },

@@ -3,10 +3,10 @@ import getPort from 'get-port';
 import { emulatorPort } from 'stripe-emulator';
 import { SetupProblem } from './setup-problem.ts';
 
-/** Everything of `npm start` listens here, unless HOST says otherwise for the API. */
+/** Every process of `npm start` listens here, unless HOST names another address for the API. */
 export const loopback = '127.0.0.1';
 
-/** Where `npm start` puts things unless a setting says otherwise. */
+/** Default ports of `npm start`. */
 const defaultPorts = {
   PORT: 8000,
   DEV_TEMPORAL_UI_PORT: 8233,
@@ -26,7 +26,7 @@ export function readPort(env: NodeJS.ProcessEnv, setting: PortSetting): number {
   throw new SetupProblem(`${setting} is "${text}": it must be a port number.`);
 }
 
-/** A port that is free now on 127.0.0.1. Nothing reserves it: the process that binds it may have to ask again. */
+/** A port that is free now on 127.0.0.1. Nothing reserves it: another process may take it first. */
 export const findFreePort = (): Promise<number> => getPort({ host: loopback });
 
 /** Returns the setting's port if it can be bound (0: any free one). @throws SetupProblem in one line that says what to set */
@@ -36,7 +36,7 @@ export async function claimPort(
   host: string,
   use: string,
 ): Promise<number> {
-  // It gives another port for one that is in use, may not be opened, or was just given to another setting.
+  // get-port returns another port if this one is in use, may not be opened, or was just given to another setting.
   const bound = await getPort({ port, host }).catch(
     (error: NodeJS.ErrnoException) => error.code ?? String(error),
   );
@@ -47,7 +47,7 @@ export async function claimPort(
   );
 }
 
-/** True when something takes connections there. */
+/** True when something accepts connections there. */
 export function listens(host: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, host);

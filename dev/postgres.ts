@@ -13,7 +13,7 @@ export interface PostgresServer {
   settings: { DATABASE_URL: string; MIGRATE_DATABASE_URL: string };
   /** Of the superuser, to the database `postgres`: for the tests, which create databases. */
   adminUrl: string;
-  /** "PostgreSQL 15" and where it came from. */
+  /** Name and origin, such as "PostgreSQL 15" and the folder of its binaries. */
   description: string;
   pid: () => number | undefined;
   stop: () => Promise<void>;
@@ -108,7 +108,7 @@ async function startServer(options: {
       });
       return { port, server };
     } catch (error) {
-      // Somebody else may have taken the free port in between.
+      // Another process may have taken the free port meanwhile.
       if (options.port !== 0 || tries === portTriesMax) throw error;
     }
   }

@@ -10,7 +10,7 @@ import { startWatchdog } from './processes/watchdog.ts';
 const readyMsMax = 60_000;
 const restartWaitMsMin = 250;
 const restartWaitMsMax = 15_000;
-/** A process that lived this long was healthy: its next restart is quick again. */
+/** A process that ran this long was healthy: its next restart happens without delay. */
 const stableMs = 30_000;
 
 const defaultStopSteps: readonly StopStep[] = [
@@ -21,9 +21,9 @@ const defaultStopSteps: readonly StopStep[] = [
 export interface ProcessSpec extends Command {
   /** Names the process in messages, in the stop order, and its log file. */
   name: string;
-  /** Signals from gentle to hard, each with the time it is given. */
+  /** Signals from gentle to hard, each with its grace period. */
   stopSteps?: readonly StopStep[];
-  /** For those who cannot wait (the second Ctrl-C): SIGKILL unless said otherwise. */
+  /** The signals of a hasty stop (the second Ctrl-C): SIGKILL unless set otherwise. */
   forceSignal?: NodeJS.Signals;
   /** Runs before every start, also before a restart. */
   prepare?: () => Promise<void>;
@@ -32,7 +32,7 @@ export interface ProcessSpec extends Command {
 }
 
 export interface RunningProcess {
-  /** The pid now: another one after a restart, undefined while there is none. */
+  /** The current pid: it changes with a restart and is undefined while no process runs. */
   pid: () => number | undefined;
   stop: () => Promise<void>;
 }
@@ -124,7 +124,7 @@ export function createProcesses(options: {
     throw failure(entry, spawned, outcome);
   }
 
-  /** Waits for the process's end and starts it again, for as long as it is wanted. */
+  /** Waits for the process to end and restarts it, as long as it is wanted. */
   async function keepRunning(entry: Entry): Promise<void> {
     const { name } = entry.spec;
     let waitMs = restartWaitMsMin;
@@ -198,7 +198,7 @@ export function createProcesses(options: {
       dismissWatchdog?.();
     },
 
-    /** The hard way, for those who cannot wait. What survives even this is left to the watchdog. */
+    /** Stops everything at once. What survives is left to the watchdog. */
     killAll(): void {
       stopped = true;
       for (const { current, spec } of entries)

@@ -1,7 +1,4 @@
 import { fileURLToPath } from 'node:url';
 
-/** The folder of package.json: everything that is run by a relative path runs there. */
+/** The folder of package.json: commands with relative paths run there. */
 export const projectDir = fileURLToPath(new URL('..', import.meta.url));
-
-/** @public The name of before. */
-export { projectDir as PROJECT_DIR };

@@ -9,7 +9,10 @@ export interface ToolResult {
   stderr: string;
 }
 
-/** Runs a tool to its end and collects what it says. Never rejects. Neither it nor its children outlive us. */
+/**
+ * Runs a tool to its end and collects its output. Never rejects. Neither the tool nor its children outlive this
+ * process.
+ */
 export function runTool(
   command: string,
   args: readonly string[],
@@ -17,7 +20,8 @@ export function runTool(
 ): Promise<ToolResult> {
   const { timeoutMs = 10_000, ...rest } = options;
   return new Promise((resolve) => {
-    // A group of its own, since a tool may be a wrapper (pyenv's python3): killing it alone would leave the real one.
+    // A process group of its own, since a tool may be a wrapper (pyenv's python3): killing the wrapper alone would
+    // leave the real tool running.
     const child = spawn(command, args, { ...rest, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
     const kill = () => killGroup(child.pid);
     const timer = setTimeout(kill, timeoutMs);
@@ -41,7 +45,7 @@ function killGroup(pid: number | undefined): void {
   try {
     process.kill(-pid, 'SIGKILL');
   } catch {
-    // It has ended.
+    // The process has ended already.
   }
 }
 
@@ -63,12 +67,12 @@ export function isExecutable(file: string): boolean {
   }
 }
 
-/** The last line with something in it: what most tools end their complaint with. */
+/** The last line that is not empty: most tools put the reason of a failure there. */
 export function lastLine(text: string): string {
   return text.trim().split('\n').at(-1)?.trim() ?? '';
 }
 
-/** Says every few seconds that something still goes on, until it is done. */
+/** Logs every few seconds that a step is still running, until it is done. */
 export async function withProgress<T>(
   what: string,
   log: (line: string) => void,

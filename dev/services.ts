@@ -73,14 +73,14 @@ export async function startServices(options: {
   const since = stopwatch();
   await Promise.all([
     stack.startApi({ env, port: ports.api, isReady: () => answers(`${apiUrl}/readyz`) }),
-    // Only a line in its log says that the worker is ready; a log of warnings does not have it.
+    // Only a line in its log says that the worker is ready, and a log of warnings lacks it.
     stack.startWorker({ env, ...(!logsInfo(env) && { isReady: () => true }) }),
   ]);
   log(`Service    API and worker up in ${since()}`);
   return { env, apiUrl, temporalUiUrl };
 }
 
-/** Where this machine finds what listens on that host. */
+/** The address at which this machine reaches a server that listens on that host. */
 export function urlOf(host: string, port: number): string {
   if (host === '0.0.0.0' || host === '::') return `http://127.0.0.1:${port}`;
   return `http://${isIPv6(host) ? `[${host}]` : host}:${port}`;

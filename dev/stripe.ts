@@ -4,7 +4,7 @@ import { nodeProcess } from './processes/node-process.ts';
 import type { Processes } from './processes.ts';
 import { until } from './until.ts';
 
-/** Also as the package itself exports it. */
+/** Exported by the package too. */
 export * from 'stripe-emulator';
 
 /**

@@ -24,7 +24,7 @@ export async function describeSystem(system: System, settings: StartSettings): P
     ['Temporal UI', system.temporalUiUrl ?? `the one of ${env.TEMPORAL_ADDRESS}`],
   ];
   if (!settings.external.postgres) {
-    // For the command line, which does not know our passwords. Only the owner may migrate.
+    // The command line does not know our passwords, and only the owner may migrate.
     rows.push(['Database', `${env.DATABASE_URL}`], ['Database owner', `${env.MIGRATE_DATABASE_URL}`]);
   }
   if (isDebug(env)) {
@@ -83,6 +83,6 @@ async function freeSlotOn(apiUrl: string, date: string): Promise<Slot | undefine
     const free = body.slots.find((slot) => slot.status === 'free' && slot.start_time >= '10:00');
     return free && { date, start: free.start_time, end: free.end_time };
   } catch {
-    return undefined; // It only makes the example nicer.
+    return undefined; // Only the example depends on it.
   }
 }

@@ -9,7 +9,7 @@ import { temporalCli } from './temporal/tools.ts';
 import { until } from './until.ts';
 
 const portTriesMax = 3;
-/** The dev server's own default is a day; a redelivered message must find its workflow for longer than that. */
+/** The dev server's default is a day; a redelivered message must find its workflow for longer than that. */
 const retention = '720h';
 
 const stopSteps: readonly StopStep[] = [
@@ -59,7 +59,7 @@ export async function startTemporal(options: {
         args: [
           ...['server', 'start-dev', '--ip', loopback, '--port', String(port), ...ui, '--log-level', 'warn'],
           ...['--db-filename', join(stateDir, 'temporal.db')],
-          // As fast as memory, and safe: a killed process loses nothing, a power cut at most the last instants.
+          // As fast as memory and safe enough: a killed process loses nothing, a power cut at most the last moments.
           ...['--sqlite-pragma', 'journal_mode=WAL', '--sqlite-pragma', 'synchronous=NORMAL'],
           ...['--namespace', namespace, '--search-attribute', 'BookingStatus=Keyword'],
         ],
@@ -75,19 +75,22 @@ export async function startTemporal(options: {
         stop: server.stop,
       };
     } catch (error) {
-      // Somebody else may have taken a free port in between.
+      // Another process may have taken a free port meanwhile.
       if ((options.port !== 0 && options.uiPort !== 0) || tries === portTriesMax) throw error;
     }
   }
 }
 
-/** Ours without Temporal's own settings: they may point its command line at another server, with that one's keys. */
+/**
+ * Our environment without Temporal's settings: they may point its command line at another server, with the keys of that
+ * server.
+ */
 function environment(): NodeJS.ProcessEnv {
   const ours = Object.entries(process.env).filter(([name]) => !name.startsWith('TEMPORAL_'));
   return { ...Object.fromEntries(ours), TEMPORAL_CONFIG_FILE: '/dev/null' };
 }
 
-/** Ready is when it listens, and its namespace exists and takes the retention. */
+/** It is ready when it listens, and its namespace exists and accepts the retention. */
 async function waitUntilReady(
   binary: string,
   port: number,

@@ -13,15 +13,15 @@ export function toolsDir(): string {
 }
 
 /**
- * Fills a directory once and for all: `fill` works in a temporary one beside it, which is renamed when it is complete.
- * Of two that do so at the same time, one wins and both can use the result.
+ * Fills a directory once: `fill` works in a temporary one beside it, which is renamed when it is complete. If two
+ * processes do so at the same time, one wins and both use the result.
  */
 export async function putInPlace(targetDir: string, fill: (dir: string) => Promise<void>): Promise<void> {
   mkdirSync(dirname(targetDir), { recursive: true });
   const dir = mkdtempSync(`${targetDir}.`);
   chmodSync(dir, 0o755);
   const clear = () => rmSync(dir, { recursive: true, force: true });
-  process.once('exit', clear); // An interrupted download leaves nothing.
+  process.once('exit', clear); // An interrupted download leaves no files.
   try {
     await fill(dir);
     try {

@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /**
  * Waits until `probe` returns something, and returns that.
  *
- * @param what  what is waited for, for the message
- * @param limit milliseconds; or a signal, for a caller that stops waiting by itself
+ * @param what  what the caller waits for, for the error message
+ * @param limit milliseconds; or a signal, for a caller that ends the wait itself
  * @throws once the limit is reached
  */
 export async function until<T>(

@@ -3,13 +3,13 @@ import { NativeConnection } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import type { Config } from '../config.ts';
 
-/** By itself an attempt to reach a machine that drops packets would last two minutes. */
+/** Without this limit an attempt to reach a machine that drops packets would last two minutes. */
 const attemptMs = 5_000;
 const againMs = 2_000;
 
 /**
- * Waits for Temporal instead of failing: it may be started after the worker, be away for a while, or listen before
- * it serves. Returns once the namespace can be read, which is what the worker itself asks for first.
+ * Waits for Temporal instead of failing: it may start after the worker, be down for a while, or listen before it
+ * serves. Returns once the namespace can be read, which is what the worker itself does first.
  *
  * @param stopping ends the wait
  * @returns undefined when `stopping` came first
@@ -38,7 +38,7 @@ async function connectOnce(temporal: Config['temporal']): Promise<NativeConnecti
   const connection = await withinTime(
     NativeConnection.connect({
       address: temporal.address,
-      // Said either way: an API key alone would make the client turn it on.
+      // Set explicitly: with an API key alone the client would turn TLS on.
       tls: temporal.tls ?? false,
       ...(temporal.apiKey && { apiKey: temporal.apiKey }),
     }),
@@ -54,7 +54,7 @@ async function connectOnce(temporal: Config['temporal']): Promise<NativeConnecti
   }
 }
 
-/** The connection, if it comes in time; one that comes too late is closed. */
+/** The connection, if it is made in time; one that is made too late is closed. */
 async function withinTime(connecting: Promise<NativeConnection>): Promise<NativeConnection> {
   const timer = new AbortController();
   const tooLate = sleep(attemptMs, undefined, { signal: timer.signal }).then(() => {

@@ -23,7 +23,7 @@ Runs workflows and their activities until SIGINT or SIGTERM. It takes no
 arguments, but the settings of .env.example (environment or .env).
 `;
 
-/** A stop takes a little longer than the worker lets its activities finish; after an error it takes 5 s at most. */
+/** The time limit of a stop: a little longer than activities get to finish; after an error at most 5 s. */
 const stopMs = 40_000;
 const stopAfterErrorMs = 5_000;
 const countDroppedEveryMs = 5_000;
@@ -53,14 +53,14 @@ async function main(): Promise<void> {
   await work.catch((error: unknown) => fail(error));
 }
 
-/** Works until it is told to stop. @throws when the worker cannot go on */
+/** Runs until it is asked to stop. @throws when the worker cannot go on */
 async function run(config: Config, log: Logger, stopping: AbortSignal): Promise<void> {
   const db = connectDatabase(config.database.url, {
     poolMax: config.database.poolMax,
     prepared: config.database.prepared,
     applicationName: 'booking-worker',
     say: (sentence) => log.warn(sentence),
-    // Nobody waits for an answer here: better slow than repeated.
+    // No client waits for the worker, so a slow answer is better than a retry.
     acquireMs: 5_000,
   });
   const connection = await connectWhenReady(config.temporal, log, stopping);
@@ -112,15 +112,15 @@ async function runUntil(worker: Worker, stopping: AbortSignal): Promise<void> {
 }
 
 /**
- * Temporal's own log goes the way of ours: what its native part writes to standard output by itself would stop it when
- * nobody reads that.
+ * Sends Temporal's own log to ours: its native part would otherwise write to standard output itself, and block when
+ * nothing reads that.
  */
 function installRuntime(config: Config, { log, destination }: ProcessLog): void {
   const runtime = Runtime.install({
     logger: new DefaultLogger('WARN', ({ level, message, meta }) => {
       log[level === 'ERROR' ? 'error' : 'warn']({ ...meta }, message);
     }),
-    // The process stops itself, also while Temporal is away and there is no worker yet.
+    // This handles the stop, also while Temporal is down and there is no worker yet.
     shutdownSignals: [],
     telemetryOptions: {
       logging: { forward: {} },

@@ -18,8 +18,8 @@ interface OlderQueues {
 }
 
 /**
- * Serves the task queues of earlier values of `TEMPORAL_TASK_QUEUE` too: a workflow stays on the queue that it began on,
- * and without a worker there its booking could not be cancelled for as long as it is open.
+ * Also serves the task queues of earlier values of `TEMPORAL_TASK_QUEUE`: a workflow stays on the queue that it started
+ * on, and without a worker there its booking could not be cancelled while it is open.
  * @param serve runs a worker on a task queue until the process stops
  */
 export async function serveOlderQueues(
@@ -30,7 +30,7 @@ export async function serveOlderQueues(
   const older = await findWhenReady(queues);
   await Promise.all(
     older.map(async (name) => {
-      log.warn({ taskQueue: name }, 'open bookings may be on this task queue of before; it is served too');
+      log.warn({ taskQueue: name }, 'open bookings may be on this earlier task queue; it is served too');
       await deleteSchedule(queues, name);
       await serve(name);
     }),
@@ -44,14 +44,14 @@ async function findWhenReady(queues: OlderQueues): Promise<string[]> {
       await rememberTaskQueue(db, namespace, taskQueue);
       return await findOlderTaskQueues(db, namespace, taskQueue);
     } catch (error) {
-      log.debug({ err: error }, 'the task queues of before are not known yet');
+      log.debug({ err: error }, 'the earlier task queues are not known yet');
       await sleep(retryMs, undefined, { signal: stopping }).catch(() => {});
     }
   }
   return [];
 }
 
-/** One reconciler is enough, and it is that of the new task queue. */
+/** One reconciler is enough: that of the new task queue. */
 async function deleteSchedule({ connection, namespace, log }: OlderQueues, taskQueue: string): Promise<void> {
   const schedules = new ScheduleClient({ connection, namespace });
   await schedules

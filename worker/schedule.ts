@@ -10,12 +10,12 @@ export interface ScheduleSettings {
   everyMs: number;
 }
 
-/** Longer than Temporal's own clients wait for a schedule that is being made. */
+/** Longer than Temporal's own clients wait for a schedule to be created. */
 const callMs = 10_000;
 
 /**
- * Makes sure that the reconciler's Schedule is there, as this version wants it. Without it missed webhooks are not
- * found; the API's sweeper still frees the slots.
+ * Makes sure that the reconciler's Schedule exists with the settings of this version. Without it missed webhooks are
+ * not found; the API's sweeper still frees the slots.
  */
 export function scheduleStep({ connection, namespace, taskQueue, everyMs }: ScheduleSettings): SetUpStep {
   const schedules = new ScheduleClient({ connection, namespace });

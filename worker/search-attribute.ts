@@ -2,7 +2,7 @@ import type { NativeConnection } from '@temporalio/worker';
 import { bookingStatusAttribute } from '../workflows/messages.ts';
 import type { SetUpStep } from './set-up.ts';
 
-/** gRPC's own numbers (https://grpc.io/docs/guides/status-codes/); the SDK's enum is a type only. */
+/** Status codes of gRPC (https://grpc.io/docs/guides/status-codes/); the SDK's enum is a type only. */
 const alreadyExists = 6;
 const permissionDenied = 7;
 const unimplemented = 12;
@@ -11,8 +11,8 @@ const keyword = 2;
 const callMs = 5_000;
 
 /**
- * Makes `BookingStatus` known to the namespace. Where that is not allowed (Temporal Cloud: create it there by hand),
- * everything runs without it: the relay starts workflows with the attribute only if the server has it.
+ * Registers `BookingStatus` with the namespace. Where that is not allowed (Temporal Cloud: create it there by hand),
+ * everything runs without it: the relay sets the attribute only if the server has it.
  */
 export function searchAttributeStep(connection: NativeConnection, namespace: string): SetUpStep {
   const { operatorService } = connection;
@@ -35,7 +35,7 @@ export function searchAttributeStep(connection: NativeConnection, namespace: str
   };
 }
 
-/** Where the worker may not make the attribute, somebody may have made it by hand. */
+/** If the worker may not create the attribute, it may have been created by hand. */
 async function isKnown({ operatorService }: NativeConnection, namespace: string): Promise<boolean> {
   try {
     const { customAttributes } = await operatorService.listSearchAttributes({ namespace });

@@ -1,16 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 
-/** Something that a namespace needs, made by whichever worker comes first. */
+/** Something that a namespace needs and that the first worker creates. */
 export interface SetUpStep {
   /** The label of the step in the metric `worker_setup_pending`. */
   name: 'search_attribute' | 'schedule';
-  /** Logged when an attempt fails: what does not work meanwhile. */
+  /** The effect of a failure, for the log. */
   complaint: string;
   /**
-   * Makes it, or finds it made; any number of workers may do so at once. `denied`: this worker is not allowed to, and
-   * works without it.
-   * @throws when it could not be made now
+   * Creates it, or finds that it exists; several workers may do so at once. `denied`: this worker is not allowed to,
+   * and works without it.
+   * @throws when it could not be created now
    */
   make: () => Promise<'made' | 'denied'>;
 }
@@ -26,7 +26,7 @@ export interface SetUpDeps {
 }
 
 /**
- * Takes the steps in the background, each until it has succeeded: a Temporal that is still starting refuses some of
+ * Runs the steps in the background, each until it has succeeded: a Temporal that is still starting refuses some of
  * them, and the worker runs without them meanwhile. Never rejects.
  */
 export async function setUpNamespace(steps: readonly SetUpStep[], deps: SetUpDeps): Promise<void> {
@@ -45,7 +45,7 @@ async function repeatUntilMade(step: SetUpStep, deps: SetUpDeps): Promise<void> 
       showPending(step.name, 0);
       return;
     } catch (error) {
-      // The first attempt that fails is told of; that it goes on failing shows in the metric.
+      // Only the first failure is logged; the metric shows that it goes on failing.
       log[complained ? 'debug' : 'warn']({ err: error, step: step.name }, step.complaint);
       complained = true;
     }

@@ -8,16 +8,19 @@ export interface WorkerDeps {
   namespace: string;
   taskQueue: string;
   activities: Activities;
-  /** A bundle made before (worker/bundle.ts); absent: made now. */
+  /** A prebuilt bundle (worker/bundle.ts); if absent it is built now. */
   workflowBundle?: string | undefined;
 }
 
-/** How long a stopping worker lets its activities finish: longer than any takes but the reconciler's, which begin again. */
+/**
+ * How long a stopping worker lets its activities finish: longer than any takes, except the reconciler's, which start
+ * over.
+ */
 const shutdownGraceTime = '25s';
 
 /**
- * The worker: runs workflows and their activities until it is told to stop. Any number may run; they share the
- * task queue.
+ * The worker: runs workflows and their activities until it is asked to stop. Any number may run; they share the task
+ * queue.
  */
 export async function createWorker(deps: WorkerDeps): Promise<Worker> {
   const workflowBundle = deps.workflowBundle

@@ -88,7 +88,6 @@ export function paymentRoutes(deps: Deps): Route[] {
     return answerOnce(deps.db, {
       ctx,
       caller,
-      // Keys of `create_payment_intent`, of an older release, keep the booking's id: they are claimed anew.
       operation: 'open_payment_intent',
       body,
       run,

@@ -8,7 +8,7 @@ const probePerSecond = 50;
 const probeMs = 2_000;
 const catchUpMsMax = 10 * 60_000;
 
-/** A burst of bookings: what it does to the others, and how long until every workflow runs. */
+/** A burst of bookings: its effect on other requests, and the time until every workflow runs. */
 export const backlog: Figure = {
   name: 'backlog',
   title: 'A burst and its backlog',

@@ -91,7 +91,7 @@ const method =
 async function measureClosed({ sizes, ...bench }: Bench, service: Service, clients: number) {
   const model = closed(clients, sizes.sliceMs);
   const all = { ...bench, sizes };
-  // Warm both: plans, connections, compiled code.
+  // Warms up both: plans, connections, compiled code.
   await book(all, service, 'floor', closed(clients, sizes.sliceMs / 3));
   await book(all, service, 'api', closed(clients, sizes.sliceMs / 3));
   const [floorCpu, oursCpu] = [createCpuMeter(service, all.load), createCpuMeter(service, all.load)];
@@ -99,7 +99,7 @@ async function measureClosed({ sizes, ...bench }: Bench, service: Service, clien
     sizes.rounds,
     async () => expectOnly('floor', await floorCpu.around(() => book(all, service, 'floor', model)), 200),
     async () => {
-      // Carrying the slice before took minutes, in which V8 forgets the compiled code of requests.
+      // Delivering the previous slice took minutes, in which V8 discarded the compiled code of requests.
       await book(all, service, 'api', closed(clients, sizes.sliceMs / 2));
       return expectOnly('bookings', await oursCpu.around(() => book(all, service, 'api', model)), 201);
     },
@@ -116,7 +116,7 @@ async function measureClosed({ sizes, ...bench }: Bench, service: Service, clien
   };
 }
 
-/** Longer than starts can wait: what they take from the requests, and how far they fall behind. */
+/** Runs longer than starts can wait: how much they slow the requests, and how far they fall behind. */
 async function measureSustained(bench: Bench, service: Service): Promise<Table> {
   await service.settle();
   const { sustainedMs } = bench.sizes;

@@ -5,7 +5,7 @@ import { expectOnly, percentile } from '../stats.ts';
 
 const waitMsMax = 5 * 60_000;
 
-/** Holds that lapse together: how late their slots are free. */
+/** Holds that lapse together: the delay until their slots are free. */
 export const holds: Figure = {
   name: 'holds',
   title: 'Hold release',

@@ -78,7 +78,7 @@ export const lists: Figure = {
   },
 };
 
-/** In steps, so that one statement needs little memory. */
+/** Inserted in steps, so that one statement needs little memory. */
 async function grow({ db }: Service, from: number, to: number): Promise<void> {
   const step = 100_000;
   for (let at = from; at < to; at += step) await insertPastBookings(db, at + 1, Math.min(to, at + step));
@@ -87,7 +87,7 @@ async function grow({ db }: Service, from: number, to: number): Promise<void> {
 function readingsAt(service: Service, size: number): Reading[] {
   const staff = service.tokenOf(staffId);
   const tokens = service.tokens();
-  // Bulk booking n is user 1 + n % 64's.
+  // Bulk booking n belongs to user 1 + n % 64.
   const ids = Array.from({ length: 500 }, (_, n) => size - Math.floor((n * size) / 1_000));
   const deep = ids.map((id) => Math.max(200, id - Math.floor(size / 2)));
   const from = new Date(Date.now() + 86_400_000).toISOString().slice(0, 10);

@@ -7,7 +7,7 @@ import { cpuMs } from '../usage.ts';
 const clients = 16;
 const waitMsMax = 5 * 60_000;
 
-/** Whole lives: book → pay → confirmed. Beside them the smallest workflow: start, one signal, return. */
+/** Whole bookings: book → pay → confirmed. The floor is the smallest workflow: start, one signal, return. */
 export const lives: Figure = {
   name: 'lives',
   title: 'Whole lives through Temporal',

@@ -88,7 +88,7 @@ async function startThrough({ environment, log }: Bench, mode: PoolMode) {
 async function measureAt(bench: Bench, direct: Service, pooled: Service, clients: number) {
   const slice = async (service: Service) =>
     expectOnly('bookings', await book(bench, service, 'api', closed(clients, bench.sizes.sliceMs)), 201);
-  // The first statements of each connection are dearer than those after.
+  // The first statements of a connection are slower than later ones.
   for (const service of [direct, pooled]) await slice(service);
   const { floor, ours } = await alternate(
     Math.max(bench.sizes.rounds, 3),

@@ -8,7 +8,7 @@ import { withClient } from '../../dev/databases.ts';
 import { type Figure, format0, format3 } from '../figure.ts';
 import { fillHistory } from '../seed-history.ts';
 
-/** What Temporal takes to tell of one workflow, about as its dev server does on two shared cores. */
+/** The time in which Temporal describes one workflow, about as its dev server does on two shared cores. */
 const describeMs = 5;
 const roundsCount = 5;
 const largeTableRows = 100_000;
@@ -81,7 +81,7 @@ function repair(db: Db, running: number, sweep: Sweep | undefined): Promise<Repa
   return repairBookings(deps, { sweep });
 }
 
-/** The first, which hurries; then as a minute apart, once a lap has said how many are open. */
+/** The first round, which hurries; then rounds a minute apart, once a full pass has counted the open bookings. */
 async function runRounds(url: string, open: number): Promise<MeasuredRound[]> {
   const db = connectDatabase(url, { poolMax: 10, applicationName: 'bench-reconciler' });
   const rounds: MeasuredRound[] = [];
@@ -97,7 +97,7 @@ async function runRounds(url: string, open: number): Promise<MeasuredRound[]> {
   return rounds;
 }
 
-/** The sweep as it stands a minute later in a lap that has found nothing. */
+/** The state of the sweep a minute later, in a pass that has found nothing. */
 function calmSweep(sweep: Sweep | undefined, open: number): Sweep {
   const at = new Date(Date.now() - 60_000).toISOString();
   return { afterId: sweep?.afterId ?? 0, seen: sweep?.seen ?? 0, lost: 0, open, hurry: false, at };

@@ -13,7 +13,7 @@ export const soak: Figure = {
   fullOnly: true,
   async measure(bench) {
     const { forMs, sampleMs } = bench.sizes.soak;
-    // Short holds, so that as many end as begin.
+    // Holds are short, so that as many end as begin.
     const settings = { HOLD_MINUTES: '1' };
     const service = await bench.service({ temporal: true, watchHeaps: true, settings });
     const series: Record<'api' | 'worker' | 'outbox', Sample[]> = { api: [], worker: [], outbox: [] };
@@ -86,9 +86,9 @@ interface Sample {
   value: number;
 }
 
-/** The line through one value of each part: samples of one minute are neighbours and no news of each other. */
+/** Fits a line through one value of each part: consecutive one-minute samples are not independent. */
 function lineOf(what: string, samples: readonly Sample[], forMs: number) {
-  // The first third is warming up: caches fill, code is compiled, heaps grow to their size.
+  // The first third is warm-up: caches fill, code is compiled, heaps grow to their size.
   const steady = samples.filter(({ minutes }) => minutes > forMs / 60_000 / 3);
   const values = partsOf(steady).map((part) => ({
     x: median(part.map(({ minutes }) => minutes)),
@@ -97,7 +97,7 @@ function lineOf(what: string, samples: readonly Sample[], forMs: number) {
   return { what, values, ...slopeOf(values.map(({ x, y }) => [x, y] as const)) };
 }
 
-/** The samples in so many parts of one length, in their order. */
+/** Splits the samples, in order, into this many parts of equal length. */
 function partsOf<T>(samples: readonly T[]): T[][] {
   const size = Math.max(1, Math.ceil(samples.length / parts));
   return Array.from({ length: Math.ceil(samples.length / size) }, (_, n) =>

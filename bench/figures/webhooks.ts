@@ -13,7 +13,7 @@ export const webhooks: Figure = {
     for (const temporal of [false, true]) {
       const service = await bench.service({ temporal });
       const around = temporal ? 'with Temporal' : 'without';
-      // With Temporal each slice leaves a backlog of minutes behind.
+      // With Temporal each slice leaves a backlog of several minutes.
       for (const clients of temporal ? bench.sizes.clients.slice(-1) : bench.sizes.clients) {
         const { floor, ours, statement } = await measureAt(bench, service, clients);
         const share = ours.perSecond / floor.perSecond;
@@ -93,7 +93,7 @@ async function measureAt({ sizes, load }: Bench, service: Service, clients: numb
     payments: await newPayments(service, count),
   } as const;
   const statement = expectOnly('statement', await load.run({ target, model: closed(clients, 60_000) }), 200);
-  // Its messages were leased for a day, so that no relay carried them; nobody shall wait for them.
+  // Its messages were leased for a day, so that no relay delivered them; later steps must not wait for them.
   await service.db.query(
     `delete from outbox where available_at between now() + interval '1 hour' and now() + interval '2 days'`,
   );

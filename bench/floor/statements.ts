@@ -1,6 +1,6 @@
 /**
  * The floor of a booking: lock the room, insert the booking, insert the outbox row, in one statement. Frozen: the
- * ratios of all runs rest on it. Its message is never due, so that no relay carries it.
+ * ratios of all runs are relative to it. Its message is never due, so that no relay delivers it.
  */
 export const bookingFloor = `
   with room as (

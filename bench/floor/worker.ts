@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 
-/** The bench's own worker, for the floors: as large as the service's, and with nothing to do but the floors. */
+/** The bench's own worker for the floors: as large as the service's, and it runs only the floors. */
 async function main(): Promise<void> {
   Runtime.install({ logger: new DefaultLogger('WARN') });
   const [address, taskQueue] = process.argv.slice(2);

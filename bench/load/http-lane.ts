@@ -6,9 +6,9 @@ export interface Answer {
 }
 
 /**
- * One keep-alive HTTP/1.1 connection to this machine, one request at a time. Written on the bare socket, because
- * the generator shares the cores with what it measures: it understands what the API sends (a status line, headers, a
- * body of Content-Length) and fails on anything else.
+ * One keep-alive HTTP/1.1 connection to this machine, one request at a time. It uses the bare socket, because the
+ * generator shares the cores with the service that it measures: it understands what the API sends (a status line,
+ * headers, a body with Content-Length) and fails on anything else.
  */
 export function openHttpLane(port: number) {
   let socket: Socket | undefined;
@@ -82,7 +82,7 @@ export function openHttpLane(port: number) {
 
 export type HttpLane = ReturnType<typeof openHttpLane>;
 
-/** The text of a request; a body is JSON. */
+/** The text of a request; a body is sent as JSON. */
 export function requestText(
   method: 'GET' | 'POST',
   path: string,

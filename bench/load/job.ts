@@ -1,12 +1,12 @@
-/** What the bench asks of its load generator, and what comes back: plain data, since the generator is a process. */
+/** Jobs for the load generator and their results: plain data, since the generator is a process. */
 
-/** What is sent. Every request has a number, from 0 on, which decides its content: two runs send the same. */
+/** The requests to send. Each has a number, from 0 on, which decides its content, so that two runs send the same. */
 export type Target =
   /** A GET of each path in turn. */
   | { kind: 'get'; port: number; requests: { path: string; token?: string }[] }
   /** A booking of slot `firstSlot + number`, by each user in turn. */
   | { kind: 'book'; port: number; tokens: string[]; firstSlot: number }
-  /** Everybody wants this one slot. */
+  /** All clients want this one slot. */
   | { kind: 'stampede'; port: number; tokens: string[]; slot: number }
   /** The PaymentIntent of each booking, once. */
   | { kind: 'payment-intent'; port: number; bookings: { id: number; token: string }[] }
@@ -20,7 +20,7 @@ export type Target =
   | { kind: 'sql-book'; url: string; users: number; firstSlot: number }
   /** The floor of a webhook: one insert. */
   | { kind: 'sql-event'; url: string; prefix: string }
-  /** What the webhook runs, by bare pg: each payment's event recorded, once. */
+  /** The statement of the webhook, by bare pg: each payment's event recorded, once. */
   | { kind: 'sql-record'; url: string; payments: SeededPayment[] }
   /** The floor of a life: start the smallest workflow and signal it. */
   | { kind: 'smallest-workflow'; address: string; taskQueue: string; prefix: string }
@@ -36,8 +36,8 @@ export interface SeededPayment {
 }
 
 /**
- * Closed: so many clients, each sends when its last answer is here; for throughput. Open: requests arrive at a
- * constant rate whatever the answers do, and a late answer delays nobody's arrival; for latency.
+ * Closed: this many clients, each of which sends when its last answer is here; for throughput. Open: requests arrive at
+ * a constant rate regardless of the answers, and a late answer delays no later request; for latency.
  */
 export type Model =
   | { kind: 'closed'; clients: number; forMs: number; requestsMax: number }
@@ -57,13 +57,13 @@ export interface JobResult {
   statuses: Record<string, number>;
   /** Bytes of all answers' bodies. */
   bytes: number;
-  /** Requests that were sent: the next job's numbers begin after these. */
+  /** The number of requests sent: the next job's numbers begin after these. */
   sent: number;
 }
 
 export const slotsPerDay = 48;
 export const roomsCount = 50;
-/** Days before this are the figures' own, for what they put in by SQL. */
+/** Earlier days are reserved for the figures' own rows, inserted by SQL. */
 const firstDay = 30;
 
 export interface SlotPlace {

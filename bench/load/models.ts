@@ -2,13 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { JobResult, Model } from './job.ts';
 import type { Lane, OpenTarget } from './targets.ts';
 
-/** A timer fires up to this late by itself; a request sent within it counts from its sending. */
+/** A timer may fire this late; a request sent within it counts from its sending. */
 const timerSlackMs = 2;
 const lanesMax = 400;
-/** The open model gives up on answers that are not here this long after the last request. */
+/** The open model stops waiting for answers this long after the last request. */
 const drainMs = 20_000;
 
-/** Notes latencies and statuses. */
+/** Records latencies and statuses. */
 function createTally() {
   const latencies: number[] = [];
   const statuses: Record<string, number> = {};

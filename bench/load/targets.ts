@@ -11,7 +11,7 @@ export interface Reply {
   bytes: number;
 }
 
-/** One thing at a time: a connection, or a few that belong together. */
+/** Sends one request at a time: a connection, or a few that belong together. */
 export interface Lane {
   open(): Promise<void>;
   send(number: number): Promise<Reply>;
@@ -19,7 +19,7 @@ export interface Lane {
 }
 
 export interface OpenTarget {
-  /** How many requests there are, if they are not without end. */
+  /** The number of requests, if it is limited. */
   count: number;
   newLane(): Lane;
   close(): Promise<void>;
@@ -139,7 +139,7 @@ function webhookText(secret: string, payment: SeededPayment): string {
   return requestText('POST', '/api/stripe-webhook/', { body, headers });
 }
 
-/** A whole life up to the payment; each step waits for the one before, as a customer's browser does. */
+/** A whole booking up to its payment; each step waits for the one before, as a customer's browser does. */
 function lifeLane(target: Extract<Target, { kind: 'life' }>): Lane {
   const api = openHttpLane(target.port);
   const stripe = openHttpLane(target.stripe.port);
@@ -173,7 +173,7 @@ interface Statement {
   name: string;
   text: string;
   valuesOf: (number: number) => unknown[];
-  /** How often it can be run; without end if it is not given. */
+  /** How often it can be run; absent: without limit. */
   count?: number;
 }
 

@@ -123,7 +123,7 @@ async function packageParent(home: PostgresHome): Promise<string> {
   return home.user === undefined || (await canEnter(dir, home.user)) ? dir : home.dir;
 }
 
-/** npm writes a page; its code (ECONNREFUSED, E404 …) says what went wrong. */
+/** npm prints a long report; its code (ECONNREFUSED, E404 …) says what went wrong. */
 function npmComplaint(stderr: string): string {
   return /npm (?:error|ERR!) code (\S+)/.exec(stderr)?.[1] ?? lastLine(stderr);
 }

@@ -23,7 +23,7 @@ export function readMajor(clusterDir: string): number | undefined {
   return Number.parseInt(readFileSync(join(clusterDir, 'PG_VERSION'), 'utf8'), 10);
 }
 
-/** The passwords are made once and kept beside the cluster, readable by us alone. */
+/** The passwords are generated once and stored beside the cluster, readable by this user only. */
 export function readPasswords(home: PostgresHome, clusterExists: boolean): Passwords {
   const file = join(home.dir, 'passwords.json');
   if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8'));
@@ -35,7 +35,7 @@ export function readPasswords(home: PostgresHome, clusterExists: boolean): Passw
   return passwords;
 }
 
-/** Runs initdb beside the final place and renames: an interrupted one leaves nothing that looks like a cluster. */
+/** Runs initdb in a temporary folder and renames it: an interrupted run leaves nothing that looks like a cluster. */
 export async function makeCluster(
   home: PostgresHome,
   clusterDir: string,

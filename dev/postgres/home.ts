@@ -42,13 +42,13 @@ async function findUser(name: string): Promise<PostgresHome['user']> {
   return { uid: Number(uid.stdout), gid: Number(gid.stdout), name };
 }
 
-/** Asks the system, as that user: folders above it, groups and access lists all count. */
+/** Checks as that user, since permissions of parent folders, groups and access lists all count. */
 export async function canEnter(dir: string, user: { uid: number; gid: number }): Promise<boolean> {
   const { code } = await runTool('/bin/sh', ['-c', 'cd "$1"', 'sh', dir], { ...user, cwd: '/' });
   return code === 0;
 }
 
-/** Gives a directory and all that is in it to the user, unless it is theirs already. */
+/** Makes the user the owner of a directory and its contents, unless that is so already. */
 export function handOver(dir: string, { uid, gid }: { uid: number; gid: number }): void {
   if (lstatSync(dir).uid === uid) return;
   for (const entry of readdirSync(dir, { withFileTypes: true })) {
@@ -59,7 +59,7 @@ export function handOver(dir: string, { uid, gid }: { uid: number; gid: number }
   chownSync(dir, uid, gid);
 }
 
-/** The options that make a spawned process that user's. */
+/** Spawn options that run a process as that user. */
 export function identityFor({ user }: PostgresHome): { uid: number; gid: number } | undefined {
   return user && { uid: user.uid, gid: user.gid };
 }

@@ -9,9 +9,9 @@ export interface Passwords {
 }
 
 /**
- * Makes what is missing of: the role that owns and migrates the database, the role the service works with, and the
- * database itself. Neither role is a superuser; `btree_gist` needs none, being a trusted extension since PostgreSQL 13.
- * What booking_app may do is granted by the migrations.
+ * Creates those that are missing: the role that owns and migrates the database, the role that the service uses, and the
+ * database itself. Neither role is a superuser; `btree_gist` needs none, since it is a trusted extension from
+ * PostgreSQL 13 on. The migrations grant booking_app its privileges.
  */
 export async function ensureRolesAndDatabase(adminUrl: string, passwords: Passwords): Promise<void> {
   const client = new pg.Client({ connectionString: adminUrl });

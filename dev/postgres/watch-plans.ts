@@ -5,7 +5,7 @@ import { connectDatabase } from '../../db/knex.ts';
 /** A scan of a table in a plan that has run. */
 export interface Scan {
   table: string;
-  /** Rows that were looked at, those that a filter then threw away included. */
+  /** Rows that were read, including those that a filter then discarded. */
   rowsRead: number;
   node: string;
   condition: string | undefined;
@@ -31,8 +31,8 @@ interface PlanNode {
 }
 
 /**
- * A database connection that tells how Postgres ran each statement on it: the real text, with the real values, inside
- * functions and triggers as well. By `auto_explain`, which only a superuser may load.
+ * A database connection that records how Postgres ran each statement on it: the real text, with the real values, also
+ * inside functions and triggers. It uses `auto_explain`, which only a superuser may load.
  */
 export async function watchPlans(superuserUrl: string) {
   const db = connectDatabase(superuserUrl, {
@@ -53,7 +53,7 @@ export async function watchPlans(superuserUrl: string) {
   for (const [name, value] of Object.entries(watching)) await db.raw(`set auto_explain.${name} = ${value}`);
   return {
     db,
-    /** What was run since it was asked last. */
+    /** The statements that were run since the previous call. */
     takeStatements: () => seen.splice(0),
     close: () => db.destroy(),
   };

@@ -4,13 +4,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const pollMs = 20;
 
-/** A process for certain: the system gives a pid again later, but never with the same start time. */
+/** Identifies a process: the system reuses a pid, but never with the same start time. */
 export interface ProcessIdentity {
   pid: number;
   startedAt: string;
 }
 
-/** When the process started, in the system's own words; undefined when there is none (or only its zombie). */
+/** When the process started, as text of the system; undefined when there is none (or only its zombie). */
 export function startTimeOf(pid: number): string | undefined {
   if (process.platform !== 'linux') {
     const ps = spawnSync('ps', ['-o', 'lstart=,stat=', '-p', String(pid)], { encoding: 'utf8' });
@@ -31,7 +31,7 @@ export function isRunning({ pid, startedAt }: ProcessIdentity): boolean {
   return startTimeOf(pid) === startedAt;
 }
 
-/** Sends the signal if that very process still runs. */
+/** Sends the signal if that same process still runs. */
 export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): void {
   if (!isRunning(identity)) return;
   try {
@@ -49,7 +49,7 @@ async function waitForEnd(identity: ProcessIdentity, waitMs: number): Promise<bo
   return true;
 }
 
-/** Stops a process by a list of signals, each given its time before the next, harder one. */
+/** Stops a process by a list of signals, and waits after each before it sends the next, harder one. */
 export async function endProcess(identity: ProcessIdentity, steps: readonly StopStep[]): Promise<void> {
   for (const { signal, waitMs } of steps) {
     signalProcess(identity, signal);

@@ -27,7 +27,7 @@ export function nodeProcess(options: NodeProcess): ProcessSpec {
   };
 }
 
-/** The environment of a process that must see no setting of its starter's. */
+/** The environment of a process that must not inherit settings. */
 export function bareEnvironment(): NodeJS.ProcessEnv {
   const { PATH, HOME, TMPDIR } = process.env;
   return { PATH, HOME, ...(TMPDIR && { TMPDIR }) };

@@ -9,8 +9,8 @@ export interface Recorded extends ProcessIdentity {
 }
 
 /**
- * The list, on disk, of the processes that one owner runs, in the order in which they are to be stopped. It is what
- * lets another process end them when the owner was killed and could not (`endLeftovers`).
+ * The list, on disk, of the processes that one owner runs, in the order in which they are to be stopped. With it
+ * another process can stop them when the owner was killed (`endLeftovers`).
  */
 export function createProcessRecord(dir: string) {
   mkdirSync(dir, { recursive: true });
@@ -20,7 +20,7 @@ export function createProcessRecord(dir: string) {
   return {
     file,
     write(processes: readonly Recorded[]): void {
-      if (removed) return; // A late end of a process must not bring the list back.
+      if (removed) return; // A process that ends late must not recreate the list.
       writeFileSync(`${file}.new`, JSON.stringify({ owner, processes }));
       renameSync(`${file}.new`, file);
     },
@@ -38,7 +38,7 @@ export async function endLeftovers(file: string): Promise<string[]> {
   try {
     record = JSON.parse(readFileSync(file, 'utf8'));
   } catch {
-    return ended; // Gone, or never written: nothing was started.
+    return ended; // There is no list, so nothing was started.
   }
   if (isRunning(record.owner)) return ended;
   for (const left of record.processes) {

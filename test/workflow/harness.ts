@@ -29,13 +29,13 @@ const identity = 'test';
 
 /**
  * Temporal's time-skipping server, the fake activities on its clock, and a worker that runs the real workflows.
- * The clock is one: open one stage a process, run its tests one after the other, and wait only by `sleep` or by a
+ * The clock is one: open one harness a process, run its tests one after the other, and wait only by `sleep` or by a
  * result.
  *
  * @param options.cache false: the worker forgets a workflow after every task and replays it for the next, so that
  *   another worker can take over at once
  */
-export async function openStage(options: { testServerPath: string; cache?: boolean; code?: string }) {
+export async function startHarness(options: { testServerPath: string; cache?: boolean; code?: string }) {
   Runtime.install({
     logger: new DefaultLogger('ERROR'),
     telemetryOptions: { logging: { filter: makeTelemetryFilterString({ core: 'ERROR' }) } },
@@ -52,7 +52,7 @@ export async function openStage(options: { testServerPath: string; cache?: boole
   const code = options.code ?? (await bundleWorkflows());
   const skew = { databaseBehindMs: 0 };
   const fake = createFakeActivities(async () => (await env.currentTimeMs()) - skew.databaseBehindMs);
-  const taskQueue = 'stage';
+  const taskQueue = 'harness';
   const { workflow } = env.client;
   let worker = await startWorker();
 
@@ -182,7 +182,7 @@ export async function openStage(options: { testServerPath: string; cache?: boole
   };
 }
 
-export type Stage = Awaited<ReturnType<typeof openStage>>;
+export type WorkflowHarness = Awaited<ReturnType<typeof startHarness>>;
 
 /** What the relay says of a payment. */
 export function eventOf(booking: FakeBooking, payment: FakePayment, verify = false): PaymentEvent {
