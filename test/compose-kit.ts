@@ -95,7 +95,7 @@ export const variablesOf = (path: string) => [
 /** `40s` → 40. */
 export const seconds = (text: string | undefined) => Number(/^(\d+)s$/.exec(text ?? '')?.[1]);
 
-/** What one COPY after another puts into a stage of the Dockerfile, its base stages' included. */
+/** The paths that the COPY lines put into a stage of the Dockerfile, including its base stages. */
 export function copiedInto(stage: string): string[] {
   const parts = read('Dockerfile')
     .split(/^FROM /m)
@@ -113,12 +113,12 @@ function copyOf(line: string): string[] {
   return from ? copiedInto(from) : paths.slice(0, -1);
 }
 
-/** The keys whose values Compose wants as something else than text: switches and counts. */
+/** The keys whose values Compose expects as a boolean or a number. */
 const notText = new Set(['init', 'read_only', 'disable', 'retries']);
 
 /**
- * What is not a quoted text where Compose wants a text, by its line: a word that YAML may read as a number, a switch or
- * a mapping, and a mapping where a list of texts should be.
+ * Lines with an unquoted value where Compose expects a string: a word that YAML may read as a number, a boolean or a
+ * mapping, and a mapping where a list of strings should be.
  */
 export function findUnquoted(text: string): string[] {
   const document = parseDocument(text, { merge: true });

@@ -17,7 +17,7 @@ export function bookingBody(roomId: number, differing: Record<string, unknown> =
   };
 }
 
-/** Asks for a slot, by default of a new room: nobody else is in its way. */
+/** Requests a slot, by default of a new room, where no other booking is in the way. */
 export async function requestBooking(
   system: System,
   user: TestUser,
@@ -73,7 +73,7 @@ export function expectProblem(answer: Answer, code: ProblemCode, field?: string)
   if (field !== undefined) expect(fields.map((error) => error.field)).toContain(field);
 }
 
-/** An address of nobody's (RFC 5737, RFC 2544): what one test does is not counted against another. */
+/** An unused address (RFC 5737, RFC 2544), so that tests do not share rate limits. */
 export const someAddress = (): string => `198.18.${randomInt(256)}.${randomInt(1, 255)}`;
 
 /** The next last Sunday of March (3) or October (10), when the clocks of the European Union change, `YYYY-MM-DD`. */
@@ -104,6 +104,6 @@ export function deviceOf(answer: { headers: Headers }): string {
   return cookiesOf(answer).find(({ pair }) => /^(__Host-)?device=/.test(pair))?.pair ?? '';
 }
 
-/** Speaks to the system's database as the owner of its schema, past the service. */
+/** Queries the system's database as the owner of its schema, bypassing the service. */
 export const asOwner = <T>(system: System, work: (owner: pg.Client) => Promise<T>): Promise<T> =>
   withClient(system.database.ownerUrl, work);

@@ -13,7 +13,7 @@ export interface Answer {
   answeredAt: number;
   bookingId?: number;
   slot?: Slot;
-  /** Of an answer that tells the client to come back later. */
+  /** The Retry-After of an answer, if it has one. */
   retryAfter?: string;
 }
 
@@ -42,11 +42,11 @@ export interface Request {
   slot?: Slot;
 }
 
-/** A client waits no longer for an answer. */
+/** How long a client waits for an answer. */
 const patienceMs = 8_000;
 const triesMax = 5;
 
-/** Sends requests to whichever API, keeps every answer, and asks again as a good client does: with the same key. */
+/** Sends requests to any of the APIs, keeps every answer, and retries as a good client does: with the same key. */
 export function createBrowser(apiUrls: readonly string[], send: Send = fetch) {
   const answers: Answer[] = [];
 
@@ -89,7 +89,7 @@ export function createBrowser(apiUrls: readonly string[], send: Send = fetch) {
 
   return {
     answers,
-    /** Asks until there is an answer that is one, or patience ends. */
+    /** Retries until there is a final answer, or the time limit is reached. */
     async insist(
       random: Random,
       request: Request,
@@ -99,7 +99,7 @@ export function createBrowser(apiUrls: readonly string[], send: Send = fetch) {
         const { status, code } = asked.answer;
         const isFinal = status > 0 && status < 500 && code !== 'request_in_progress';
         if (isFinal || tries === triesMax) return asked;
-        // Further apart each time: clients that hurry keep an overloaded service down.
+        // With growing pauses: clients that retry too fast keep an overloaded service down.
         await sleep(random.between(300, 900) * 2 ** (tries - 1));
       }
     },
@@ -107,7 +107,7 @@ export function createBrowser(apiUrls: readonly string[], send: Send = fetch) {
   };
 }
 
-/** What a proxy says by itself is no JSON; an answer that was cut off is none. */
+/** A proxy's own answer is not JSON, and neither is one that was cut off. */
 function emptyUnlessJson(error: unknown): Record<string, unknown> {
   if (error instanceof SyntaxError) return {};
   throw error;

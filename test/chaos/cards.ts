@@ -7,7 +7,9 @@ export interface PayingCustomer {
   clientSecret: string;
 }
 
-/** What the payment page got: Stripe's status, `declined`, or `refused` (canceled meanwhile, or no answer at all). */
+/**
+ * The result on the payment page: Stripe's status, `declined`, or `refused` (canceled meanwhile, or no answer at all).
+ */
 export type PayOutcome = 'succeeded' | 'processing' | 'requires_action' | 'declined' | 'refused';
 
 const triesMax = 4;
@@ -29,17 +31,17 @@ export async function pay(
       const answer = (await response.json()) as { status?: PayOutcome };
       if (response.ok) return answer.status ?? 'refused';
       if (response.status === 402) return 'declined';
-      // Paid by the try before, whose answer was lost; or canceled with the hold.
+      // The previous attempt paid it but its answer was lost, or it was canceled with the hold.
       if (response.status === 400) return 'refused';
     } catch {
-      // Cut off: whether it was paid is unknown, so a page asks again.
+      // The connection was cut: whether it was paid is unknown, so a page retries.
     }
     await sleep(random.between(200, 600));
   }
   return 'refused';
 }
 
-/** The bank has the last word on payments whose customer never learnt that they were being processed. */
+/** The bank decides payments whose customer never learnt that they were being processed. */
 export async function decideProcessing({ stripe }: Pick<ChaosStack, 'stripe'>): Promise<void> {
   const { paymentIntents } = await stripe.ledger();
   for (const { id, status } of paymentIntents)

@@ -22,7 +22,7 @@ export interface ChaosStackOptions {
  * Temporal, the Stripe emulator, two APIs, two workers. They reach each other through links, where the faults sit.
  */
 export async function startChaosStack({ holdMs, log, keep }: ChaosStackOptions) {
-  /** What the supervisor had to say: every unexpected end and every restart. */
+  /** The supervisor's messages: every unexpected end and every restart. */
   const ends: string[] = [];
   const announce = (line: string) => ends.push(line.split('. Log:')[0] ?? line);
   return startTemporaryStack({ name: 'chaos', log, announce, restart: true, keep }, async (stack) => ({
@@ -87,7 +87,7 @@ async function startParts(stack: Stack, holdMs: number) {
     commitTimes: true,
     apiUrls: [links['client-api-1'], links['client-api-2']].map((link) => `http://127.0.0.1:${link.port}`),
     tokens: createAccessTokens([secretKey]),
-    /** Past the links, as the superuser: for what a run begins with, and for the evidence. */
+    /** The superuser's address without the links: for the setup of a run and for the evidence. */
     query: <Row>(sql: string, values: unknown[] = []) =>
       withClient(databaseUrl, async (client) => (await client.query(sql, values)).rows as Row[]),
     closeLinks: async () => {

@@ -3,12 +3,15 @@ import { handledEventTypes } from '../../core/payments/record-event.ts';
 import type { LedgerEntry, StripeControl } from 'stripe-emulator';
 import type { Answer } from './browser.ts';
 
-/** The facts that the checks look at. Instants in µs are Unix microseconds by the database's clock, which is also ours here. */
+/**
+ * The facts that the checks read. Instants in µs are Unix microseconds by the database's clock, which is also this
+ * machine's.
+ */
 export interface Evidence {
   bookings: BookingFact[];
   /** Every line of booking_events, in the order of their commits within a booking. */
   moves: MoveFact[];
-  /** The time that is taken: which booking takes it, in which room, from when to when in µs as above. */
+  /** The claims: which booking occupies which room, from when to when in µs as above. */
   claims: { bookingId: number; roomId: number; from: number; to: number }[];
   payments: { id: number; bookingId: number; intentId: string | null; status: string }[];
   refunds: { id: number; intentId: string; status: string; lastError: string | null }[];
@@ -20,7 +23,7 @@ export interface Evidence {
   undelivered: number;
   running: { workflowId: string; type: string }[];
   answers: readonly Answer[];
-  /** When the faults had stopped, Unix milliseconds. */
+  /** When the last fault ended, Unix milliseconds. */
   recoveredAt: number;
 }
 
@@ -71,14 +74,14 @@ const bookingsSql = `
          confirmed_payment_id as "confirmedPaymentId"
     from bookings order by id`;
 
-/** Without commit times (another server's setting) the instant of the row stands for them: earlier by a moment. */
+/** If the server keeps no commit times, the row's own instant, which is slightly earlier, replaces them. */
 const movesSql = (commitTimes: boolean) => `
   select booking_id as "bookingId", from_status as "fromStatus", to_status as "toStatus", cause, actor,
          ${micros('at')} as at,
          ${micros(commitTimes ? 'pg_xact_commit_timestamp(xmin)' : 'at')} as "committedAt"
     from booking_events order by booking_id, ${commitTimes ? 'pg_xact_commit_timestamp(xmin), ' : ''}id`;
 
-/** Where the evidence is. */
+/** The sources of the evidence. */
 export interface Witnesses {
   query: <Row>(sql: string) => Promise<Row[]>;
   stripe: Pick<StripeControl, 'ledger' | 'deliveries'>;
@@ -87,8 +90,8 @@ export interface Witnesses {
   commitTimes: boolean;
 }
 
-/** Collects what Postgres, Temporal and Stripe's ledger say. */
-export async function gatherEvidence(
+/** Collects the state of Postgres, Temporal and Stripe's ledger. */
+export async function collectEvidence(
   { query, stripe, temporal, commitTimes }: Witnesses,
   known: Pick<Evidence, 'answers' | 'acceptedEvents' | 'recoveredAt'>,
 ): Promise<Evidence> {

@@ -16,7 +16,7 @@ export interface FaultOptions {
 /** The pause between two faults; several may be at work at once. */
 const pauseMs = [1_500, 5_000] as const;
 
-/** Strikes again and again until it is told to stop; then everything runs and every way is clear. */
+/** Strikes repeatedly until it is stopped; then every process runs and every link is open. */
 export function createFaults(stack: ChaosStack, { kinds, seed, holdMs, lastsMsMax }: FaultOptions) {
   const random = createRandom(seed, 'faults');
   const counts: Record<string, number> = {};
@@ -35,7 +35,7 @@ export function createFaults(stack: ChaosStack, { kinds, seed, holdMs, lastsMsMa
   const duration = () => Math.round(1_000 + (lastsMsMax - 1_000) * random.next() ** 2);
 
   function strikePart(signal: 'SIGKILL' | 'SIGTERM'): void {
-    // Only API and worker are asked to stop politely: a deploy.
+    // Only API and worker are stopped by SIGTERM, as in a deploy.
     const name = random.pick(signal === 'SIGKILL' ? partNames : partNames.slice(0, 4));
     const pid = stack.parts[name].pid();
     if (pid === undefined || frozen.has(pid)) return;
@@ -113,7 +113,7 @@ export function createFaults(stack: ChaosStack, { kinds, seed, holdMs, lastsMsMa
 
   return {
     counts,
-    /** What struck when, one line each. */
+    /** The faults with their times, one line each. */
     diary,
     start(): void {
       striking = kinds.length > 0;

@@ -9,7 +9,7 @@ export interface Violation {
 
 type Check = (evidence: Evidence) => string[];
 
-/** The invariants of requirements.md as decisions.md applies them, each with its check on the evidence of a run. */
+/** The invariants of the service (docs/reliability.md), each with its check on the evidence of a run. */
 export const invariants: Record<string, { says: string; check: Check }> = {
   I1: { says: 'at no instant two active bookings of a room overlap', check: findOverlaps },
   I2: {
@@ -219,7 +219,7 @@ function findIllegalMoves({ bookings, moves }: Evidence): string[] {
     const faults: string[] = [];
     let at = '';
     for (const { fromStatus, toStatus } of movesOf.get(id) ?? []) {
-      // An event of other instants is no move.
+      // An event that only changes instants is not a move.
       if (fromStatus === toStatus && fromStatus === at) continue;
       if ((fromStatus ?? '') !== at || !legal.has(`${at}>${toStatus}`))
         faults.push(`booking ${id}: ${at} → ${fromStatus} → ${toStatus}`);

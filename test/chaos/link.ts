@@ -65,7 +65,7 @@ export async function openLink(port: () => number) {
   return {
     port: (server.address() as AddressInfo).port,
     set(next: LinkMode): void {
-      // What a mute link has kept back is never delivered: those connections end without their answers.
+      // A mute link never delivers the answers that it held back: those connections end without them.
       if (next === 'refuse' || mode === 'mute') reset();
       mode = next;
       announceChange();

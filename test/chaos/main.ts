@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createBrowser } from './browser.ts';
 import { decideProcessing } from './cards.ts';
-import { gatherEvidence, watchDeliveries } from './evidence.ts';
+import { collectEvidence, watchDeliveries } from './evidence.ts';
 import { createFaults, type Faults } from './faults.ts';
 import { startChaosStack, type ChaosStack } from './chaos-stack.ts';
 import { type ChaosOptions, readOptions, usage } from './options.ts';
@@ -14,7 +14,9 @@ import { reportRun } from './report.ts';
 import { createScenario } from './scenario.ts';
 import { createVisits } from './visits.ts';
 
-/** A freeze or a broken link lasts at most so long; in a short run less, so that there is a life between them. */
+/**
+ * Maximum duration of a freeze or a broken link; shorter in a short run, so that there is normal operation in between.
+ */
 const lastsMsMax = 20_000;
 
 /**
@@ -46,7 +48,7 @@ async function main(): Promise<void> {
   process.exit(failed ? 1 : 0);
 }
 
-/** The processes first: what they still send shall find its way. */
+/** The processes are restored first, so that what they still send arrives. */
 async function close(stack: ChaosStack): Promise<void> {
   await stack.stop();
   await stack.closeLinks();
@@ -87,7 +89,7 @@ async function run(
   say('faults have stopped');
   const acceptedEvents = await deliveries.finish();
   const { evidence, violations, tookMs } = await awaitQuiet(
-    () => gatherEvidence(stack, { answers: browser.answers, acceptedEvents, recoveredAt }),
+    () => collectEvidence(stack, { answers: browser.answers, acceptedEvents, recoveredAt }),
     say,
   );
   if (outages) violations.push(...tooSlow(browser.answers));
@@ -106,7 +108,9 @@ async function run(
   return violations.length > 0;
 }
 
-/** Begins visits at a constant rate, whatever becomes of them, until the time is over and there are enough bookings. */
+/**
+ * Begins visits at a constant rate, regardless of their results, until the time is over and there are enough bookings.
+ */
 async function runVisits(
   stack: ChaosStack,
   { seed, holdMs, seconds, rate, bookings }: ChaosOptions,
@@ -123,7 +127,7 @@ async function runVisits(
   for (;;) {
     const passedMs = Date.now() - begun;
     if (passedMs >= seconds * 1_000 && (bookings === 0 || made() >= bookings)) break;
-    // A late timer is made up for: the rate stays.
+    // A late timer is compensated: the rate stays constant.
     while (visits.count() < (passedMs / 1_000) * rate) visits.begin();
     if (Date.now() - toldAt > 30_000) {
       toldAt = Date.now();
@@ -135,7 +139,7 @@ async function runVisits(
   return visits.count();
 }
 
-/** The options; or undefined, when how to call it has been said instead. */
+/** The options; undefined when the usage was printed instead. */
 function optionsOf(args: string[]): ChaosOptions | undefined {
   try {
     if (!args.includes('--help')) return readOptions(args);

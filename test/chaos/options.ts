@@ -7,15 +7,18 @@ export interface ChaosOptions {
   /** How long faults strike. */
   seconds: number;
   seed: number;
-  /** The run goes on until so many bookings were made, faults included. */
+  /** Minimum number of bookings: the run, including faults, continues until then. */
   bookings: number;
   /** Visits of clients that begin each second, whatever became of the ones before (an open model). */
   rate: number;
   holdMs: number;
   faults: FaultKind[];
-  /** Instead of chaos: so many payments around their deadline. 0: chaos. */
+  /** Number of payments around their deadline, which replace the chaos run. 0: chaos. */
   photoFinish: number;
-  /** Instead of chaos: Temporal and Postgres killed, restarted, frozen and cut off, for so long each. 0: chaos. */
+  /**
+   * Duration of each outage of Temporal and Postgres (killed, restarted, frozen and cut off), which replace the chaos
+   * run. 0: chaos.
+   */
   outageMs: number;
   /** Leave the directory with the logs behind. */
   keep: boolean;

@@ -5,7 +5,7 @@ import type { ChaosStack } from './chaos-stack.ts';
 import type { Violation } from './invariants.ts';
 import { freezeFor, send } from './signals.ts';
 
-/** Between two outages the service lives for a while, to show that it came back by itself. */
+/** Pause between two outages, to show that the service recovered by itself. */
 const reliefMs = 15_000;
 const answerMsMax = 3_000;
 
@@ -64,7 +64,7 @@ export function createOutages(stack: ChaosStack, outageMs: number): Faults & { t
   };
 }
 
-/** Nobody waited longer than three seconds for an answer, whatever was down. */
+/** Checks that every answer came within three seconds, whatever was down. */
 export function tooSlow(answers: readonly Answer[]): Violation[] {
   return answers
     .filter(({ sentAt, answeredAt }) => answeredAt - sentAt > answerMsMax)

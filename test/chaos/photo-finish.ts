@@ -13,11 +13,11 @@ interface PhotoFinish {
   trials: number;
 }
 
-/** The payment succeeds so long before or after the deadline, at most. */
+/** Maximum distance between the payment's success and the deadline. */
 const aroundMs = 600;
 /** Trials begin this often, so that the finishes do not come all at once. */
 const everyMs = 150;
-/** The rival asks this often, from before the deadline until the race is over. */
+/** Interval of the rival's attempts, from before the deadline until the race is over. */
 const rivalEveryMs = 120;
 const rivalForMs = 6_000;
 /** How late the payment event comes at most; now and then Stripe does not take a cancellation. */
@@ -50,8 +50,8 @@ export async function runPhotoFinish({
   }
   await Promise.all(races);
   await stack.stripe.clearFaults();
-  const told = Object.entries(ends).map(([end, count]) => `${count} ${end}`);
-  return `photo finish, ${trials} trials: ${told.sort().join(', ')}`;
+  const counts = Object.entries(ends).map(([end, count]) => `${count} ${end}`);
+  return `photo finish, ${trials} trials: ${counts.sort().join(', ')}`;
 
   async function race(trial: number): Promise<void> {
     const random = createRandom(seed, `race ${trial}`);

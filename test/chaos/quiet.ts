@@ -3,23 +3,23 @@ import { checkInvariants, type Violation } from './invariants.ts';
 import type { Evidence } from './evidence.ts';
 
 /**
- * Longer than everything that may rightly still go on when the faults stop: back-off of activities (30 s), of the
- * refunds (minutes, after many failures), of the webhooks (30 s, hurried), and the 60 s that a hold may be late.
+ * Longer than everything that may legitimately still run when the faults stop: back-off of activities (30 s), of the
+ * refunds (minutes, after many failures), of the webhooks (30 s, shortened here), and the 60 s that a hold may be late.
  */
 const quietMsMax = 240_000;
 const lookEveryMs = 3_000;
 
 /**
- * Looks at the evidence again and again until no violation is left, or the time is up: the work that is under way
- * when the faults stop is none. What cannot mend itself (a double booking) stays a violation however long one waits.
+ * Collects and checks the evidence repeatedly until no violation is left, or the time is up: work that is unfinished
+ * when the faults stop is not a violation. A lasting violation (a double booking) stays one however long this waits.
  */
 export async function awaitQuiet(
-  gather: () => Promise<Evidence>,
+  collect: () => Promise<Evidence>,
   say: (line: string) => void,
 ): Promise<{ evidence: Evidence; violations: Violation[]; tookMs: number }> {
   const begun = Date.now();
   for (let look = 0; ; look++) {
-    const evidence = await gather();
+    const evidence = await collect();
     const violations = checkInvariants(evidence);
     const tookMs = Date.now() - begun;
     if (violations.length === 0 || tookMs > quietMsMax) return { evidence, violations, tookMs };

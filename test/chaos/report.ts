@@ -11,11 +11,11 @@ export interface RunFacts {
   visits: number;
   faults: Record<string, number>;
   restarts: number;
-  /** Was it also checked that every answer came in time? */
+  /** Whether the run also checked that every answer came in time. */
   answersInTime: boolean;
 }
 
-/** Everything that a run has counted and found, as text. */
+/** The counts and findings of a run, as text. */
 export function reportRun(facts: RunFacts, evidence: Evidence, violations: readonly Violation[]): string {
   const { bookings, intents, answers, moves } = evidence;
   const late = moves.filter(({ cause }) => cause === 'paid_late').length;

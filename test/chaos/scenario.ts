@@ -47,7 +47,7 @@ export async function createScenario(stack: Pick<ChaosStack, 'query' | 'tokens'>
   }
 
   return {
-    /** A signed token of some guest; signed anew now and then, since it lives for half an hour. */
+    /** A signed token of a guest, renewed now and then, since it is valid for half an hour. */
     tokenOf(random: Random): string {
       const guest = random.pick(tokens);
       if (Date.now() - guest.signedAt > 600_000) {
@@ -61,7 +61,7 @@ export async function createScenario(stack: Pick<ChaosStack, 'query' | 'tokens'>
       if (random.chance(0.5)) {
         const wave = Math.floor((Date.now() - begunAt) / hotForMs);
         const hot = random.between(0, hotSlots - 1);
-        // Over all rooms: one room's lock is not what is tested here.
+        // Spread over all rooms, since contention for one room's lock is not tested here.
         const perRoom = (days * 1_440) / slotMinutes;
         return slotAt((hot % rooms) * perRoom + wave * 4 + Math.floor(hot / rooms), slots);
       }

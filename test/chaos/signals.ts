@@ -6,7 +6,7 @@ export function send(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch {
-    // It has ended meanwhile: that is a fault as well.
+    // The process has ended meanwhile, which is a fault as well.
   }
 }
 

@@ -3,7 +3,7 @@ import type { BookingFact, Evidence } from './evidence.ts';
 /** A time in which a booking held its slot. */
 interface Span {
   booking: BookingFact;
-  /** µs: from when, and until when at the latest, others could have seen it in its slot. */
+  /** Times in µs at which others could first, and at the latest could last, see the booking in its slot. */
   since: number;
   until: number;
 }

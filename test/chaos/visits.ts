@@ -13,7 +13,7 @@ interface VisitDeps {
   holdMs: number;
 }
 
-/** What a visitor of the booking page means to do. */
+/** The plan of a visitor of the booking page. */
 const plans = [
   ...Array<'abandon'>(30).fill('abandon'),
   ...Array<'pay'>(28).fill('pay'),
@@ -24,7 +24,7 @@ const plans = [
   ...Array<'pay_then_cancel'>(12).fill('pay_then_cancel'),
 ] as const;
 
-/** Visits of clients: each books, and then pays, gives up, cancels or books again, as the random say. */
+/** Visits of clients: each books, and then pays, gives up, cancels or books again, chosen at random. */
 export function createVisits({ stack, scenario, browser, seed, holdMs }: VisitDeps) {
   const open = new Set<Promise<void>>();
   let begun = 0;
@@ -64,7 +64,7 @@ export function createVisits({ stack, scenario, browser, seed, holdMs }: VisitDe
       ...guest,
     });
 
-  /** Some think for a moment, some until the hold is almost over, some for too long. */
+  /** A pause before paying: short, almost until the hold ends, or too long. */
   const think = (random: Random) => sleep(random.next() * holdMs * (random.chance(0.25) ? 1.3 : 0.5));
 
   async function challenge(random: Random, intentId: string): Promise<void> {

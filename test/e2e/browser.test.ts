@@ -7,16 +7,16 @@ import { connectStripeControl, emulatorKeys } from 'stripe-emulator';
 import { cardSays, hold, openDay, pay, signUp, slot } from './guest.ts';
 import { createMachine, type Machine } from './npm-start.ts';
 
-/** Long enough to pay on a slow machine, short enough to wait for. */
+/** The hold is long enough to pay on a slow machine, and short enough to wait for its end. */
 const holdMinutes = 0.5;
-const patience = { timeout: 20_000 };
+const slowMachine = { timeout: 20_000 };
 
 let browser: Awaited<ReturnType<typeof startChromium>>;
 let machine: Machine;
-/** What no page may do: ask another host, break its own policy, throw. */
+/** No page may contact another host, violate its own policy, or throw. */
 const faults: string[] = [];
 
-/** Somebody with a browser of their own. */
+/** A person with a separate browser. */
 async function somebody(options: Parameters<typeof browser.open>[0] = {}): Promise<Page> {
   const context = await browser.open(options);
   const page = await context.newPage();
@@ -38,7 +38,7 @@ function watch(context: BrowserContext): void {
   context.on('weberror', (error) => faults.push(String(error.error())));
 }
 
-/** The serious and critical faults that axe-core finds on the page as it is now. */
+/** The serious and critical violations that axe-core finds on the page in its current state. */
 async function axeFaults(page: Page): Promise<string[]> {
   await page.evaluate(axe.source);
   const { violations } = await page.evaluate(() => (globalThis as unknown as { axe: typeof axe }).axe.run());
@@ -55,14 +55,14 @@ const row = (page: Page, time: string) => page.locator('#mine li', { hasText: ti
 
 let sleeper: Page;
 let onlooker: Page;
-/** The bank's page, where the sleeper says nothing. */
+/** The bank's page, on which this guest does nothing. */
 let unanswered: Page;
 
 beforeAll(async () => {
   browser = await startChromium(process.env);
   machine = await createMachine();
   await machine.start({ HOLD_MINUTES: String(holdMinutes) }).says('Ctrl-C stops everything');
-  // Somebody holds a slot and stops at the bank's page; two tests further down see what becomes of it.
+  // A guest holds a slot and stops at the bank's page; a test further down checks the result.
   sleeper = await somebody();
   await openDay(sleeper, home(), 'Studio B', 5);
   await hold(sleeper, '12:00');
@@ -106,7 +106,7 @@ describe('a guest in a browser', () => {
     expect(kept).not.toMatch(/eyJ|refresh_token/);
   });
 
-  test('is told that 9995 is declined, pays again with another card and is confirmed', async () => {
+  test('sees that 9995 is declined, pays with another card and is confirmed', async () => {
     await openDay(guest, home(), 'Conference Room A', 4);
     await hold(guest, '14:00');
     await cardSays(guest, 'Pay to confirm');
@@ -116,7 +116,7 @@ describe('a guest in a browser', () => {
     await cardSays(guest, 'Confirmed');
   });
 
-  test('confirms at the bank when the card asks for it, and is led back to what happened', async () => {
+  test('confirms at the bank when the card asks for it, and is led back to the result', async () => {
     await openDay(guest, home(), 'Conference Room A', 4);
     await hold(guest, '16:00');
     await cardSays(guest, 'Pay to confirm');
@@ -147,7 +147,7 @@ describe('a guest in a browser', () => {
   test('is led to the page that the operator has for paid bookings, if there is one', async () => {
     const page = await guest.context().newPage();
     const own = `${machine.apiUrl}/payment/success?from=shop`;
-    // What the settings would say; the page's scripts run after this.
+    // Overrides the settings; the page's scripts run after this.
     await page.addInitScript(`document.addEventListener('readystatechange', () => {
       const tag = document.querySelector('meta[name="site-settings"]');
       if (tag) tag.content = JSON.stringify({ ...JSON.parse(tag.content), successUrl: '${own}' });
@@ -204,13 +204,13 @@ describe('a guest in a browser', () => {
     await staff.context().close();
   });
 
-  test('who does not pay loses the slot, and everybody sees it free again', async () => {
+  test('who does not pay loses the slot, which is shown as free again', async () => {
     await sleeper.getByRole('region', { name: 'Your hold expired' }).waitFor({ timeout: 40_000 });
     await slot(onlooker, '12:00', 'free').waitFor();
     expect(await slot(onlooker, '12:00').isEnabled()).toBe(true);
   }, 50_000);
 
-  test('whose money comes after the hold is told what becomes of it, and sees it confirmed after all', async () => {
+  test('whose money comes after the hold sees what happens to it, and that it is confirmed after all', async () => {
     const page = await sleeper.context().newPage();
     const id = await row(sleeper, '12:00–12:30').getAttribute('data-booking');
     await page.goto(`${machine.apiUrl}/payment/success?booking=${id}`);
@@ -244,7 +244,7 @@ describe('signing out', () => {
   });
   afterAll(() => page.context().close());
 
-  test('that fails is told, and the guest is still signed in, after a reload too', async () => {
+  test('that fails is reported, and the guest is still signed in, after a reload too', async () => {
     await page.route(logout, (route) => route.abort());
     await page.getByRole('button', { name: 'Sign out' }).click();
     await page.getByRole('alert').filter({ hasText: 'You are still signed in' }).waitFor();
@@ -348,7 +348,7 @@ describe('no page has a serious or critical fault for axe-core', () => {
       return operation
         .locator('.live-responses-table tbody .response-col_status')
         .first()
-        .innerText(patience);
+        .innerText(slowMachine);
     };
     expect(await tryOut('post_login')).toContain('200');
     expect(await tryOut('post_bookings')).toContain('201');

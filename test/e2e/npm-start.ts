@@ -11,7 +11,7 @@ import { projectDir } from '../../dev/project-dir.ts';
 
 const pollMs = 50;
 
-/** Somebody's machine: a data directory and five ports, all free. `npm start` runs on it as a person would run it. */
+/** A simulated machine: a data directory and five free ports. `npm start` runs on it as a person would run it. */
 export async function createMachine() {
   const dir = mkdtempSync(join(tmpdir(), 'booking-e2e-'));
   chmodSync(dir, 0o755); // Postgres may run as another user.
@@ -27,7 +27,7 @@ export async function createMachine() {
     DEV_STRIPE_PORT: await findFreePort(),
   };
   const portSettings = Object.fromEntries(Object.entries(ports).map(([name, port]) => [name, String(port)]));
-  // Whatever the person who runs the tests has in the environment or in .env, everything here is our own.
+  // Settings of the person who runs the tests (environment or .env) must have no effect here.
   const external = {
     DATABASE_URL: '',
     MIGRATE_DATABASE_URL: '',
@@ -40,7 +40,7 @@ export async function createMachine() {
     apiUrl: `http://127.0.0.1:${ports.PORT}`,
     ports,
 
-    /** Types `npm start`. */
+    /** Runs `npm start`. */
     start(settings: Record<string, string> = {}) {
       const own = { ...external, DATA_DIR: dataDir, ...portSettings, ...settings };
       const env = { ...process.env, ...own };
@@ -59,7 +59,7 @@ export async function createMachine() {
       return {
         exitCode,
         output: () => output,
-        /** Waits for a text; throws, with all that was said, when npm start ends without it. */
+        /** Waits for a text; throws, with the whole output, when npm start ends without it. */
         async says(text: string): Promise<void> {
           while (!output.includes(text)) {
             if (child.exitCode !== null)
@@ -114,7 +114,7 @@ function processesWith(dataDir: string): string[] {
         ? [`${pid} ${readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')}`]
         : [];
     } catch {
-      return []; // Ended in between, or another user's.
+      return []; // The process has ended meanwhile, or belongs to another user.
     }
   });
 }

@@ -13,7 +13,7 @@ import { answerToArguments } from '../../program-arguments.ts';
 const dir = join(projectDir, 'docs', 'images');
 const viewport = { width: 1200, height: 820 };
 const bytesMax = 200 * 1024;
-/** Pages that ask again and again are never quiet; this is long enough for everything to be painted. */
+/** Pages that poll never become idle; this is long enough for everything to be painted. */
 const settleMs = 1_000;
 
 async function save(page: Page, name: string): Promise<void> {
@@ -29,7 +29,7 @@ async function save(page: Page, name: string): Promise<void> {
 type Browser = Awaited<ReturnType<typeof startChromium>>;
 type Machine = Awaited<ReturnType<typeof createMachine>>;
 
-/** Somebody else books and holds a few slots, so that the page shows what it is for. */
+/** Other guests book and hold a few slots, so that the page shows typical content. */
 async function fillTheDay(browser: Browser, machine: Machine): Promise<void> {
   const context = await browser.open({ viewport });
   const page = await context.newPage();

@@ -99,7 +99,7 @@ describe('npm start', () => {
   });
 
   it.for(['api', 'worker', 'stripe', 'temporal', 'postgres'])(
-    'heals when %s is killed by force, and loses nothing',
+    'recovers when %s is killed by force, and loses no data',
     async (name) => {
       await killAndAwaitSuccessor(machine, name);
       await expect.poll(() => isReady(machine), { timeout: 20_000 }).toBe(true);
@@ -178,7 +178,7 @@ describe('npm start', () => {
   );
 });
 
-/** What was said, without npm's own lines. */
+/** The output without npm's own lines. */
 function linesOf(output: string): string[] {
   return output
     .split('\n')

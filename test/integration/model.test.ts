@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { rows } from '../../db/knex.ts';
-import { type Evidence, gatherEvidence, type Witnesses } from '../chaos/evidence.ts';
+import { type Evidence, collectEvidence, type Witnesses } from '../chaos/evidence.ts';
 import { checkInvariants } from '../chaos/invariants.ts';
 import { startSystem, type System, type TestUser } from '../setup/system.ts';
 import { parallelSteps, serialSteps, type Step } from './model/commands.ts';
@@ -60,7 +60,7 @@ describe(`random sequences of what can happen to bookings (PROPERTY_SEED=${seed}
       acceptedEvents: new Set(),
       recoveredAt: Date.now(),
     };
-    return checkInvariants(await gatherEvidence(witnesses, known));
+    return checkInvariants(await collectEvidence(witnesses, known));
   }
 
   const once = (steps: fc.Arbitrary<Step[]>, play: Parameters<typeof playAll>[1]) =>

@@ -25,14 +25,14 @@ interface BookingFacts {
   confirmed_payment_id: number | null;
 }
 
-/** What every booking of these tests costs: two slots of 20.00 usd. */
+/** The price of every booking in these tests: two slots of 20.00 usd. */
 export const priceMinor = 4_000;
 
-/** A whole service with one guest, and the short ways to hold, pay and look that the tests of payments share. */
+/** A whole service with one guest, and helpers to hold, pay and read that the payment tests share. */
 export async function startPayments(options: SystemOptions = {}) {
   const system = await startSystem(options);
   const { call } = system;
-  // The tests look through connections of their own, so that they do not take the service's.
+  // The tests read through their own connections, so that they do not use up the service's.
   const db = connectDatabase(system.config.database.url, {
     poolMax: 4,
     acquireMs: 20_000,
@@ -40,7 +40,8 @@ export async function startPayments(options: SystemOptions = {}) {
   });
   const { control } = system.stripe;
   const { stripe } = system.server.deps;
-  // A busy machine may take more than the second that the service gives a new connection: they are made here.
+  // The connections are opened here, because a busy machine may need more than the second that the service allows for a
+  // new one.
   await Promise.all([connectAll(db, 4), connectAll(system.server.deps.db, system.config.database.poolMax)]);
   const guest = await system.newUser();
 
@@ -55,7 +56,7 @@ export async function startPayments(options: SystemOptions = {}) {
     return call('POST', '/api/bookings/', { token, body });
   }
 
-  /** The pool of the service may be busy for longer than it waits. */
+  /** Retries while the service's pool is busy for longer than it waits. */
   const newRoom = () => until('a room', () => system.newRoom().catch(() => undefined), 30_000);
 
   async function hold(room?: number): Promise<Held> {
@@ -154,14 +155,14 @@ export async function startPayments(options: SystemOptions = {}) {
     },
     show: async (bookingId: number) =>
       (await call('GET', `/api/bookings/${bookingId}/`, { token: guest.token })).body,
-    /** Cancels as a client does: where there was no answer in time (503) it asks again, which is safe. */
+    /** Cancels as a client does: after a 503 it retries, which is safe. */
     cancel: (bookingId: number, token = guest.token) =>
       until(`an answer to the cancellation of ${bookingId}`, async () => {
         const answer = await call('POST', `/api/bookings/${bookingId}/cancel/`, { token });
         return answer.status !== 503 && answer;
       }),
 
-    /** Where the booking has gone, in order, from the audit. */
+    /** The statuses of the booking in order, from the audit. */
     async moves(bookingId: number): Promise<string[]> {
       const found = await rows<{ to_status: string }>(
         db,
@@ -216,11 +217,11 @@ export async function startPayments(options: SystemOptions = {}) {
     /** A PaymentIntent as Stripe shows it now, for events that are made by hand. */
     snapshot: (intentId: string) => control.setPaymentIntent(intentId, {}),
     /**
-     * Everything that was recorded has been carried to Temporal; of one booking, beside tests whose starts wait for
-     * seconds while the API is busy.
+     * Waits until every recorded message has been delivered to Temporal; with a ref only those of one booking, for use
+     * beside tests whose starts wait while the API is busy.
      */
     untilCarried: (bookingRef?: string) =>
-      until(`the outbox holds nothing of ${bookingRef ?? 'anybody'}`, async () => {
+      until(`the outbox holds nothing of ${bookingRef ?? 'any booking'}`, async () => {
         const waiting = await rows(
           db,
           `select 1 from outbox where dead_at is null and payload ->> 'bookingRef' = coalesce(?, payload ->> 'bookingRef')`,

@@ -3,10 +3,10 @@ import https from 'node:https';
 import type { Send } from '../chaos/browser.ts';
 
 /**
- * Sends requests over HTTPS as many people do: each guest from an address of its own (of 127.0.0.0/8, which is this
- * machine), so that no limit on one address takes all of them for one.
+ * Sends requests over HTTPS like many separate people: each guest from its own address (of 127.0.0.0/8, which is this
+ * machine), so that no limit per address treats them as one.
  *
- * @param ca the certificate that is trusted, PEM
+ * @param ca the trusted certificate, PEM
  */
 export function createClient(ca: string) {
   const agents = new Map<string, https.Agent>();

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { SetupProblem } from '../../dev/setup-problem.ts';
 import { type Answer, createBrowser } from '../chaos/browser.ts';
 import { decideProcessing } from '../chaos/cards.ts';
-import { gatherEvidence, watchDeliveries } from '../chaos/evidence.ts';
+import { collectEvidence, watchDeliveries } from '../chaos/evidence.ts';
 import { awaitQuiet } from '../chaos/quiet.ts';
 import { createScenario, type Scenario } from '../chaos/scenario.ts';
 import { createVisits } from '../chaos/visits.ts';
@@ -21,8 +21,8 @@ const sleeplessMs = 20;
 const say = (line: string) => console.log(`${new Date().toISOString().slice(11, 19)} ${line}`);
 
 /**
- * `npm run rehearsal`: production on this machine, under load, while each part is restarted, killed, and Temporal is away
- * for minutes. Exits with 1 when a promise is broken, with 2 when it could not be made.
+ * `npm run rehearsal`: production on this machine, under load, while each part is restarted, killed, and Temporal is
+ * down for minutes. Exits with 1 when a promise is broken, with 2 when the rehearsal could not run.
  */
 async function main(): Promise<void> {
   const options = optionsOf(process.argv.slice(2));
@@ -67,7 +67,7 @@ async function rehearse(stack: Stack, options: RehearsalOptions): Promise<boolea
   const answers = [...browser.answers, ...outage.answers];
   const acceptedEvents = await deliveries.finish();
   const { evidence, violations, tookMs } = await awaitQuiet(
-    () => gatherEvidence(stack, { answers, acceptedEvents, recoveredAt }),
+    () => collectEvidence(stack, { answers, acceptedEvents, recoveredAt }),
     say,
   );
   client.close();
@@ -110,7 +110,7 @@ async function takeAway(
   return outage;
 }
 
-/** Begins visits at a constant rate, whatever becomes of them, until it is told to end. */
+/** Begins visits at a constant rate, regardless of their results, until it is stopped. */
 function startLoad(
   stack: Stack,
   scenario: Scenario,
@@ -122,7 +122,7 @@ function startLoad(
   let going = true;
   const began = (async () => {
     for (; going; await sleep(sleeplessMs)) {
-      // A late timer is made up for: the rate stays.
+      // A late timer is compensated: the rate stays constant.
       while (visits.count() < ((Date.now() - begun) / 1_000) * rate) visits.begin();
     }
   })();
@@ -145,7 +145,7 @@ function tally(names: readonly string[]): string {
   return sorted.map(([name, count]) => `${count} ${name}`).join(', ');
 }
 
-/** The options; or undefined, when how to call it has been said instead. */
+/** The options; undefined when the usage was printed instead. */
 function optionsOf(args: string[]): RehearsalOptions | undefined {
   try {
     if (!args.includes('--help')) return readOptions(args);

@@ -27,7 +27,7 @@ export async function startNginx({ apiPorts, processes, tools }: NginxOptions) {
     name: 'nginx',
     command: tools.nginx,
     args: ['-e', join(home, 'error.log'), '-c', join(home, 'nginx.conf')],
-    // Its own quick end is SIGTERM; SIGQUIT waits for the connections that clients keep.
+    // nginx stops at once on SIGTERM; on SIGQUIT it waits for connections that clients keep open.
     stopSteps: [
       { signal: 'SIGTERM', waitMs: 5_000 },
       { signal: 'SIGKILL', waitMs: 5_000 },

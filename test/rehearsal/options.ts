@@ -17,7 +17,7 @@ export const usage = `npm run rehearsal -- [option …]
 --seed N            repeat the choices of a run (one at random)
 --keep              leave the directory with the logs behind`;
 
-/** Reads the command line of `npm run rehearsal`. @throws on an unknown option, or on what is no number */
+/** Reads the command line of `npm run rehearsal`. @throws on an unknown option, or a value that is not a number */
 export function readOptions(args: string[]): RehearsalOptions {
   const { values } = parseArgs({
     args,

@@ -14,9 +14,9 @@ const askEveryMs = 100;
 export interface Outage {
   /** Answers of `/readyz` of both APIs while Temporal was away. */
   readiness: Readiness[];
-  /** For each API: from when Temporal served again until it carried out a cancellation, in milliseconds. */
+  /** For each API: the milliseconds between Temporal's return and the first cancellation that it carried out. */
   cancellationsBackMs: number[];
-  /** What the cancellations of this stage, and the bookings for them, were answered. */
+  /** The answers to this stage's cancellations, and to the bookings made for them. */
   answers: Answer[];
 }
 
@@ -98,7 +98,7 @@ async function bookToCancel(options: {
   };
 }
 
-/** When a client that has just come is served what every request needs: by the frontend and by the task queues. */
+/** When a new client is served everything that each request needs: by the frontend and by the task queues. */
 function untilServed({ temporal }: Stack): Promise<number> {
   const { address, namespace, taskQueue } = temporal;
   return until(
@@ -121,7 +121,7 @@ function untilServed({ temporal }: Stack): Promise<number> {
   );
 }
 
-/** @returns when it was so, Unix milliseconds */
+/** @returns when the condition held, Unix milliseconds */
 async function until(what: string, isSo: () => Promise<boolean>, msMax: number): Promise<number> {
   for (const end = Date.now() + msMax; Date.now() < end; await sleep(askEveryMs)) {
     if (await isSo()) return Date.now();

@@ -32,7 +32,7 @@ export async function untilReady(apiUrl: string): Promise<void> {
   throw new Error(`${apiUrl} was not ready within a minute`);
 }
 
-/** Goes on asking every API for its readiness. @returns a function that ends it and tells all answers */
+/** Polls every API for its readiness. @returns a function that stops it and returns all answers */
 export function watchReadiness(apiUrls: readonly string[]): () => Promise<Readiness[]> {
   const answers: Readiness[] = [];
   let watching = true;

@@ -3,7 +3,7 @@ import { send } from '../chaos/signals.ts';
 import { untilReady } from './probes.ts';
 import type { PartName, Stack } from './stack.ts';
 
-/** What happened when. Instants are Unix milliseconds. */
+/** A stage of the rehearsal and its time. Instants are Unix milliseconds. */
 export interface Stage {
   name: string;
   from: number;
@@ -12,11 +12,11 @@ export interface Stage {
 
 type Say = (line: string) => void;
 
-/** Between two restarts there is a life, in which the others can be seen to carry on. */
+/** Pause between two restarts, in which the remaining processes can be seen to work. */
 const pauseMs = 3_000;
 const restartMsMax = 120_000;
 
-/** Runs something and notes when it was. */
+/** Runs a stage and records when it ran. */
 export async function stage(name: string, say: Say, run: () => Promise<void>): Promise<Stage> {
   const from = Date.now();
   await run();
@@ -56,7 +56,7 @@ async function restart(stack: Stack, name: PartName, signal: 'SIGTERM' | 'SIGKIL
   if (before === undefined) throw new Error(`${name} is not running`);
   // Postgres' fast shutdown (SIGINT) is what a restart of its service does; SIGTERM would wait for its clients.
   const orderly = name === 'postgres' && signal === 'SIGTERM' ? 'SIGINT' : signal;
-  // A service manager kills the whole group; the workers of nginx outlive their master otherwise, with its ports.
+  // A service manager kills the whole group; otherwise the workers of nginx outlive their master and keep its ports.
   send(name === 'nginx' && signal === 'SIGKILL' ? -before : before, orderly);
   const end = Date.now() + restartMsMax;
   while (part.pid() === undefined || part.pid() === before) {

@@ -79,7 +79,7 @@ async function startParts(processes: Processes, { holdMs, tools, log }: Omit<Sta
       ...{ 'api-1': api1, 'api-2': api2, 'worker-1': worker1, 'worker-2': worker2 },
       ...{ nginx, stripe: emulator, temporal, postgres },
     },
-    /** Here beside the parts, since it can be taken away and brought back. */
+    /** Temporal is separate from the other parts, since it can be stopped and started again. */
     cluster: temporal,
     temporal: { address: temporal.address, namespace: temporal.namespace, taskQueue },
     commitTimes: true,

@@ -14,7 +14,7 @@ export interface Tools {
   temporalSqlTool: string;
 }
 
-/** Where Debian puts what only root is meant to start. */
+/** Debian's folder for programs that only root should start. */
 const systemDir = '/usr/sbin';
 
 /**

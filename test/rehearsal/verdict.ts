@@ -3,7 +3,7 @@ import type { Violation } from '../chaos/invariants.ts';
 import type { Readiness } from './probes.ts';
 import type { Stage } from './restarts.ts';
 
-/** A client may cancel again so soon after Temporal is back. */
+/** The time within which a client must be able to cancel after Temporal is back. */
 const cancellationsBackMsMax = 3_000;
 
 export interface Facts {
@@ -16,13 +16,13 @@ export interface Facts {
   violations: readonly Violation[];
 }
 
-/** What the rehearsal asks for, and what was found that is against it: nothing, if it holds. */
+/** A promise of the rehearsal, and the findings against it: none, if it was kept. */
 export interface Finding {
   says: string;
   faults: string[];
 }
 
-/** Holds the promises against what happened. */
+/** Compares the promises with what happened. */
 export function judge(facts: Facts): Finding[] {
   const { answers, rollingRestarts, violations } = facts;
   return [

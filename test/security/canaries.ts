@@ -19,7 +19,7 @@ export function createCanaries() {
       return secret;
     },
     count: () => all.length,
-    /** Where secrets were put that this text shows, as they are or encoded in one of the usual ways. */
+    /** The places of the secrets that this text contains, plain or in one of the usual encodings. */
     seenIn(text: string): string[] {
       return all
         .filter(([, secret]) => spellings(secret).some((spelling) => text.includes(spelling)))

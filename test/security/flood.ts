@@ -6,9 +6,9 @@ export type Slowness = 'header' | 'body' | 'silent';
 
 export interface SlowEnd {
   slowness: Slowness;
-  /** How long the server bore it. */
+  /** How long the server kept the connection open. */
   afterMs: number;
-  /** What it was sent off with, if anything. */
+  /** The answer before the connection was closed, if any. */
   answer: string;
 }
 
@@ -19,14 +19,14 @@ const opening: Record<Slowness, string> = {
 };
 const byteEveryMs = 1_000;
 
-/** Opens one slow connection and feeds it a byte now and then until the server ends it, or `patienceMs` is over. */
-export function holdSlowly(port: number, slowness: Slowness, patienceMs: number): Promise<SlowEnd> {
+/** Opens one slow connection and sends it a byte now and then until the server ends it, or `timeoutMs` is over. */
+export function holdSlowly(port: number, slowness: Slowness, timeoutMs: number): Promise<SlowEnd> {
   return new Promise((resolve) => {
     const begun = performance.now();
     let answer = '';
     const socket = connect(port, '127.0.0.1', () => socket.write(opening[slowness]));
     const drip = setInterval(() => slowness !== 'silent' && socket.write('a'), byteEveryMs);
-    const patience = setTimeout(() => socket.destroy(), patienceMs);
+    const patience = setTimeout(() => socket.destroy(), timeoutMs);
     socket.on('data', (chunk) => (answer += chunk.toString()));
     socket.on('error', () => {});
     socket.on('close', () => {
@@ -37,7 +37,7 @@ export function holdSlowly(port: number, slowness: Slowness, patienceMs: number)
   });
 }
 
-/** Calls `ask` so often a second for so long, whether or not earlier ones are done: floods do not wait. */
+/** Calls `ask` at a constant rate for a time, whether or not earlier calls are done: floods do not wait. */
 export async function flood<T>(
   perSecond: number,
   forMs: number,
@@ -60,8 +60,8 @@ export function percentile(samples: readonly number[], share: number): number {
 }
 
 /**
- * How far two sets of samples are from coming of the same source: the standard score of the Mann–Whitney U test
- * (normal approximation). Within ±2.6 a difference this large comes by chance once in a hundred times.
+ * Tests whether two sets of samples have the same distribution: the standard score of the Mann–Whitney U test (normal
+ * approximation). By chance it exceeds ±2.6 once in a hundred times.
  */
 export function rankDifference(one: readonly number[], other: readonly number[]): number {
   const ranked = [

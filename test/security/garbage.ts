@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Route } from '../../http/route.ts';
 
-/** Values as JSON text, since some of them are none that JSON.stringify writes. */
+/** Values as JSON text, since JSON.stringify cannot write some of them. */
 const garbageValues: Record<string, string> = {
   NUL: '"\\u0000"',
   'NUL inside': '"a\\u0000b"',
@@ -98,7 +98,7 @@ const fieldsOf = (schema: z.ZodType | undefined): string[] =>
     ? Object.keys((z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Shape).properties ?? {})
     : [];
 
-/** `{id}` and the like become the id of nothing that exists. */
+/** Replaces `{id}` and the like by the id of nothing that exists. */
 const nowhere = (path: string) => path.replace(/\{\w+\}/g, '2147483647');
 
 function bodyOf(route: Route): Record<string, unknown> {

@@ -1,8 +1,8 @@
 import { startVitest } from 'vitest/node';
 
 /**
- * `npm run security`: the security tests in full. They are the tests that `npm test` runs in a bounded form; here
- * they are told so (test/security/run.ts), run one file after the other, and print what they measured.
+ * `npm run security`: the security tests in full. `npm test` runs the same tests in a bounded form; here they run in
+ * full (test/security/run.ts), one file after the other, and print their measurements.
  */
 const files = [
   'route-matrix',
@@ -19,7 +19,7 @@ const files = [
   'sessions',
   'settings',
   'panel-access',
-  // Not of attackers, but of promises whose time can only be measured where nothing else runs (`timely`).
+  // Not about attackers, but about promises whose time can only be measured where nothing else runs (`timely`).
   'booking-life',
   'cleanup',
   'outage-postgres',

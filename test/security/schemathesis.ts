@@ -37,10 +37,10 @@ export async function installSchemathesis(): Promise<{ python: string; dir: stri
 export interface SchemathesisRun {
   url: string;
   token: string;
-  /** The most generated requests an operation and phase gets. */
+  /** Maximum number of generated requests for each operation and phase. */
   examples: number;
   seed: number;
-  /** Only the operations whose path matches (default: all but the logout, after which no token would be taken). */
+  /** Only the operations whose path matches (default: all but the logout, after which the token would be invalid). */
   paths?: string;
   timeoutMs: number;
 }

@@ -12,8 +12,8 @@ import type { AddressInfo } from 'node:net';
 const unavailable = '14';
 
 /**
- * A proxy before a gRPC server, `host:port` without TLS, on a free port. It carries every call until `refuse` names
- * methods that it answers as a server that is still starting does.
+ * A proxy in front of a gRPC server, `host:port` without TLS, on a free port. It forwards every call until `refuse`
+ * names methods, which it then rejects as a server that is still starting does.
  */
 export async function startGrpcProxy(upstreamAddress: string) {
   let refused: readonly string[] = [];

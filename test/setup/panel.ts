@@ -10,7 +10,7 @@ export interface PanelAnswer {
 const password = 'a staff password';
 let passwordHash: Promise<string> | undefined;
 
-/** Gives a test user a password that works. */
+/** Sets a valid password for a test user. */
 export async function givePassword({ db }: System, user: TestUser): Promise<string> {
   passwordHash ??= createPasswords().hash(password);
   await db('users')
@@ -19,7 +19,7 @@ export async function givePassword({ db }: System, user: TestUser): Promise<stri
   return password;
 }
 
-/** A browser without scripts: keeps cookies, sends forms as they stand on the page, follows nothing. */
+/** A browser without scripts: it keeps cookies, sends forms as they are on the page, and does not follow redirects. */
 export function openBrowser({ url }: System) {
   const cookies = new Map<string, string>();
 

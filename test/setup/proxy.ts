@@ -52,7 +52,7 @@ export async function startProxy(upstreamAddress: string) {
         else for (const socket of [pair.client, pair.upstream]) socket.resume();
       }
     },
-    /** Nothing passes any more on the connections that are open, and nobody closes them; new ones are carried. */
+    /** Drops everything on the connections that are open, without closing them; new ones are forwarded. */
     abandon(): void {
       for (const pair of pairs) stopFlow(pair);
     },

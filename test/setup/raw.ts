@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import type { Answer } from './system.ts';
 
-/** Sends this very text on a connection of its own. What came back, when the server has closed it. */
+/** Sends exactly this text on its own connection. @returns the answer, once the server has closed it */
 export function sendRaw(url: string, text: string): Promise<string> {
   const { port, hostname } = new URL(url);
   return new Promise((resolve) => {
@@ -13,7 +13,7 @@ export function sendRaw(url: string, text: string): Promise<string> {
   });
 }
 
-/** An answer as it came over the wire. @throws when it is none, or its body is not JSON */
+/** An answer as it came over the wire. @throws when it is not HTTP, or its body is not JSON */
 export function readAnswer(text: string): Answer {
   const [head = '', body = ''] = text.split('\r\n\r\n');
   const [statusLine = '', ...lines] = head.split('\r\n');

@@ -4,10 +4,10 @@ import { once } from 'node:events';
 import { inject } from 'vitest';
 import { projectDir } from '../../dev/project-dir.ts';
 
-/** On SIGUSR2 a promise is rejected that nobody waits for: a bug that no code foresees. */
+/** On SIGUSR2 an unawaited promise is rejected, like an unexpected bug. */
 const bug = `data:text/javascript,process.on('SIGUSR2',()=>{Promise.reject(new Error('a bug'))})`;
 
-/** The settings of a production service on this database: every secret its own, nothing of Stripe's. */
+/** The settings of a production service on this database: random secrets and no real Stripe keys. */
 export function productionSettings(databaseUrl: string): Record<string, string> {
   const { address, namespace } = inject('temporal');
   const secret = () => randomBytes(24).toString('hex');

@@ -17,7 +17,7 @@ export { until } from '../../dev/until.ts';
 export interface Answer {
   status: number;
   headers: Headers;
-  /** Of any shape: each test looks at what it expects. */
+  /** The body in any shape: each test checks what it expects. */
   body: ReturnType<typeof JSON.parse>;
 }
 
@@ -44,7 +44,7 @@ export interface SystemOptions {
   logTo?: DestinationStream;
 }
 
-/** A hash that no password has: most tests sign tokens themselves and need no slow login. */
+/** A hash that matches no password: most tests sign tokens themselves and need no slow login. */
 const unusableHash = '$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5$bm9ib2R5';
 
 /**
@@ -198,7 +198,7 @@ interface RoomColumns {
   time_zone: string;
 }
 
-/** A room that is open around the clock in UTC at 20.00 usd per half hour, unless told otherwise. */
+/** A room that is open around the clock in UTC at 20.00 usd per half hour; the argument overrides any of it. */
 async function insertRoom(db: Db, room: Partial<RoomColumns>): Promise<number> {
   const row: RoomColumns = {
     name: `Room ${randomUUID()}`,
@@ -216,7 +216,7 @@ async function insertRoom(db: Db, room: Partial<RoomColumns>): Promise<number> {
   return made.id;
 }
 
-/** The date so many days from now, `YYYY-MM-DD` in UTC. */
+/** The date that many days from now, `YYYY-MM-DD` in UTC. */
 export function dayAhead(days: number): string {
   return new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
 }

@@ -2,7 +2,16 @@ import type { WorkflowUpdateHandle } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { cancelUpdate, cancelUpdateId, paymentReceivedSignal } from '../../workflows/messages.ts';
 import type { CancelResult } from '../../domain/messages.ts';
-import { byGuest, byStaff, dayMs, hourMs, minuteMs, eventOf, startHarness, type WorkflowHarness } from './harness.ts';
+import {
+  byGuest,
+  byStaff,
+  dayMs,
+  hourMs,
+  minuteMs,
+  eventOf,
+  startHarness,
+  type WorkflowHarness,
+} from './harness.ts';
 
 let harness: WorkflowHarness;
 beforeAll(async () => {
@@ -58,7 +67,7 @@ describe('cancelling', () => {
     await handle.result();
   });
 
-  test('the answer does not wait for Stripe, of which a payment is being asked', async () => {
+  test('the answer does not wait while Stripe is being asked about a payment', async () => {
     const booking = await harness.newBooking();
     const doubtful = harness.newPayment(booking);
     const stripe = stripeAway('verifyPayment', booking.ref);
@@ -117,7 +126,7 @@ describe('cancelling', () => {
     expect(refunded.payment.refund).toBe('pending');
   });
 
-  test('who has paid and cancels in the same moment is refunded, not forgotten', async () => {
+  test('a guest who pays and cancels at the same moment is refunded', async () => {
     const booking = await harness.newBooking();
     const payment = harness.newPayment(booking, 'succeeded');
     let answer: ReturnType<WorkflowHarness['cancel']> | undefined;
@@ -134,7 +143,7 @@ describe('cancelling', () => {
     expect(payment.refund).toBe('pending');
   });
 
-  test('while the hold is being settled: refused with what it became', async () => {
+  test('while the hold is being settled: refused with its new status', async () => {
     const booking = await harness.newBooking();
     harness.newPayment(booking);
     const handle = await harness.start(booking);
@@ -209,9 +218,12 @@ describe('cancelling', () => {
     expect(await handle.result()).toBe('cancelled');
   });
 
-  test('by guest and staff at once: both are told that it is cancelled, and it is, once', async () => {
+  test('by guest and staff at once: both get the answer that it is cancelled, and it is cancelled once', async () => {
     const { booking, handle } = await confirmed();
-    const [guest, staff] = await Promise.all([harness.cancel(handle, byGuest), harness.cancel(handle, byStaff)]);
+    const [guest, staff] = await Promise.all([
+      harness.cancel(handle, byGuest),
+      harness.cancel(handle, byStaff),
+    ]);
     expect([guest.cancelled, staff.cancelled]).toEqual([true, true]);
     expect(booking.moves.map(({ to }) => to)).toEqual(['confirmed', 'cancelled']);
     expect(await handle.result()).toBe('cancelled');

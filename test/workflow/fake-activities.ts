@@ -4,7 +4,7 @@ import { type BookingStatus, judgeCancel } from '../../domain/booking.ts';
 import { processingGraceMs, processingPollMs } from '../../domain/limits.ts';
 import type { PaymentEvent } from '../../domain/messages.ts';
 
-/** A payment as Stripe has it, and what we have made of it. */
+/** The state of a payment at Stripe, and our decision on it. */
 export interface FakePayment {
   intentId: string;
   ref: string;
@@ -12,7 +12,7 @@ export interface FakePayment {
   refund?: 'pending' | 'succeeded' | 'stuck';
 }
 
-/** One row, as small as the workflows can see it. Instants are milliseconds on the test server's clock. */
+/** The part of a booking's row that the workflows see. Instants are milliseconds on the test server's clock. */
 export interface FakeBooking {
   ref: string;
   status: BookingStatus;
@@ -22,7 +22,7 @@ export interface FakeBooking {
   startsAtMs: number;
   endsAtMs: number;
   workflowId: string;
-  /** Somebody else holds the room now: late money does not confirm. */
+  /** Another booking holds the room now: late money does not confirm. */
   slotTaken: boolean;
   payments: FakePayment[];
   confirmedBy?: string;
@@ -31,11 +31,11 @@ export interface FakeBooking {
 }
 
 type Name = keyof Activities | 'settleHoldWithoutStripe';
-/** Runs before an activity does its work: may throw, wait, or let the world change meanwhile. */
+/** Runs before an activity does its work: it may throw, wait, or change other state. */
 type Before = (attempt: number) => Promise<void> | void;
 
 const freeCancelHours = 24;
-/** The real activities wait for an instant that is this near instead of going round by another timer. */
+/** The real activities wait for an instant this near instead of returning to another timer. */
 const shortWaitMs = 2_000;
 const nothingToRepair = {
   correctedInstants: 0,
@@ -123,7 +123,7 @@ export function createFakeActivities(clock: () => Promise<number>) {
     await move(booking, 'confirmed');
   }
 
-  /** Stripe is asked to cancel what is open. */
+  /** Cancels at Stripe every PaymentIntent that is open. */
   function close(booking: FakeBooking): boolean {
     for (const payment of booking.payments) if (payment.atStripe === 'open') payment.atStripe = 'canceled';
     return !booking.payments.some(({ atStripe }) => atStripe === 'processing');
@@ -232,7 +232,7 @@ export function createFakeActivities(clock: () => Promise<number>) {
     bookings,
     /** How often an activity was called for a booking (for a payment, where it is about one). */
     count: (name: Name, key: string) => calls.filter((call) => call.name === name && call.key === key).length,
-    /** Lets something happen each time before an activity does its work for this booking or payment. */
+    /** Runs a hook before each call of an activity for this booking or payment. */
     before(name: Name, key: string, run: Before): void {
       before.set(`${name} ${key}`, run);
     },

@@ -24,13 +24,13 @@ export const byStaff: CancelRequest = { actor: 'staff:1', byStaff: true, refund:
 
 const statusKey = defineSearchAttributeKey(bookingStatusAttribute, 'KEYWORD');
 
-/** What the saved histories show instead of `pid@host`. */
+/** The identity in the saved histories, instead of `pid@host`. */
 const identity = 'test';
 
 /**
- * Temporal's time-skipping server, the fake activities on its clock, and a worker that runs the real workflows.
- * The clock is one: open one harness a process, run its tests one after the other, and wait only by `sleep` or by a
- * result.
+ * Temporal's time-skipping server, the fake activities on its clock, and a worker that runs the real workflows. There
+ * is only one clock: start one harness per process, run its tests one after the other, and wait only by `sleep` or for
+ * a result.
  *
  * @param options.cache false: the worker forgets a workflow after every task and replays it for the next, so that
  *   another worker can take over at once
@@ -74,7 +74,7 @@ export async function startHarness(options: { testServerPath: string; cache?: bo
     };
   }
 
-  /** A hold of half an hour on a stay of one hour a week from now, unless told otherwise. */
+  /** A hold of half an hour on a stay of one hour a week from now; `row` overrides any of it. */
   async function newBooking(row: Partial<FakeBooking> = {}): Promise<FakeBooking> {
     const now = await env.currentTimeMs();
     const ref = randomUUID();
@@ -162,7 +162,7 @@ export async function startHarness(options: { testServerPath: string; cache?: bo
     cancel: (handle: WorkflowHandle, request: CancelRequest, updateId?: string) =>
       handle.executeUpdate(cancelUpdate, { args: [request], ...(updateId && { updateId }) }),
     handleOf: ({ ref }: FakeBooking) => workflow.getHandle<typeof bookingWorkflow>(bookingWorkflowId(ref)),
-    /** What an activity throws where no retry can help. */
+    /** An error of an activity that no retry can fix. */
     finalRefusal: () => ApplicationFailure.nonRetryable('Stripe refuses', 'charge_already_refunded'),
     /** Lets the server's clock run on, timers fire, and activities be retried. */
     sleep: (ms: number) => env.sleep(ms),
@@ -175,7 +175,7 @@ export async function startHarness(options: { testServerPath: string; cache?: bo
       try {
         await worker.stop();
       } finally {
-        // Also after a test that has stopped its worker: the server would outlive us.
+        // This must run even if a test has stopped the worker: the server would outlive the process.
         await env.teardown();
       }
     },
@@ -184,7 +184,7 @@ export async function startHarness(options: { testServerPath: string; cache?: bo
 
 export type WorkflowHarness = Awaited<ReturnType<typeof startHarness>>;
 
-/** What the relay says of a payment. */
+/** A payment event as the relay sends it. */
 export function eventOf(booking: FakeBooking, payment: FakePayment, verify = false): PaymentEvent {
   return { bookingRef: booking.ref, intentId: payment.intentId, paymentRef: payment.ref, verify };
 }

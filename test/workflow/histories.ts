@@ -4,8 +4,8 @@ import type { History } from '@temporalio/common/lib/proto-utils.js';
 
 export const historiesDir = new URL('./histories/', import.meta.url);
 
-// The SDK's own historyToJSON refuses its own types where npm has installed protobufjs more than once: each copy
-// takes only the types it has made. So both come from the copy that @temporalio/proto uses.
+// The SDK's historyToJSON rejects its own types if npm has installed protobufjs more than once: each copy accepts only
+// types that it created. So both come from the copy that @temporalio/proto uses.
 const ofCommon = createRequire(createRequire(import.meta.url).resolve('@temporalio/common'));
 const proto = ofCommon('@temporalio/proto');
 const { patchProtobufRoot } = ofCommon('@temporalio/proto/lib/patch-protobuf-root');

@@ -27,7 +27,7 @@ const movesOf = ({ moves }: FakeBooking) => moves.map(({ to }) => to);
 describe('the deadline', () => {
   test('a hold of 30 minutes expires at its deadline, in under a second of real time', async () => {
     const tookMs: number[] = [];
-    // The best of a few: the first has the worker's start in it, and the machine may be busy with others.
+    // The best of a few runs: the first includes the worker's start, and other processes may slow the machine.
     for (let n = 0; n < 5; n++) {
       const booking = await harness.newBooking();
       const payment = harness.newPayment(booking);
@@ -47,7 +47,7 @@ describe('the deadline', () => {
     expectAtDeadline(booking);
   });
 
-  test('a hold whose stay begins earlier now ends earlier, as soon as its workflow is told', async () => {
+  test('a hold whose stay begins earlier now ends earlier, as soon as its workflow gets the signal', async () => {
     const booking = await harness.newBooking();
     const handle = await harness.start(booking);
     await harness.sleep(minuteMs);
@@ -74,7 +74,7 @@ describe('the deadline', () => {
     }
   });
 
-  test('a hold that nobody began to pay for ends by a local step: Stripe is not asked', async () => {
+  test('a hold without a payment in progress ends by a local step: Stripe is not asked', async () => {
     const booking = await harness.newBooking();
     const handle = await harness.start(booking);
     expect(await handle.result()).toBe('expired');
@@ -182,7 +182,7 @@ describe('a payment', () => {
         eventOf(booking, { intentId: 'pi_1', ref: 'x', atStripe: 'succeeded' }),
       ),
     );
-    // The row learns of it only when the event is handled.
+    // The row changes only when the event is handled.
     harness.fake.before('decidePayment', booking.ref, () => {
       if (booking.payments.length === 0) harness.newPayment(booking, 'succeeded');
     });
@@ -258,7 +258,7 @@ describe('what an operator sees', () => {
     const upserted = events?.flatMap((event) =>
       Object.keys(event.upsertWorkflowSearchAttributesEventAttributes?.searchAttributes?.indexedFields ?? {}),
     );
-    // The SDK's own attribute of patches is known everywhere.
+    // Every server knows the SDK's own attribute for patches.
     expect(upserted).not.toContain(bookingStatusAttribute);
   });
 });

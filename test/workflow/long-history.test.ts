@@ -23,7 +23,7 @@ test('a booking whose history grows long goes on in another run, with what it ha
   await harness.handleOf(booking).signal(paymentReceivedSignal, eventOf(booking, paid));
   await expect.poll(() => booking.status).toBe('confirmed');
   expect((await harness.handleOf(booking).describe()).runId).not.toBe(first);
-  // The cancellation is the new run's to answer.
+  // The new run must answer the cancellation.
   await harness.sleep(hourMs);
   expect(await harness.cancel(harness.handleOf(booking), byGuest)).toEqual({ cancelled: true, refund: true });
   expect(await harness.handleOf(booking).result()).toBe('cancelled');

@@ -5,8 +5,8 @@ const workflowsPath = fileURLToPath(new URL('../../workflows/index.ts', import.m
 const silent = { log() {}, trace() {}, debug() {}, info() {}, warn() {}, error() {} };
 
 /**
- * The workflows as another release might have them: those of today, with what an interceptor of releases/ adds, takes
- * away or changes.
+ * The workflows as another release might have them: the current ones, with the steps that an interceptor of releases/
+ * adds, removes or changes.
  */
 export async function bundleOtherRelease(
   name: 'later' | 'short-runs' | 'step-added' | 'step-taken-away' | 'waits-at-start',

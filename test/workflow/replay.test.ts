@@ -6,7 +6,7 @@ import { fileNameOf, readHistories, type SavedHistory } from './histories.ts';
 import { bundleOtherRelease } from './other-release.ts';
 import { scenarios } from './scenarios.ts';
 
-// The SDK also prints every violation that these tests ask for.
+// The SDK prints the nondeterminism errors that these tests provoke.
 Runtime.install({
   logger: new DefaultLogger('ERROR', () => {}),
   telemetryOptions: { logging: { filter: 'OFF' } },
@@ -31,7 +31,7 @@ describe('TM-10 saved histories', () => {
     expect(saved.map(({ name }) => `${name}.json`)).toEqual(Object.keys(scenarios).map(fileNameOf).sort());
   });
 
-  test('every one replays on the workflows of today', async () => {
+  test('every one replays on the current workflows', async () => {
     const faults = await replay(await bundleWorkflows(), saved);
     expect([...faults].map(([name, { message }]) => `${name}: ${message}`)).toEqual([]);
   });

@@ -7,8 +7,9 @@ import { startHarness } from './harness.ts';
 
 /**
  * `npm run histories [-- WORDS]`: plays every scenario (or those whose name contains WORDS) and saves their histories.
- * Only for a scenario that is new: the old files are the point, they are what open workflows look like. A change of
- * the workflows that does not replay them needs `patched`, not new files.
+ * The files show what the histories of open workflows look like. Nothing is released before 1.0.0, so until then a
+ * changed workflow gets new files; afterwards only a new scenario does, and a change that does not replay the old files
+ * needs `patched`.
  */
 async function main(words: string): Promise<void> {
   const harness = await startHarness({ testServerPath: await findTemporalTestServer(console.log) });

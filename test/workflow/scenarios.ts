@@ -67,7 +67,8 @@ export const scenarios: Record<string, Scenario> = {
     harness.fake.before('loadBooking', booking.ref, async () => {
       await harness.handleOf(booking).signal(paymentReceivedSignal, eventOf(booking, paid));
     });
-    // Under way while it is given up: one that is done in that instant stops the test server, though not Temporal's own.
+    // The activity is still running when the workflow gives it up: one that completes at that instant crashes the test
+    // server, though not Temporal itself.
     harness.fake.before('verifyPayment', booking.ref, async (attempt) => {
       if (attempt === 1) await new Promise((resolve) => setTimeout(resolve, 2_000));
     });
@@ -75,7 +76,10 @@ export const scenarios: Record<string, Scenario> = {
   },
   async 'cancel comes while payments are closed'(harness) {
     const booking = await harness.newBooking();
-    const [paid, open] = [harness.newPayment(booking, 'succeeded'), harness.newPayment(booking, 'processing')];
+    const [paid, open] = [
+      harness.newPayment(booking, 'succeeded'),
+      harness.newPayment(booking, 'processing'),
+    ];
     const handle = await harness.startWithEvent(booking, eventOf(booking, paid));
     await harness.sleep(2 * minuteMs);
     await harness.cancel(handle, byGuest);

@@ -160,7 +160,9 @@ describe('trouble', () => {
     await (await harness.start(booking)).result();
     await expect(harness.start(booking)).rejects.toThrow(/already started/);
     const payment = harness.newPayment(booking, 'succeeded');
-    await expect(harness.startWithEvent(booking, eventOf(booking, payment))).rejects.toThrow(/already started/);
+    await expect(harness.startWithEvent(booking, eventOf(booking, payment))).rejects.toThrow(
+      /already started/,
+    );
     expect(harness.fake.count('loadBooking', booking.ref)).toBe(1);
   });
 });

@@ -3,7 +3,7 @@ import { databaseSteps } from '../../../workflows/steps.ts';
 
 const changed = ['bookingWorkflow', 'refundWorkflow'];
 
-/** A release that open workflows would not survive: bookings and refunds begin with one step more, without a patch. */
+/** A release that breaks open workflows: bookings and refunds begin with an additional step, without a patch. */
 export const interceptors: WorkflowInterceptorsFactory = () => ({
   inbound: [
     {

@@ -4,8 +4,8 @@ import type { Activities, BookingState } from '../../../activities/index.ts';
 const takenAway = 'closePayments' satisfies keyof Activities;
 
 /**
- * A release that open bookings would not survive: their PaymentIntents are not closed any more. The workflow goes on
- * with the booking as the step before has left it.
+ * A release that breaks open bookings: it no longer closes their PaymentIntents. The workflow continues with the
+ * booking as the step before returned it.
  */
 export const interceptors: WorkflowInterceptorsFactory = () => {
   let before: BookingState | undefined;

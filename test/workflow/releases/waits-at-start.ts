@@ -1,6 +1,6 @@
 import { sleep, workflowInfo, type WorkflowInterceptorsFactory } from '@temporalio/workflow';
 
-/** A build that cannot go on with open bookings: where the right one reads the row, it waits. */
+/** A build that cannot continue open bookings: it waits where the current one reads the row. */
 export const interceptors: WorkflowInterceptorsFactory = () => ({
   inbound: [
     {
