@@ -17,7 +17,7 @@ describe('accounts', () => {
   });
   afterAll(() => system.stop());
 
-  /** From an address of its own, unless told: the limits of one test are not another's. */
+  /** Sends from its own address by default, so that tests do not share limits. */
   const post = (path: string, body: unknown, from = someAddress()) =>
     system.call('POST', path, { body, headers: { 'X-Forwarded-For': from } });
   const register = (email: string, differing: Record<string, unknown> = {}, from?: string) =>
@@ -117,7 +117,7 @@ describe('accounts', () => {
     expect((await register(`i${name}+tag@example.com`)).status).toBe(201);
   });
 
-  test.each(['/api/login/', '/api/login'])('%s answers who one is, with an access token', async (path) => {
+  test.each(['/api/login/', '/api/login'])('%s answers with the user and an access token', async (path) => {
     const email = newEmail();
     const { body } = await register(email);
     const answer = await post(path, { email, password });
@@ -192,7 +192,7 @@ describe('accounts', () => {
     }
   });
 
-  test('AU-16 of guesses at once no more are looked at than the limit allows', async () => {
+  test('AU-16 of simultaneous guesses no more are checked than the limit allows', async () => {
     const email = newEmail();
     const from = someAddress();
     await register(email);
@@ -202,7 +202,7 @@ describe('accounts', () => {
     expect(statuses.filter((status) => status === 429)).toHaveLength(9);
   });
 
-  test('AU-16 more right logins at once than the limit are asked to come again in a second', async () => {
+  test('AU-16 more simultaneous valid logins than the limit are told to retry in a second', async () => {
     const email = newEmail();
     const from = someAddress();
     await register(email);
@@ -307,7 +307,7 @@ describe('accounts', () => {
       expectProblem(await login(email), 'too_many_requests');
     });
 
-    test('AU-16 is as good as a stranger’s when it has failed too often itself', async () => {
+    test('AU-16 is treated like a stranger’s after too many failures of its own', async () => {
       const { email, device } = await underAttack();
       for (let guess = 0; guess < 3; guess++) {
         expectProblem(await withDevice(email, 'wrong password', device), 'invalid_credentials');
@@ -346,7 +346,7 @@ describe('accounts', () => {
     });
   });
 
-  test('HT-07 a registration that came to nothing for lack of time does not count', async () => {
+  test('HT-07 a registration that timed out does not count', async () => {
     const from = someAddress();
     const { passwords } = system.server.deps;
     const busy = Array.from({ length: 18 }, () => passwords.hash('another password'));

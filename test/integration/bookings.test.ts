@@ -61,7 +61,7 @@ describe('making a booking', () => {
     expect({ ...shown, hold_seconds_left: 1_800 }).toEqual(body);
   });
 
-  test('what old clients send is understood: seconds in times, and their own user_id', async () => {
+  test('times with seconds and the client’s own user_id are accepted', async () => {
     const guest = await system.newUser();
     const answer = await requestBooking(system, guest, {
       start_time: '09:00:00',
@@ -240,7 +240,7 @@ describe('making a booking', () => {
     expectProblem(await requestBooking(system, guest, { room_id }), 'room_not_found');
   });
 
-  test('a room that was edited since the last booking is judged as it is now', async () => {
+  test('a room that was edited since the last booking is checked by its current rules', async () => {
     const guest = await system.newUser();
     const room_id = await system.newRoom();
     expect(await newBooking(system, guest, { room_id })).toMatchObject({ total_amount: 40 });
@@ -264,7 +264,7 @@ describe('making a booking', () => {
     ).toBe(201);
   });
 
-  test('one books for oneself; staff books for others', async () => {
+  test('users book for themselves; staff book for others', async () => {
     const [guest, other, staff] = await Promise.all([
       system.newUser(),
       system.newUser(),

@@ -86,8 +86,8 @@ async function send(method: string, path: string, options: CallOptions = {}): Pr
 const email = `${canaries.in('e-mail')}@example.com`;
 const password = canaries.in('password');
 
-describe('what was told in confidence', () => {
-  test('OP-01 TM-04 a whole life of a booking is told with a secret in every field and header', async () => {
+describe('secrets and personal data', () => {
+  test('OP-01 TM-04 a booking from start to end, with a secret in every field and header', async () => {
     expect(
       (await send('POST', '/api/register/', { body: { email, password, confirm_password: password } }))
         .status,
@@ -122,7 +122,7 @@ describe('what was told in confidence', () => {
     expect((await send('POST', '/api/logout/', { token: access })).status).toBe(200);
   }, 60_000);
 
-  test('OP-01 everything is refused once, with a secret in every field', async () => {
+  test('OP-01 every refusal, with a secret in every field', async () => {
     const secret = (place: string) => canaries.in(`refused ${place}`);
     const tries: [string, string, CallOptions][] = [
       [
@@ -181,7 +181,7 @@ describe('what was told in confidence', () => {
     }
   });
 
-  test('OP-01 a failing database tells nothing of what it was asked', async () => {
+  test('OP-01 a failing database reveals nothing of the statement', async () => {
     const fresh = await system.newUser();
     canaries.known('another e-mail', fresh.email);
     const login = { email: `${canaries.in('failing login')}@example.com`, password };
@@ -203,7 +203,7 @@ describe('what was told in confidence', () => {
         await asOwner(system, (owner) => owner.query(mend));
       }
     };
-    // A statement that cannot be planned any more, a constraint that nobody foresaw, a row that does not fit.
+    // A statement that cannot be planned any more, a constraint without a mapping, a row that does not fit.
     await broken('alter table users rename email to mail', 'alter table users rename mail to email', () =>
       send('POST', '/api/login/', { body: login }),
     );

@@ -136,7 +136,7 @@ describe('cancelling a booking', () => {
     expect(noted).toEqual([{ actor_id: staff.id, action: 'refunded' }]);
   });
 
-  test('what has begun only staff can cancel', async () => {
+  test('only staff can cancel a stay that has begun', async () => {
     const { id } = await confirmed();
     await beginIn(id, -10);
     expectProblem(await cancel(id, guest), 'not_cancellable');

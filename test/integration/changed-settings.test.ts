@@ -68,7 +68,7 @@ describe('a setting that open bookings depend on', () => {
     expect(again.log()).not.toContain('A setting has changed');
   });
 
-  test('the hours of free cancellation: the change is told in the log and by a flag, once', async () => {
+  test('the hours of free cancellation: the change is reported in the log and by a flag, once', async () => {
     const servers = await Promise.all([restart({ freeCancelHours: 48 }), restart({ freeCancelHours: 48 })]);
     await until('the flag', async () => (await openFlags()).length > 0);
     await Promise.all(servers.map((server) => server.stop()));
@@ -76,8 +76,8 @@ describe('a setting that open bookings depend on', () => {
     expect(flags).toHaveLength(1);
     expect(flags[0]?.subject).toMatch(/^FREE_CANCEL_HOURS /);
     expect(flags[0]?.detail).toContain('It was 24 and is 48.');
-    const told = servers.map((server) => server.log().split('A setting has changed').length - 1);
-    expect(told.reduce((sum, count) => sum + count)).toBe(1);
+    const warnings = servers.map((server) => server.log().split('A setting has changed').length - 1);
+    expect(warnings.reduce((sum, count) => sum + count)).toBe(1);
     await rows(
       payments.db,
       `update flags set resolved_at = now() where kind = 'setting_changed' returning id`,

@@ -14,7 +14,7 @@ import { startSystem, type System, until } from '../setup/system.ts';
 
 interface Run {
   args?: string[];
-  /** Environment of the command, beside PATH and HOME: nothing of ours. */
+  /** Environment of the command, besides PATH and HOME: none of our settings. */
   env?: Record<string, string>;
   /** All of its input. */
   input?: string;
@@ -113,7 +113,7 @@ describe.concurrent.each(commands)('the database of %s', (name, args) => {
     expectOneLine(await run(file, { args, input }), 2, /^Set DATABASE_URL/);
   });
 
-  test('without a schema is to be migrated', async () => {
+  test('without a schema: the message says to migrate it', async () => {
     const { pathname } = new URL(inject('postgres').appUrl);
     expectOneLine(await runWith(changed({ pathname })), 1, /Run: npm run migrate$/);
   });
@@ -122,19 +122,19 @@ describe.concurrent.each(commands)('the database of %s', (name, args) => {
 describe.concurrent('DATABASE_URL', () => {
   const runWith = (url: string) => run('commands/seed.ts', { env: { DATABASE_URL: url } });
 
-  test('is told to be away when nobody listens', async () => {
+  test('is reported as unreachable when nothing listens', async () => {
     const result = await runWith(changed({ host: `127.0.0.1:${await refusingPort()}` }));
     expectOneLine(result, 1, /^Postgres is not responding at DATABASE_URL \(ECONNREFUSED\)/);
   });
 
-  test('refuses a wrong password, which is not told', async () => {
+  test('refuses a wrong password without showing it', async () => {
     const password = randomUUID();
     const result = await runWith(changed({ password }));
     expectOneLine(result, 1, /^Postgres does not accept the user or password of DATABASE_URL/);
     expect(result.stderr).not.toContain(password);
   });
 
-  test('of another kind is refused untold', async () => {
+  test('of another kind is refused without showing it', async () => {
     const result = await runWith('mysql://app:hidden-in-haste@localhost/booking');
     expectOneLine(result, 2, /^DATABASE_URL: must be an address like postgres:/);
     expect(result.stderr).not.toContain('hidden-in-haste');
@@ -193,7 +193,7 @@ describe.concurrent('create-admin', () => {
     expect((await other.browser.get('/admin')).status).toBe(200);
   });
 
-  test('is noted in the trail that the panel shows', async () => {
+  test('is recorded in the staff activity that the panel shows', async () => {
     const email = newEmail();
     await run(createAdmin, { args: stdinArgs(email), input, env });
     const { id } = await accountOf(email);

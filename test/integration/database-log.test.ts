@@ -13,7 +13,7 @@ afterAll(() => system.stop());
 
 const postgresLog = () => readFileSync(inject('postgres').log, 'utf8');
 
-/** Postgres writes its log in order: once this is in it, so is all that came before. */
+/** Postgres writes its log in order: once this entry is there, so are all earlier ones. */
 async function markLog(): Promise<void> {
   const mark = randomUUID();
   await rows(system.db, `select '${mark}'::integer`).catch(() => {});

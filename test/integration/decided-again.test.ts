@@ -100,7 +100,7 @@ describe('money whose workflow has ended', () => {
     expect((await payments.ledgerOf(held.intentId)).refunds).toHaveLength(1);
   });
 
-  test('a refund to be sent whose workflow has ended well gets another', async () => {
+  test('a pending refund whose workflow has completed gets another', async () => {
     const paid = await payments.holdAndPay();
     await payments.cancel(paid.id);
     await until('the refund', async () => (await payments.refundsOf(paid.id))[0]?.status === 'succeeded');
@@ -119,7 +119,7 @@ describe('money whose workflow has ended', () => {
     expect((await payments.ledgerOf(paid.intentId)).refunds).toHaveLength(1);
   });
 
-  test('money that nothing is decided about for ten minutes is flagged, until it is decided', async () => {
+  test('a payment that stays undecided for ten minutes is flagged until it is decided', async () => {
     const paid = await payments.holdAndPay();
     const age = "updated_at = now() - interval '11 minutes'";
     await payments.asOwner((owner) =>

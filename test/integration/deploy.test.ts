@@ -188,7 +188,7 @@ describe('TM-11 a deploy of changed workflow code with open holds', () => {
     await reached(others.slice(0, 1), 'confirmed');
     await stop();
 
-    // What must not be done: this run has taken the new way, so its task fails, and says why.
+    // A rollback that is not allowed: this run has taken the new way, so its task fails, and the failure says why.
     stop = await deploy();
     await pay(lost);
     await until('a failed task', async () => (await taskFailures([lost])).length > 0, 20_000);
@@ -206,7 +206,7 @@ describe('TM-11 a deploy of changed workflow code with open holds', () => {
   }, 90_000);
 });
 
-describe('a worker that is told to stop', () => {
+describe('a worker that is asked to stop', () => {
   test('TM-09 lets the activity that it runs finish, once, and ends with 0', async () => {
     const { config } = system;
     const [held] = (await book(1)) as [Held];

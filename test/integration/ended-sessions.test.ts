@@ -121,7 +121,7 @@ describe('AU-09 a session that has ended', () => {
     expect((await browser.signIn(staff.email, await givePassword(system, staff))).status).toBe(401);
   });
 
-  test('logged out here, it reads nothing at once', async () => {
+  test('logged out at this process, it can read nothing from then on', async () => {
     const user = await signIn();
     const read = () => system.call('GET', '/api/bookings/', { token: user.token });
     expect((await read()).status).toBe(200);
@@ -129,7 +129,7 @@ describe('AU-09 a session that has ended', () => {
     expectProblem(await read(), 'invalid_token');
   });
 
-  test('logged out elsewhere, it is read with for five seconds at most', async () => {
+  test('logged out at another process, it can read for five seconds at most', async () => {
     vi.useFakeTimers({ toFake: ['performance'] });
     const checks = createSessionChecks(system.db);
     const { id: userId, sessionId } = await signIn();
@@ -149,7 +149,7 @@ describe('AU-09 a session that has ended', () => {
     expect(await checks.lately(another)).toBeUndefined();
   });
 
-  test('is another account’s to nobody', async () => {
+  test('belongs to no other account', async () => {
     const [one, other] = await Promise.all([signIn(), signIn()]);
     const { sessionChecks, accessTokens } = system.server.deps;
     const mixed = { userId: one.id, sessionId: other.sessionId };

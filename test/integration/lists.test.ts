@@ -199,7 +199,7 @@ describe('who sees which bookings', () => {
     }
   });
 
-  test('AU-09 who is no longer staff is refused at the next request', async () => {
+  test('AU-09 a user who is no longer staff is refused at the next request', async () => {
     const former = await system.newUser({ isStaff: true });
     expect((await get('/api/bookings/all/', former)).status).toBe(200);
     await rows(system.db, 'update users set is_staff = false where id = ?', [former.id]);

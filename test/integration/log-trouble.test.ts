@@ -92,7 +92,7 @@ async function hasWorker(taskQueue: string): Promise<boolean> {
 
 describe('an API with a log', () => {
   test.each(outputs)(
-    '%s goes on taking bookings, answers its probes, and stops when it is told to',
+    '%s goes on taking bookings, answers its probes, and stops when it is asked to',
     async (name, stdio, then) => {
       const api = await bootApi(stdio());
       then(api);
@@ -138,7 +138,7 @@ describe('an API with a log', () => {
 
 describe('a worker', () => {
   test.each(outputs)(
-    'with a log %s works, and stops when it is told to',
+    'with a log %s works, and stops when it is asked to',
     async (_, stdio, then) => {
       const taskQueue = `test-${randomUUID()}`;
       const worker = await bootWorker(stdio(), { TEMPORAL_TASK_QUEUE: taskQueue });
@@ -154,7 +154,7 @@ describe('a worker', () => {
     ['an error that nobody has handled', 'SIGUSR2', 1],
     ['the signal to stop', 'SIGTERM', 0],
   ] as const)(
-    'ends after %s, also while it waits for Temporal and nobody reads what it says',
+    'ends after %s, also while it waits for Temporal and nothing reads its output',
     async (_, signal, code) => {
       const worker = await bootWorker(['ignore', 'pipe', 'pipe'], {
         TEMPORAL_ADDRESS: `127.0.0.1:${await findFreePort()}`,

@@ -6,7 +6,7 @@ import { recordMissedEvents } from '../../core/reconcile/find-missed-events.ts';
 import { createEventRecorder } from '../../core/payments/record-event.ts';
 import { type Payments, startPayments } from './payment-kit.ts';
 
-describe('the search for events that nobody has received', { timeout: 60_000 }, () => {
+describe('the search for missed events', { timeout: 60_000 }, () => {
   let payments: Payments;
   let round: Activities['recordMissedEvents'];
   let search: (from: number, stopAtMs?: number) => ReturnType<typeof recordMissedEvents>;
@@ -42,7 +42,7 @@ describe('the search for events that nobody has received', { timeout: 60_000 }, 
     expect((await search(nowSeconds() - 3 * 86_400)).missed).toBe(0);
   });
 
-  test('ST-26 a search whose time is up has got on, and those after it come to the end', async () => {
+  test('ST-26 a search that runs out of time has made progress, and later ones reach the end', async () => {
     const held = await payments.holdToPay();
     await payments.control.pay(held.intentId);
     const places = [nowSeconds() - 25 * 60];
@@ -71,7 +71,7 @@ describe('the search for events that nobody has received', { timeout: 60_000 }, 
     await payments.untilStatus(held.id, 'confirmed');
   });
 
-  test('ST-26 looks through the last days every six hours, whatever an earlier round believes to have seen', async () => {
+  test('ST-26 looks through the last days every six hours, ignoring the cursor of earlier rounds', async () => {
     const list = vi.spyOn(payments.stripe.events, 'list');
     const minutesBack = async (lookedBackMinutesAgo: number) => {
       list.mockClear();

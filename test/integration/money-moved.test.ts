@@ -57,7 +57,7 @@ describe('money that moved at Stripe', () => {
     expect((await payments.ledgerOf(paid.intentId)).refundedMinor).toBe(priceMinor);
   });
 
-  test('the bank returns a part given back by hand: the booking is not refunded any more, and staff is told', async () => {
+  test('the bank returns a part given back by hand: the booking is not refunded any more, and staff get a flag', async () => {
     const paid = await payments.holdAndPay();
     const byHand = await refundByHand(paid, 1_500);
     await untilMoney(paid, { refunded_amount: 15 });
@@ -83,7 +83,7 @@ describe('money that moved at Stripe', () => {
     expect(money.refund).toMatchObject({ status: 'succeeded', amount: 40 });
   });
 
-  test('a refund by hand that is told before the failure of ours counts once both are known', async () => {
+  test('a refund by hand that is reported before the failure of ours counts once both are known', async () => {
     const paid = await payments.holdAndPay();
     await cancelInTime(paid);
     await untilMoney(paid, { payment_status: 'refunded' });
@@ -92,28 +92,28 @@ describe('money that moved at Stripe', () => {
     await payments.control.failRefund(ours?.id ?? '');
     const byHand = await refundByHand(paid);
     await payments.control.setWebhookBehaviour({ loseRate: 0 });
-    const told = await payments.eventsOf([paid.intentId]);
-    const tell = async (type: string, objectId: string | undefined) => {
-      const event = told.find(
+    const events = await payments.eventsOf([paid.intentId]);
+    const deliver = async (type: string, objectId: string | undefined) => {
+      const event = events.find(
         (one) => one.type === type && (one.data.object as { id: string }).id === objectId,
       );
       expect(await payments.control.redeliver(event?.id ?? '')).toEqual({ status: 200 });
     };
-    await tell('refund.created', byHand.id);
+    await deliver('refund.created', byHand.id);
     const early = await moneyOf(paid);
     expect(early).toMatchObject({ refunded_amount: 40, payment_status: 'refunded' });
-    await tell('refund.failed', ours?.id);
+    await deliver('refund.failed', ours?.id);
     expect(await moneyOf(paid)).toMatchObject({ refunded_amount: 40, payment_status: 'refunded' });
     expect(await payments.refundsOf(paid.id)).toMatchObject([{ status: 'failed' }, { status: 'succeeded' }]);
   });
 
-  test('given back by hand, told by the charge alone: Stripe is asked which refunds they were', async () => {
+  test('given back by hand, reported by the charge only: Stripe is asked for the refunds', async () => {
     const paid = await payments.holdAndPay();
     await payments.control.setWebhookBehaviour({ loseRate: 1 });
     await refundByHand(paid, 700);
     await payments.control.setWebhookBehaviour({ loseRate: 0 });
-    const told = await payments.eventsOf([paid.intentId]);
-    await payments.control.redeliver(told.find(({ type }) => type === 'charge.refunded')?.id ?? '');
+    const events = await payments.eventsOf([paid.intentId]);
+    await payments.control.redeliver(events.find(({ type }) => type === 'charge.refunded')?.id ?? '');
     await untilMoney(paid, { refunded_amount: 7, payment_status: 'succeeded' });
   });
 
@@ -149,7 +149,7 @@ describe('money that moved at Stripe', () => {
       expect(await openFlagsOf(paid)).toEqual([]);
     });
 
-    test('a lost dispute ends a refund that waits: the customer has the money, and staff is not asked for more', async () => {
+    test('a lost dispute ends a refund that waits: the customer has the money, and staff get no further flag', async () => {
       const paid = await payments.holdAndPay();
       const { id } = await payments.control.createDispute(paid.intentId);
       await untilMoney(paid, { disputed_amount: 40 });
@@ -164,7 +164,7 @@ describe('money that moved at Stripe', () => {
       expect((await payments.ledgerOf(paid.intentId)).refunds).toEqual([]);
     });
 
-    test('a refund that meets a dispute nobody has told of is parked, not given up', async () => {
+    test('a refund refused because of a dispute that was not reported is parked, not given up', async () => {
       const paid = await payments.holdAndPay();
       await payments.control.setWebhookBehaviour({ loseRate: 1 });
       const { id } = await payments.control.createDispute(paid.intentId);
@@ -205,17 +205,17 @@ describe('money that moved at Stripe', () => {
       const { id } = await payments.control.createDispute(paid.intentId);
       await payments.control.closeDispute(id, 'lost');
       await payments.control.setWebhookBehaviour({ loseRate: 0 });
-      const told = await payments.eventsOf([id]);
-      expect(told.map(({ type }) => type.replace('charge.dispute.', ''))).toEqual([
+      const events = await payments.eventsOf([id]);
+      expect(events.map(({ type }) => type.replace('charge.dispute.', ''))).toEqual([
         'created',
         'funds_withdrawn',
         'closed',
       ]);
-      for (const event of told.reverse()) await payments.control.redeliver(event.id);
+      for (const event of events.reverse()) await payments.control.redeliver(event.id);
       expect(await moneyOf(paid)).toMatchObject({ disputed_amount: 40, payment_status: 'refunded' });
     });
 
-    test('one that is told before its payment is known, and a refund too, count once it is', async () => {
+    test('a dispute and a refund that are reported before their payment is known count once it is', async () => {
       const held = await payments.holdToPay();
       await payments.control.setWebhookBehaviour({ loseRate: 1 });
       const { id: strange } = await payments.strangeIntent(held);
@@ -223,8 +223,8 @@ describe('money that moved at Stripe', () => {
       await payments.stripe.refunds.create({ payment_intent: strange, amount: 500 });
       const dispute = await payments.control.createDispute(strange);
       await payments.control.setWebhookBehaviour({ loseRate: 0 });
-      const told = await payments.eventsOf([strange, dispute.id]);
-      const last = (type: string) => told.filter((event) => event.type === type).at(-1)?.id ?? '';
+      const events = await payments.eventsOf([strange, dispute.id]);
+      const last = (type: string) => events.filter((event) => event.type === type).at(-1)?.id ?? '';
       for (const type of ['charge.dispute.created', 'refund.created']) {
         expect(await payments.control.redeliver(last(type))).toEqual({ status: 200 });
       }

@@ -86,7 +86,7 @@ function fits({ label, operator, value }: Matcher, sample: Sample): boolean {
   return same !== operator.startsWith('!');
 }
 
-describe('what operators watch', () => {
+describe('the metrics of operators', () => {
   let payments: Payments;
   let worker: WorkerProcess;
   let temporal: Temporal;
@@ -156,7 +156,7 @@ describe('what operators watch', () => {
     expect(faultsOf(expression)).toEqual([]);
   });
 
-  test('a name, a label or a value that nobody prints is noticed', () => {
+  test('a name, a label or a value that is never exported is noticed', () => {
     expect(faultsOf('max(outbox_eldest_seconds{job="booking-api"})')).toHaveLength(1);
     expect(faultsOf('max by (sort) (flags_open)')).toHaveLength(1);
     expect(faultsOf('flags_open{sort="dispute"}')).toHaveLength(1);

@@ -50,7 +50,7 @@ describe('while Temporal is away', () => {
       [lateMs, id],
     );
 
-  /** A whole visit: book, ask for the PaymentIntent, pay, be told by the webhook. Each step in under 1.5 s. */
+  /** A whole visit: book, ask for the PaymentIntent, pay, receive the webhook. Each step in under 1.5 s. */
   async function visit(): Promise<number> {
     const booked = await timed(() => requestBooking(system, guest));
     expect(booked.answer.status).toBe(201);
@@ -59,11 +59,11 @@ describe('while Temporal is away', () => {
     expect(opened.answer.status).toBe(201);
     const before = (await webhooks()).length;
     await system.stripe.control.pay(opened.answer.body.payment_intent_id);
-    const told = await until('the webhook', async () => {
+    const delivery = await until('the webhook', async () => {
       const made = await webhooks();
       return made.length > before && made.at(-1);
     });
-    expect(told.status).toBe(200);
+    expect(delivery.status).toBe(200);
     for (const { ms } of [booked, opened]) expect(ms).toBeLessThan(timely(1_500));
     return id;
   }
@@ -131,7 +131,7 @@ describe('while Temporal is away', () => {
     expect(await statusOf(old.id)).toBe('confirmed');
   });
 
-  test('when Stripe is too slow for the settlement, the wish gets 409 and Retry-After, and may be repeated', async () => {
+  test('when Stripe is too slow for the settlement, the request gets 409 and Retry-After, and may be repeated', async () => {
     proxy.set('refuse');
     const old = await newBooking(system, guest);
     await requestIntent(system, guest, old.id);
@@ -148,7 +148,7 @@ describe('while Temporal is away', () => {
     );
   });
 
-  test('the sweeper settles holds that nobody asks about, while Temporal and the worker are down', async () => {
+  test('the sweeper settles holds that no request asks about, while Temporal and the worker are down', async () => {
     proxy.set('refuse');
     const [unpaid, paid, young] = [
       await newBooking(system, guest),
@@ -186,7 +186,7 @@ describe('while Temporal is away', () => {
     const begun = performance.now();
     const open = `select 1 from bookings where room_id = ? and status = 'pending' and hold_expires_at < now() limit 1`;
     await until('all slots', async () => (await rows(system.db, open, [room_id])).length === 0, 15_000);
-    // Twenty every two seconds would take forty.
+    // Twenty every two seconds would take forty seconds.
     expect(performance.now() - begun).toBeLessThan(timely(15_000));
   });
 });

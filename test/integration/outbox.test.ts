@@ -68,7 +68,7 @@ describe('the outbox', () => {
     expect((await runsOf(ref)).status).toBe('RUNNING');
   });
 
-  test('OB-01 a booking whose message cannot be written is none', async () => {
+  test('OB-01 if its message cannot be written, no booking is made', async () => {
     const refuse = 'add constraint refused check (topic <> $$start_booking$$) not valid';
     await asOwner(system, (owner) => owner.query(`alter table outbox ${refuse}`));
     const room = await system.newRoom();
@@ -155,7 +155,7 @@ describe('the outbox', () => {
     expect((await runsOf(refs[0] ?? '')).status).toBe('RUNNING');
   });
 
-  test('payments that come all at once are carried at once, however many', async () => {
+  test('payments that come all at once are delivered at once, however many', async () => {
     const { db, relay: systemsOwn } = system.server.deps;
     await systemsOwn.stop();
     const carried: string[] = [];
@@ -244,7 +244,7 @@ describe('the outbox', () => {
       }
     });
 
-    test('S1 starts that have waited long are carried however busy it is', async () => {
+    test('S1 starts that have waited long are delivered however busy it is', async () => {
       const busy = await relayOfBusyApi();
       try {
         await enqueueStarts(150, 90);
@@ -255,7 +255,7 @@ describe('the outbox', () => {
     });
   });
 
-  test('a message of a topic that this build does not know waits, is counted, and holds up nobody', async () => {
+  test('a message of a topic that this build does not know waits, is counted, and blocks no other', async () => {
     await asOwner(system, (owner) => owner.query('alter table outbox drop constraint outbox_topic_known'));
     await enqueue('of_a_newer_build', { bookingRef: randomUUID() }, 1);
     const bookingRef = randomUUID();
@@ -274,7 +274,7 @@ describe('the outbox', () => {
     await rows(system.db, `delete from outbox where topic = 'of_a_newer_build'`);
   });
 
-  test('OB-03 a message that cannot be delivered blocks nobody, and ends aside with a flag', async () => {
+  test('OB-03 a message that cannot be delivered blocks no other, and is parked with a flag', async () => {
     const orphan = { bookingRef: randomUUID(), intentId: 'pi_orphan', verify: true };
     await enqueue('orphan_payment', orphan, 1);
     const { id } = await newBooking(system, guest);
@@ -299,7 +299,7 @@ describe('the outbox', () => {
     expect(body.outbox).toMatchObject({ waiting: 0, dead: 1 });
   });
 
-  test('OB-03 a message that is sent again and dies again has its flag again', async () => {
+  test('OB-03 a message that is resent and fails again gets its flag again', async () => {
     await rows(system.db, 'delete from outbox');
     await rows(system.db, 'delete from flags');
     await enqueue('orphan_payment', { bookingRef: randomUUID(), intentId: 'pi_again', verify: true }, 1);
@@ -312,7 +312,7 @@ describe('the outbox', () => {
     expect(await openFlags()).toEqual([{ kind: 'message_dead' }]);
   });
 
-  test('OB-03 a message that waits for its next try is no lag, one that Temporal has not taken is', async () => {
+  test('OB-03 a message that waits for a retry is not counted as lag, one that Temporal has not accepted is', async () => {
     const { relay } = system.server.deps;
     const oldestSeconds = async () =>
       (await system.call('GET', '/readyz')).body.outbox.oldest_seconds as number;
@@ -350,7 +350,7 @@ describe('the outbox', () => {
     expect(stats.outages).toBe(outagesBefore);
   });
 
-  test('a search attribute that the namespace has lost is no fault of the message', async () => {
+  test('a message is not blamed for a search attribute that the namespace has lost', async () => {
     const namespace = `lost-${randomUUID()}`;
     const { workflowService, operatorService } = connection;
     const searchAttributes = { BookingStatus: 2 };

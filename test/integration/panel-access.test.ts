@@ -28,7 +28,7 @@ describe('who gets into the staff panel', () => {
   });
   afterAll(() => system.stop());
 
-  test('AZ-02 nobody sees anything of /admin without the session of staff, however it is asked for', async () => {
+  test('AZ-02 nothing of /admin is shown without the session of staff, by any request', async () => {
     const variants = pages.flatMap((path) => [
       path,
       `${path}/`,
@@ -128,7 +128,7 @@ describe('who gets into the staff panel', () => {
     }
     const plain = { headers: { ...own, 'Content-Type': 'text/plain' }, body: `csrf=${csrf}` };
     expect((await browser.request('POST', path, plain)).status).toBe(403);
-    // The real form gets as far as its fields: by Origin, and by the browser's own word behind a proxy that rewrites Host.
+    // The genuine form reaches field validation: by Origin, and by Sec-Fetch-Site behind a proxy that rewrites Host.
     const proxied = { Origin: 'https://booking.example', 'Sec-Fetch-Site': 'same-origin' };
     for (const headers of [own, proxied]) {
       expect((await browser.submit(path, { csrf }, headers)).status).toBe(400);

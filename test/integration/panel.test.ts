@@ -4,7 +4,7 @@ import { localDate } from '../../domain/slots.ts';
 import { type Browser, givePassword, openBrowser, signInStaff } from '../setup/panel.ts';
 import { dayAhead, startSystem, type System, type TestUser, until } from '../setup/system.ts';
 
-describe('what staff does in the panel', () => {
+describe('staff in the panel', () => {
   let system: System;
   let browser: Browser;
   let staff: TestUser;
@@ -258,11 +258,11 @@ describe('what staff does in the panel', () => {
       (await system.call('POST', '/api/login/', { body: { email: user.email, password: secret } })).status,
     ).toBe(401);
     expect((await browser.get(page)).text).toContain('deactivated');
-    const trail = await system
+    const history = await system
       .db('staff_events')
       .where({ subject_kind: 'user', subject_id: user.id })
       .orderBy('id');
-    expect(trail.map(({ action, actor_id }) => [action, actor_id])).toEqual([
+    expect(history.map(({ action, actor_id }) => [action, actor_id])).toEqual([
       ['made_staff', staff.id],
       ['staff_removed', staff.id],
       ['deactivated', staff.id],
@@ -331,7 +331,7 @@ describe('what staff does in the panel', () => {
     await until('the expiry', async () => (await stateOf(booking.id)).status === 'expired');
   });
 
-  test('a hold that is kept for a payment under way needs nobody, one that nobody settles does', async () => {
+  test('a hold kept for a payment in progress needs no attention, one that is not settled does', async () => {
     const { id: kept } = await book();
     const { id: left } = await book();
     const late = { hold_expires_at: new Date(Date.now() - 120_000) };
@@ -354,7 +354,7 @@ describe('what staff does in the panel', () => {
       .update({ settle_after: null, settle_lease_until: null });
   });
 
-  test('a message that was set aside is deleted when its flag is resolved', async () => {
+  test('a parked message is deleted when its flag is resolved', async () => {
     const messages = [1, 2].map(() => ({ topic: 'refund', priority: 1, payload: {}, dead_at: new Date() }));
     const [message, other] = await system.db('outbox').insert(messages).returning('id');
     const [flag] = await system

@@ -50,7 +50,7 @@ describe('the attempts to pay for a hold', () => {
     await payments.untilStatus(held.id, 'confirmed');
   });
 
-  test('a decline that is told a hundred times counts once', async () => {
+  test('a decline that is reported a hundred times counts once', async () => {
     const held = await payments.holdToPay();
     await decline(held);
     await payments.control.whenDelivered();
@@ -114,7 +114,7 @@ describe('the attempts to pay for a hold', () => {
     expect([again.status, again.body.status]).toEqual([201, 'requires_payment_method']);
   });
 
-  test('a payment that is processing for days is asked for more and more seldom', async () => {
+  test('a payment that is processing for days is polled less and less often', async () => {
     const held = await payments.holdToPay();
     await payments.control.startProcessing(held.intentId);
     const activities = createActivities({ ...payments.system.server.deps, freeCancelHours: 24 });

@@ -89,8 +89,8 @@ describe('payment events that are recorded together', () => {
 
   test('each has the outcome, the message and the effect that it would have alone', async () => {
     const before = await newAttempt(await newHold());
-    const told = eventOf(before, 'succeeded');
-    expect(await record([told])).toMatchObject([{ outcome: 'recorded' }]);
+    const paidEvent = eventOf(before, 'succeeded');
+    expect(await record([paidEvent])).toMatchObject([{ outcome: 'recorded' }]);
 
     const paid = await newAttempt(await newHold());
     const short = await newAttempt(await newHold());
@@ -100,7 +100,7 @@ describe('payment events that are recorded together', () => {
     const hold = await newHold();
     const [unknownIntent, unknownBooking] = [stranger(hold.bookingRef), stranger(randomUUID())];
     const recorded = await record([
-      told,
+      paidEvent,
       eventOf(paid, 'succeeded'),
       eventOf(short, 'succeeded', { receivedMinor: priceMinor - 1 }),
       eventOf(lost, 'processing'),
@@ -146,7 +146,7 @@ describe('payment events that are recorded together', () => {
     ['first', ['canceled', 'succeeded']],
     ['last', ['succeeded', 'canceled']],
   ] as const)(
-    'of two attempts at one booking the paid one is shown, the closed one told %s',
+    'of two attempts at one booking the paid one is shown, the closed one reported %s',
     async (_, order) => {
       const hold = await newHold();
       const closed = await newAttempt(hold, { status: 'canceled' });

@@ -13,7 +13,7 @@ import { startSystem, type System, type TestUser, until } from '../setup/system.
 type Pooler = Awaited<ReturnType<typeof startPooler>>;
 const through = (url: string, { address }: Pooler) => Object.assign(new URL(url), { host: address }).href;
 
-describe.each(['session', 'transaction'] as const)('through a pooler by %s, as it comes', (mode) => {
+describe.each(['session', 'transaction'] as const)('through a stock pooler with %s pooling', (mode) => {
   let pooler: Pooler;
   let system: System;
   let guest: TestUser;
@@ -78,7 +78,7 @@ describe.each(['session', 'transaction'] as const)('through a pooler by %s, as i
     expect(sentences[0]).toContain('prepared statements are not used');
   });
 
-  test('a pooler that starts again is nothing that lasts', async () => {
+  test('the service recovers from a restart of the pooler', async () => {
     const admin = new pg.Client({ connectionString: inject('postgres').adminUrl });
     await admin.connect();
     const name = new URL(system.database.url).pathname.slice(1);

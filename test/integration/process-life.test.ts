@@ -55,10 +55,10 @@ describe('the API process', () => {
     60_000,
   );
 
-  test('HT-11 OP-10 what nobody has foreseen ends it with an error, its log without a secret', async ({
+  test('HT-11 OP-10 an unexpected error ends it with exit code 1, its log without a secret', async ({
     task,
   }) => {
-    // However long an orderly stop waits for the load balancer.
+    // This does not depend on how long an orderly stop waits for the load balancer.
     const one = boot({ ...production, SHUTDOWN_DELAY_SECONDS: '60' });
     await until('the start', async () => one.output.includes('api ready'), 40_000);
     const begun = performance.now();

@@ -116,7 +116,7 @@ describe('a database with 20,000 bookings', () => {
       `select id, ref from bookings where status = 'pending' and hold_expires_at > now() order by random() limit 1`,
     );
 
-  test('the sweeper reads what is overdue, whatever is open', async () => {
+  test('the sweeper reads overdue holds only', async () => {
     const excesses = await excessesOf(50, async (db) => {
       for (let time = 0; time < 7; time++) {
         // The plan of a function's statement is settled after five calls.
@@ -127,7 +127,7 @@ describe('a database with 20,000 bookings', () => {
     expect(excesses).toEqual([]);
   });
 
-  test('a relay that polls reads what it takes', async () => {
+  test('a relay that polls reads only the messages that it takes', async () => {
     expect(await excessesOf(100, (db) => claimMessages(db, 64, 4_000))).toEqual([]);
     expect(await excessesOf(100, (db) => deleteMessages(db, ['1', '2', '3']))).toEqual([]);
   });
@@ -152,7 +152,7 @@ describe('a database with 20,000 bookings', () => {
     expect(excesses.filter((excess) => !excess.includes(' outbox by '))).toEqual([]);
   });
 
-  test('what Prometheus and the readiness check ask reads what is open', async () => {
+  test('the queries of Prometheus and of the readiness check read open rows only', async () => {
     const excesses = await excessesOf(100, async (db) => {
       await countOpenFlags(db);
       await countOpenRefunds(db);

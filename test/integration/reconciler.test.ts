@@ -52,7 +52,7 @@ describe('the reconciler', () => {
   const statusOf = async (id: number): Promise<string> =>
     (await system.call('GET', `/api/bookings/${id}/`, { token: guest.token })).body.status;
 
-  /** Who has moved a booking last. */
+  /** The actor of the last move of a booking. */
   const lastMoveOf = async (id: number) => {
     const moves = await rows<{ actor: string }>(
       system.db,
@@ -115,7 +115,7 @@ describe('the reconciler', () => {
     expect(paymentIntents.find((intent) => intent.id === intentId)?.status).toBe('canceled');
   });
 
-  test('PG-14 an open booking whose workflow Temporal remembers as done is put before staff', async () => {
+  test('PG-14 an open booking whose workflow is completed at Temporal is flagged for staff', async () => {
     const [done, open] = [await holdNew(), await holdNew()];
     for (const { ref } of [done, open]) await untilRuns(ref);
     await system.call('POST', `/api/bookings/${done.id}/cancel/`, { token: guest.token });
@@ -166,7 +166,7 @@ describe('the reconciler', () => {
       ])
     )[0]?.status;
 
-  test('TM-08 a PaymentIntent that Stripe does not have is flagged, and asked for no more after three days', async () => {
+  test('TM-08 a PaymentIntent that Stripe does not have is flagged, and no longer asked for after three days', async () => {
     const { id, ref } = await cancelWithLostIntent('73 hours');
     await until('the end of the workflow', async () => (await workflowStatus(ref)) === 'COMPLETED');
     expect(await paymentStatusOf(id)).toBe('canceled');
@@ -228,7 +228,7 @@ describe('the reconciler', () => {
     expect(paymentIntents.find((intent) => intent.id === intentId)?.status).toBe('canceled');
   });
 
-  test('OB-08 money that nothing was decided about is decided', async () => {
+  test('OB-08 an undecided payment is decided', async () => {
     const { id, ref } = await holdNew();
     await rows(
       system.db,
@@ -274,7 +274,7 @@ describe('the reconciler', () => {
     });
   });
 
-  test('what has outlived its use is deleted, what has not stays', async () => {
+  test('rows that are no longer needed are deleted, others stay', async () => {
     await rows(
       system.db,
       `insert into stripe_events (id, type, object_id, received_at)

@@ -7,7 +7,7 @@ import { newBooking } from '../factories.ts';
 import { startSystem, type System, type TestUser, until } from '../setup/system.ts';
 import { useTemporal } from '../setup/temporal.ts';
 
-describe('a message that is carried again', () => {
+describe('a message that is delivered again', () => {
   let system: System;
   let guest: TestUser;
   const temporal = useTemporal();
@@ -93,7 +93,7 @@ describe('a message that is carried again', () => {
     expect(await found()).toHaveLength(1);
   });
 
-  test('TM-03 TM-14 after it has ended: no second run, and a payment told again decides nothing twice', async () => {
+  test('TM-03 TM-14 after it has ended: no second run, and a repeated payment event decides nothing twice', async () => {
     const held = await book();
     const { intentId, paymentId, paymentRef } = await finish(held);
     const payload = { bookingRef: held.ref, paymentRef, intentId, verify: false };

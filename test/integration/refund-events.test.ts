@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { until } from '../setup/system.ts';
 import { type PaidFor, type Payments, priceMinor, startPayments } from './payment-kit.ts';
 
-describe('what Stripe tells of refunds', () => {
+describe('events about refunds', () => {
   let payments: Payments;
   beforeAll(async () => {
     payments = await startPayments();
@@ -18,19 +18,19 @@ describe('what Stripe tells of refunds', () => {
     expect([status, body.status]).toEqual([200, 'cancelled']);
   }
 
-  /** Cancels a paid booking; Stripe refunds it, and nothing of that is told by itself. @returns tells an event of it */
-  async function refundUntold(paid: PaidFor) {
+  /** Cancels a paid booking; Stripe refunds it, and sends no event by itself. @returns delivers an event of it */
+  async function refundWithoutEvents(paid: PaidFor) {
     await payments.control.setWebhookBehaviour({ loseRate: 1 });
     await cancelInTime(paid);
     await until('a refund', async () => (await payments.ledgerOf(paid.intentId)).refunds.length > 0);
-    const told = await payments.eventsOf([paid.intentId]);
+    const events = await payments.eventsOf([paid.intentId]);
     return async (type: string): Promise<void> => {
-      const event = told.find((one) => one.type === type);
+      const event = events.find((one) => one.type === type);
       expect(await payments.control.redeliver(event?.id ?? '')).toEqual({ status: 200 });
     };
   }
 
-  test('ST-23 our own, slow and its answer lost, is on its way though its charge counts as refunded', async () => {
+  test('ST-23 our own, slow and its answer lost, is submitted although its charge counts as refunded', async () => {
     const paid = await payments.holdToPay();
     await payments.control.pay(paid.intentId, 'pm_card_pendingRefund');
     await payments.untilStatus(paid.id, 'confirmed');
@@ -39,10 +39,10 @@ describe('what Stripe tells of refunds', () => {
       count: 40,
       match: { method: 'POST', path: '/v1/refunds$' },
     });
-    const tell = await refundUntold(paid);
-    await tell('charge.refunded');
+    const deliver = await refundWithoutEvents(paid);
+    await deliver('charge.refunded');
     expect(await payments.refundsOf(paid.id)).toMatchObject([{ status: 'pending' }]);
-    await tell('refund.created');
+    await deliver('refund.created');
     expect(await payments.refundsOf(paid.id)).toMatchObject([{ status: 'submitted' }]);
     expect((await payments.facts(paid.id)).payment_status).toBe('succeeded');
   });
@@ -50,11 +50,11 @@ describe('what Stripe tells of refunds', () => {
   test.each([
     ['refund.created', 'charge.refunded'],
     ['charge.refunded', 'refund.created'],
-  ])('ST-23 our own, told by %s and then by %s, has succeeded, once', async (first, second) => {
+  ])('ST-23 our own, reported by %s and then by %s, has succeeded, once', async (first, second) => {
     const paid = await payments.holdAndPay();
-    const tell = await refundUntold(paid);
-    await tell(first);
-    await tell(second);
+    const deliver = await refundWithoutEvents(paid);
+    await deliver(first);
+    await deliver(second);
     await until(
       'it has succeeded',
       async () => (await payments.refundsOf(paid.id))[0]?.status === 'succeeded',

@@ -5,7 +5,7 @@ import { signInStaff } from '../setup/panel.ts';
 import { type TestUser, until } from '../setup/system.ts';
 import { type PaidFor, type Payments, priceMinor, startPayments } from './payment-kit.ts';
 
-/** What Stripe refuses for a reason that passes is tried again; what it refuses for good is staff's to retry. */
+/** A refund that Stripe refuses temporarily is retried; one that it refuses permanently is left to staff. */
 describe('refunds that Stripe refuses', () => {
   let payments: Payments;
   let staff: TestUser;
@@ -116,7 +116,7 @@ describe('refunds that Stripe refuses', () => {
     expect((await payments.show(paid.id)).payment_status).toBe('refunded');
   });
 
-  test('while the customer disputes the payment staff is told that the refund waits', async () => {
+  test('while the customer disputes the payment staff see that the refund waits', async () => {
     const paid = await payments.holdAndPay();
     await payments.control.createDispute(paid.intentId);
     await payments.cancel(paid.id);
@@ -126,7 +126,7 @@ describe('refunds that Stripe refuses', () => {
     expect((await payments.ledgerOf(paid.intentId)).refunds).toEqual([]);
   });
 
-  test('what was kept of a late cancellation is sent when staff says so, as much as is left of it', async () => {
+  test('the rest of the money kept by a late cancellation is refunded when staff ask for it', async () => {
     const paid = await payments.holdAndPay();
     await payments.stripe.refunds.create({ payment_intent: paid.intentId, amount: 1_000 });
     await until('the part', async () => (await payments.refundsOf(paid.id)).length === 1);

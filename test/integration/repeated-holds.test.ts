@@ -32,7 +32,7 @@ describe('holding the same time again and again', () => {
     return ids;
   }
 
-  test('the third unpaid hold of a time is refused for a day, however it is cut', async () => {
+  test('the third unpaid hold of a time is refused for a day, also for an overlapping range', async () => {
     await holdTwice();
     for (const [start_time, end_time] of [
       ['09:00', '10:00'],

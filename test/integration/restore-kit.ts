@@ -6,7 +6,7 @@ import { runTool } from '../../dev/run-tool.ts';
 import { findTemporalTool } from '../../dev/temporal/binary.ts';
 import { temporalCli } from '../../dev/temporal/tools.ts';
 
-/** Speaks to the server as its superuser, outside of any test's database. */
+/** Queries the server as its superuser, outside of any test's database. */
 export async function asAdmin(...statements: string[]): Promise<void> {
   const admin = new pg.Client({ connectionString: inject('postgres').adminUrl });
   await admin.connect();
@@ -17,7 +17,7 @@ export async function asAdmin(...statements: string[]): Promise<void> {
   }
 }
 
-/** Nobody may be connected to a database that is copied or renamed: for the service a moment's outage. */
+/** A database can be copied or renamed only without connections: for the service a short outage. */
 export const alone = (name: string, ...statements: string[]) =>
   asAdmin(
     `alter database ${name} allow_connections false`,

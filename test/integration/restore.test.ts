@@ -20,15 +20,15 @@ describe('PG-14 a database that is restored to an earlier point than Stripe', ()
   let temporal: Temporal;
   let server: RunningServer;
   let worker: WorkerProcess;
-  /** What the backup knows. */
+  /** The bookings in the backup. */
   let known: Record<
     'paid' | 'opened' | 'returned' | 'cancelled' | 'lapsed' | 'givenUp' | 'refunded' | 'settled' | 'open',
     PaidFor
   >;
-  /** What was booked after it. */
+  /** The bookings made after the backup. */
   let unknown: Record<'paid' | 'refunded' | 'open', PaidFor>;
 
-  /** Life until the backup is made. */
+  /** Activity until the backup is made. */
   async function liveBefore(): Promise<typeof known> {
     const made = {
       paid: await payments.holdToPay(),
@@ -47,7 +47,7 @@ describe('PG-14 a database that is restored to an earlier point than Stripe', ()
     return made;
   }
 
-  /** What the backup does not know of. */
+  /** Activity that the backup does not contain. */
   async function liveOn(): Promise<void> {
     await payments.control.clearFaults();
     known.opened.intentId = await payments.openIntent(known.opened.id);
@@ -168,7 +168,7 @@ describe('PG-14 a database that is restored to an earlier point than Stripe', ()
     return found?.status.name === 'RUNNING';
   };
 
-  test('what the backup knows becomes what Stripe says, and what goes on has its workflow again', async () => {
+  test('rows of the backup are brought in line with Stripe, and open bookings have their workflows again', async () => {
     const { paid, opened, returned, lapsed, givenUp, refunded, settled } = known;
     await becomes(paid, 'confirmed succeeded');
     await becomes(opened, 'confirmed succeeded');
@@ -205,7 +205,7 @@ describe('PG-14 a database that is restored to an earlier point than Stripe', ()
     expect(await flags()).toEqual(expected.sort());
   }, 60_000);
 
-  test('no slot is held by two; that of a booking which is not here is free', async () => {
+  test('no slot is held by two; the slot of a booking that is missing is free', async () => {
     await becomes(known.lapsed, 'expired pending');
     const asked = await Promise.all([1, 2, 3].map(() => payments.askForHold(unknown.paid.roomId)));
     expect(asked.map(({ status }) => status).sort()).toEqual([201, 409, 409]);
@@ -230,7 +230,7 @@ describe('PG-14 a database that is restored to an earlier point than Stripe', ()
     await becomes(open, 'confirmed succeeded succeeded');
   }, 90_000);
 
-  test('a cancellation that was forgotten is made again, without a second refund', async () => {
+  test('a lost cancellation is repeated, without a second refund', async () => {
     const { cancelled } = known;
     // The refund that was made is known by Stripe's list.
     await becomes(cancelled, 'confirmed refunded succeeded');

@@ -169,7 +169,7 @@ describe('rooms and their availability', () => {
     expect(slot).toMatchObject({ status: 'held', frees_at: keptUntil.toISOString() });
   });
 
-  test('a slot is as taken as the worst of what occupies it, and frees when the last of it does', async () => {
+  test('a slot has the strictest status of its bookings, and frees with the last of them', async () => {
     // Bookings of half an hour in a room whose slots have become longer.
     const room = await system.newRoom();
     const half = (start_time: string, end_time: string) =>
@@ -197,7 +197,7 @@ describe('rooms and their availability', () => {
     expect(slotAt(answer, '11:00:00')).toMatchObject({ status: 'free', frees_at: null });
   });
 
-  test('a hold that ends too late, or should have ended already, promises nothing', async () => {
+  test('a hold that ends too late, or should have ended already, shows no time at which it frees', async () => {
     const room = await system.newRoom();
     const { id } = await newBooking(system, guest, { room_id: room });
     const frees = async () => slotAt(await availability(room, `?date=${dayAhead(7)}`), '09:00:00');
@@ -211,7 +211,7 @@ describe('rooms and their availability', () => {
     }
   });
 
-  test('what has begun is past, today and before, on the room’s own calendar', async () => {
+  test('slots that have begun are past, today and before, on the room’s own calendar', async () => {
     const room = await system.newRoom({ time_zone: 'Pacific/Kiritimati' });
     const { body } = await availability(room, `?from=${dayAhead(-1)}&to=${dayAhead(2)}`);
     const now = Date.now();
@@ -245,7 +245,7 @@ describe('rooms and their availability', () => {
       expect((await requestBooking(system, guest, { room_id, ...request })).status).toBe(201);
     });
 
-    test('is not refused for the zone that it had before', async () => {
+    test('is not refused because of its previous zone', async () => {
       const room_id = await system.newRoom({ time_zone: 'Pacific/Kiritimati' });
       await newBooking(system, guest, { room_id });
       // Today began up to a day ago in Kiritimati, and 25 hours later in Pago Pago.
@@ -277,7 +277,7 @@ describe('rooms and their availability', () => {
       expect(looked).toEqual([1, 2]);
     });
 
-    test('and is edited again at every attempt is no taken slot', async () => {
+    test('at every attempt does not make the slot count as taken', async () => {
       const { rooms } = system.server.deps;
       const find = rooms.find.bind(rooms);
       rooms.find = async (id) => {
@@ -364,7 +364,7 @@ describe('rooms and their availability', () => {
     expect(month.body.detail).toBe('This room has 288 slots a day: ask for at most 7 days of it.');
   });
 
-  test('what is public is compressed for who takes it, what holds a secret never', async () => {
+  test('public answers are compressed on request, answers with a secret never', async () => {
     const room = await system.newRoom({ slot_duration_minutes: 5 });
     const week = await raw(
       `/api/rooms/${room}/availability/?from=${dayAhead(1)}&to=${dayAhead(7)}`,

@@ -9,7 +9,7 @@ import { bookingBody, cookieOf, newBooking } from '../factories.ts';
 import { givePassword } from '../setup/panel.ts';
 import { type CallOptions, startSystem, type System, type TestUser } from '../setup/system.ts';
 
-/** Who asks, and about whose things. A demoted caller was staff when the token was made. */
+/** The caller, and the owner of the resource. A demoted caller was staff when the token was made. */
 const callers = ['anonymous', 'own', 'stranger', 'staff', 'demoted'] as const;
 type CallerKind = (typeof callers)[number];
 
@@ -60,7 +60,7 @@ const withBooking = (path: string) => async () => path.replace('{id}', (await ne
 
 const same = (status: number): Row['expected'] => [status, status, status, status, status];
 
-/** One row a route. Who adds a route adds its row: what each caller gets is then decided, not left over. */
+/** One row for each route. A new route needs a row, so that the result for each caller is decided deliberately. */
 const matrix: Record<string, Row> = {
   'POST /api/register/': {
     expected: same(201),
@@ -70,7 +70,7 @@ const matrix: Record<string, Row> = {
     },
   },
   'POST /api/login/': {
-    // A stranger, staff and who was staff try their own password on the owner's account.
+    // A stranger, staff and former staff try their own password on the owner's account.
     expected: [401, 200, 401, 401, 401],
     request: async ({ kind }) => {
       const right = await givePassword(system, owner);
@@ -176,7 +176,7 @@ describe('who may do what', () => {
   });
 });
 
-describe('what may be answered', () => {
+describe('the fields of answers', () => {
   /** Every object schema inside a JSON Schema. */
   function* objectsIn(schema: unknown): Generator<Record<string, unknown>> {
     if (typeof schema !== 'object' || schema === null) return;
@@ -185,7 +185,7 @@ describe('what may be answered', () => {
     for (const child of Object.values(node)) yield* objectsIn(child);
   }
 
-  test('AZ-04 every answer is a closed list of fields, none of them a secret of the house', () => {
+  test('AZ-04 every answer is a closed list of fields, none of them a secret', () => {
     for (const route of listRoutes(system.server.deps)) {
       const objects = [
         ...objectsIn(z.toJSONSchema(route.response, { io: 'output', unrepresentable: 'any' })),
@@ -201,7 +201,7 @@ describe('what may be answered', () => {
     }
   });
 
-  test('AZ-04 a field that a handler adds by mistake is no answer', () => {
+  test('AZ-04 a field that a handler adds by mistake is not sent', () => {
     const route = routeOf('GET /api/bookings/{id}/');
     const unknown = { code: 'unrecognized_keys', keys: ['password_hash'] };
     const issues = route.response.safeParse({ password_hash: 'x' }).error?.issues ?? [];

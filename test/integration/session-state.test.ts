@@ -96,7 +96,7 @@ describe.each(['direct', 'session', 'transaction'] as const)('a role with settin
     };
   }
 
-  test('PG-09 a database that only reads is not ready, answers writes with 503, and heals by itself', async () => {
+  test('PG-09 a database that only reads is not ready, answers writes with 503, and recovers by itself', async () => {
     const database = databaseOf(system);
     await asAdmin(`alter database ${database} set default_transaction_read_only = on`);
     await reconnect(system);
@@ -112,7 +112,7 @@ describe.each(['direct', 'session', 'transaction'] as const)('a role with settin
     });
     expectProblem(refused, 'database_unavailable');
     expect(refused.headers.get('Retry-After')).toBe('1');
-    // What can be read is read.
+    // Reads still work.
     expect((await system.call('GET', '/api/rooms/')).status).toBe(200);
 
     await asAdmin(`alter database ${database} reset default_transaction_read_only`);
@@ -127,7 +127,7 @@ describe.each(['direct', 'session', 'transaction'] as const)('a role with settin
     expect(taken.status).toBe(201);
   });
 
-  test('shows and takes the same as with none', async () => {
+  test('gives the same results as without them', async () => {
     const booking = await newBooking(system, guest, {
       room_id: roomId,
       special_requests: 'Für zwölf – 会議',
@@ -157,7 +157,7 @@ describe.each(['direct', 'session', 'transaction'] as const)('a role with settin
     expect((await system.call('GET', '/readyz')).status).toBe(200);
   });
 
-  test('PG-07 limits statements, locks and idle transactions all the same', async () => {
+  test('PG-07 still limits statements, locks and idle transactions', async () => {
     const shown = await system.db.transaction(async (trx) => {
       const found: Record<string, string> = {};
       for (const name of [

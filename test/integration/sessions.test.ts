@@ -143,7 +143,7 @@ describe('sessions', () => {
     expectProblem(await refresh(second), 'invalid_refresh_token');
   });
 
-  test('AU-06 a thief and the owner who share a successor are told apart by who uses it second', async () => {
+  test('AU-06 a thief and the owner who share a successor are distinguished by which of them uses it second', async () => {
     for (const first of ['the thief', 'the owner']) {
       const { cookie: stolen } = await login();
       const [owner, thief] = [await nextCookie(stolen), await nextCookie(stolen)];
@@ -281,7 +281,7 @@ describe('sessions', () => {
     expect((await refresh(cookie)).status).toBe(200);
   });
 
-  test('AU-09 another tab follows a logout: its refresh is refused, also with a token of before', async () => {
+  test('AU-09 another tab follows a logout: its refresh is refused, also with an earlier token', async () => {
     const { cookie } = await login();
     const successor = await nextCookie(cookie);
     await logout(successor);

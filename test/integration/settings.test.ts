@@ -125,7 +125,7 @@ describe('the settings of production', () => {
     expect((await system.call('GET', '/api/rooms/', { headers: from('198.18.2.3') })).status).toBe(200);
   });
 
-  test('LIMIT_REQUESTS of an address that strangers have used up stops nobody who shows an account', async () => {
+  test('LIMIT_REQUESTS of an address that strangers have used up does not stop clients with a valid token', async () => {
     const address = from('198.18.2.4');
     const { email, answer } = await newLogin();
     const Cookie = deviceOf(answer);

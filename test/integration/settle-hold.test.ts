@@ -34,7 +34,7 @@ describe('a hold at its deadline', { timeout: 60_000 }, () => {
     ['hangs', 'timeout', 3],
     ['is down', '503', 30],
   ] as const)(
-    'Stripe %s: the hold expires after 10 s all the same, and its PaymentIntent is canceled when Stripe is back',
+    'Stripe %s: the hold still expires after 10 s, and its PaymentIntent is canceled when Stripe is back',
     async (_, kind, count) => {
       const held = await payments.holdToPay();
       await payments.control.failNext({
@@ -222,8 +222,8 @@ describe('a hold at its deadline', { timeout: 60_000 }, () => {
       ]);
       await payments.untilStatus(held.id, ends);
       expect(await payments.moves(held.id)).toEqual(['pending', ends]);
-      const told = await payments.eventsOf([held.intentId]);
-      const finals = told.filter((event) => /^payment_intent\.(canceled|succeeded)$/.test(event.type));
+      const events = await payments.eventsOf([held.intentId]);
+      const finals = events.filter((event) => /^payment_intent\.(canceled|succeeded)$/.test(event.type));
       expect(finals).toHaveLength(1);
       expect(await payments.refundsOf(held.id)).toEqual([]);
     },
@@ -311,7 +311,7 @@ describe('an overdue hold while no worker runs', () => {
   });
 });
 
-describe('a hold paid in time that nobody could settle for a minute', () => {
+describe('a hold paid in time that could not be settled for a minute', () => {
   let payments: Payments;
   beforeAll(async () => {
     payments = await startPayments({ settings: { HOLD_MINUTES: '60' }, worker: false });
@@ -323,7 +323,7 @@ describe('a hold paid in time that nobody could settle for a minute', () => {
     ['silent to the first question', { kind: 'timeout' }],
     ['busy for a moment', { kind: '429', count: 3 }],
   ] as const)(
-    'ST-18 is confirmed, though Stripe is %s: its silence counts while it is asked',
+    'ST-18 is confirmed, though Stripe is %s: only time spent asking Stripe counts',
     async (_, fault) => {
       const held = await payments.holdToPay();
       await payments.control.pay(held.intentId);
@@ -393,7 +393,7 @@ describe('payments in the moment of the deadline', () => {
     return Promise.all(running);
   }
 
-  test('60 payments within 600 ms of the deadline, a rival for each slot: every one is a room or its money back', async () => {
+  test('60 payments within 600 ms of the deadline, a rival for each slot: each ends with the room or with its money back', async () => {
     const races = await runRaces(60);
     expect(races.some((one) => one.paid)).toBe(true);
     await until(

@@ -134,7 +134,7 @@ describe('the pages', () => {
   });
 });
 
-describe('what the booking page is told', () => {
+describe('the settings that the booking page gets', () => {
   test('with the emulator: its address, which the policy allows, and the demo account in debug', async () => {
     const page = await get('/');
     expect(policyOf(page)['connect-src']).toBe(`'self' ${system.stripe.url}`);
@@ -179,16 +179,16 @@ describe('what the booking page is told', () => {
   });
 
   test('the pages after payment: ours, unless the operator has his own', async () => {
-    const told = async (page: Response) => (await page.text()).replaceAll('&quot;', '"');
+    const textOf = async (page: Response) => (await page.text()).replaceAll('&quot;', '"');
     await withSite({}, async (page) => {
-      expect(await told(page)).toContain('"successUrl":"/payment/success","cancelUrl":"/payment/cancel"');
+      expect(await textOf(page)).toContain('"successUrl":"/payment/success","cancelUrl":"/payment/cancel"');
     });
     const own = {
       STRIPE_CALLBACK_SUCCESS_URL: 'https://shop.example/paid',
       STRIPE_CALLBACK_CANCEL_URL: 'https://shop.example/left',
     };
     await withSite(own, async (page) => {
-      expect(await told(page)).toContain(
+      expect(await textOf(page)).toContain(
         '"successUrl":"https://shop.example/paid","cancelUrl":"https://shop.example/left"',
       );
     });

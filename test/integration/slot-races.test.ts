@@ -65,7 +65,7 @@ describe('many clients at one slot', () => {
     expect(await overlaps()).toEqual([]);
   });
 
-  test('PG-01 PG-03 in twenty rounds of overlapping wishes no two that were granted overlap', async () => {
+  test('PG-01 PG-03 in twenty rounds of overlapping requests no two granted ones overlap', async () => {
     const before = await deadlocks();
     const wishes = [
       ['09:00', '09:30'],
@@ -87,7 +87,7 @@ describe('many clients at one slot', () => {
     expect(await deadlocks()).toBe(before);
   });
 
-  test('PG-03 what touches is free, what overlaps is taken', async () => {
+  test('PG-03 adjacent slots are free, overlapping ones are taken', async () => {
     const room_id = await system.newRoom({ slot_duration_minutes: 15 });
     const [guest] = guests as [TestUser];
     const ask = (start_time: string, end_time: string) =>
@@ -162,7 +162,7 @@ describe('many clients at one slot', () => {
     }
   });
 
-  test('PG-13 past and horizon are judged by the database’s clock too', async () => {
+  test('PG-13 past and horizon follow the database’s clock too', async () => {
     const realNow = Date.now;
     Date.now = () => realNow() + 30 * 86_400_000;
     try {

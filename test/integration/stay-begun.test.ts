@@ -54,7 +54,7 @@ describe('a hold whose stay has begun', () => {
     expect((await payments.askForIntent(held.id)).body.code).toBe('hold_expired');
   });
 
-  test('paid after the start, told by the webhook: the money goes back, and the hold ends unpaid', async () => {
+  test('paid after the start, reported by the webhook: the money goes back, and the hold ends unpaid', async () => {
     const held = await payments.holdToPay();
     await beginIn(held, -5);
     await payments.control.pay(held.intentId);
@@ -98,7 +98,7 @@ describe('a hold whose stay has begun', () => {
     await expectUnpaid(held);
   });
 
-  test('paid before the start and told after it: confirmed, since the charge’s own time decides', async () => {
+  test('paid before the start and reported after it: confirmed, since the charge’s own time decides', async () => {
     const held = await payments.holdToPay();
     await payments.control.setWebhookBehaviour({ paused: true });
     await payments.control.pay(held.intentId);

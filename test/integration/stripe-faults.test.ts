@@ -132,13 +132,16 @@ describe('Stripe out of order while a PaymentIntent is made', () => {
   test.each([
     ['parameter_unknown', 502, 'payment_provider_refused'],
     ['amount_too_small', 400, 'amount_not_chargeable'],
-  ])('ST-12 a refusal for good (%s) is told as such, and the hold goes on', async (code, status, told) => {
-    const held = await payments.hold();
-    await payments.control.failNext({ kind: '400', refusal: { code }, match: creation });
-    const refused = await payments.askForIntent(held.id);
-    expect([refused.status, refused.body.code]).toEqual([status, told]);
-    expect((await payments.facts(held.id)).status).toBe('pending');
-  });
+  ])(
+    'ST-12 a refusal for good (%s) is reported as such, and the hold goes on',
+    async (code, status, problem) => {
+      const held = await payments.hold();
+      await payments.control.failNext({ kind: '400', refusal: { code }, match: creation });
+      const refused = await payments.askForIntent(held.id);
+      expect([refused.status, refused.body.code]).toEqual([status, problem]);
+      expect((await payments.facts(held.id)).status).toBe('pending');
+    },
+  );
 
   test.each<FaultKind>(['401', '403'])(
     'ST-15 a key that Stripe refuses with %s is an outage: 503, and an error in the log for the operator alone',

@@ -33,7 +33,7 @@ const nameOf = (path: string) => path.slice(path.lastIndexOf('node_modules/') + 
 
 const npm = (...args: string[]) => runTool('npm', args, { cwd: projectDir, timeoutMs: 120_000 });
 
-describe('what comes from others', () => {
+describe('dependencies', () => {
   test('OP-04 every direct dependency has one exact version, and the lock file has that one', () => {
     const manifests = [manifest, readJson<Manifest>('stripe-emulator/package.json')];
     const direct = manifests.flatMap((each) =>
@@ -46,7 +46,7 @@ describe('what comes from others', () => {
     }
   });
 
-  test('OP-04 every locked package is told by its hash, and comes from no other place than a registry', () => {
+  test('OP-04 every locked package is identified by its hash, and comes from no other place than a registry', () => {
     expect(lock.lockfileVersion).toBe(3);
     expect(installed.length).toBeGreaterThan(100);
     for (const [path, { integrity, resolved, dev, optional, os, cpu }] of installed) {
@@ -91,7 +91,7 @@ describe('what comes from others', () => {
     task.meta.figure = `${named.size} packages`;
   }, 70_000);
 
-  // The advisories change by the day and not with the code, so a change is not judged by them.
+  // Advisories change daily and independently of the code, so they do not fail a change.
   if (!isFull()) return;
   test('OP-04 no package that runs has a known vulnerability of high severity', async ({ task, skip }) => {
     const { code, stdout, stderr } = await npm('audit', '--omit', 'dev', '--audit-level', 'high', '--json');
@@ -107,7 +107,7 @@ describe('what comes from others', () => {
   }, 130_000);
 });
 
-describe('what leaves the house', () => {
+describe('published files', () => {
   test('OP-10 an image gets named folders only: no .env, no data, no history', () => {
     const lines = readFileSync(join(projectDir, '.dockerignore'), 'utf8').split('\n').filter(Boolean);
     const rules = lines.filter((line) => !line.startsWith('#'));

@@ -18,7 +18,7 @@ describe('the sweep through the open bookings', () => {
     system = await startSystem({ worker: false });
     guest = await system.newUser();
     room = await system.newRoom();
-    // Nothing is carried: the test says what Temporal answers.
+    // No message is delivered: the test plays Temporal.
     await system.server.deps.relay.stop();
   });
   afterAll(() => system.stop());
@@ -111,7 +111,7 @@ describe('the sweep through the open bookings', () => {
     expect(await flagged()).toEqual([open]);
     await rows(system.db, 'update flags set resolved_at = now()');
     await sweep(async () => 'COMPLETED');
-    // The same thing goes on, and a person knows of it.
+    // The problem persists, and a person has acknowledged it.
     expect(await flagged()).toEqual([{ ...open, resolved: true }]);
     await rows(system.db, `update flags set resolved_at = now() - interval '25 hours'`);
     await sweep(async () => 'COMPLETED');
@@ -122,7 +122,7 @@ describe('the sweep through the open bookings', () => {
     expect(await flagged()).toEqual([open]);
   });
 
-  test('a lost workflow is started again with one message, however often it is looked at', async () => {
+  test('a lost workflow is started again with one message, however often it is checked', async () => {
     await holdOfAMinuteAgo();
     expect(await sweep(async () => undefined)).toMatchObject({
       restarted: 1,
@@ -141,7 +141,7 @@ describe('the sweep through the open bookings', () => {
       workflows: { statusOf, countRunning: async () => 0 },
     });
 
-  test('a step that fails keeps none of the others from their work, and is before staff until it succeeds', async () => {
+  test('a step that fails keeps none of the others from their work, and is flagged for staff until it succeeds', async () => {
     const { id } = await holdOfAMinuteAgo();
     await rows(system.db, `update bookings set hold_expires_at = now() - interval '1 minute' where id = ?`, [
       id,
@@ -172,7 +172,7 @@ describe('the sweep through the open bookings', () => {
     expect(await flagged()).toContainEqual(of('rowsDeleted', true));
   });
 
-  test('money that stays undecided is put before staff, and taken off when it is decided', async () => {
+  test('a payment that stays undecided is flagged, until it is decided', async () => {
     const { id } = await holdOfAMinuteAgo();
     const intentId = `pi_${randomUUID()}`;
     await rows(
@@ -195,7 +195,7 @@ describe('the sweep through the open bookings', () => {
     expect(await flagged()).toEqual([{ ...flag, resolved: true }]);
   });
 
-  test('what has outlived its use goes batch by batch, in one round', async () => {
+  test('rows that are no longer needed are deleted batch by batch, in one round', async () => {
     await rows(
       system.db,
       `insert into stripe_events (id, type, object_id, received_at)

@@ -76,8 +76,8 @@ describe('the moves of a booking', () => {
         [id],
       );
       expect(row?.status).toBe(status);
-      // The money has one end: the booking it confirmed, or the way back; a confirmed booking that is then
-      // cancelled here, by the bare move, keeps its money, since the decision on it was taken before.
+      // The money ends in one place: in the booking that it confirmed, or back with the guest; a confirmed booking that
+      // is then cancelled here, by the bare move, keeps its money, since the decision on it was taken before.
       const confirmed = events.some(({ to }) => to === 'confirmed');
       expect(row?.refunds).toBe(confirmed ? 0 : 1);
       winners.add(events.map(({ to }) => to).join(' '));
@@ -85,7 +85,7 @@ describe('the moves of a booking', () => {
     expect(winners.size).toBeGreaterThan(1);
   }, 60_000);
 
-  test('PG-05 of expiring by statement and cancelling at once one wins, where nobody has paid', async () => {
+  test('PG-05 of expiring by statement and cancelling at once one wins if nothing was paid', async () => {
     const winners = new Set<string>();
     for (let round = 0; round < 20; round++) {
       const { id } = await newBooking(system, guest);
@@ -109,7 +109,7 @@ describe('the moves of a booking', () => {
     expect([...winners].sort()).toEqual(['pending cancelled', 'pending expired']);
   }, 60_000);
 
-  test('PG-05 without a lease only a hold that is due, that nobody settles, and that nobody could pay expires', async () => {
+  test('PG-05 without a lease only a hold that is due, is not being settled and cannot be paid expires', async () => {
     const openPayment = (booking: number) =>
       rows(
         system.db,
@@ -145,7 +145,7 @@ describe('the moves of a booking', () => {
     }
   });
 
-  test('many that lapsed expire together, the most overdue first, and past one that somebody has locked', async () => {
+  test('many that lapsed expire together, the most overdue first, and a locked one is skipped', async () => {
     const overdueFor = async (seconds: number) => {
       const { id } = await newBooking(system, guest);
       await rows(

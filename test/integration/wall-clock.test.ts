@@ -117,7 +117,7 @@ describe('time on a room’s wall clock', { timeout: 60_000 }, () => {
     ]);
   });
 
-  test('the panel shows the bookings that lie ahead, and moves them when staff says so', async () => {
+  test('the panel shows the bookings that lie ahead, and moves them when staff ask for it', async () => {
     const { browser } = await signInStaff(system);
     const room_id = await system.newRoom({ name: `Moved ${randomUUID()}`, time_zone: 'Europe/Berlin' });
     const held = await newBooking(system, guest, { room_id });
@@ -194,7 +194,7 @@ describe('time on a room’s wall clock', { timeout: 60_000 }, () => {
     });
   });
 
-  test('in a new zone a cancellation is judged by the later of the two starts', async () => {
+  test('in a new zone the later of the two starts decides about a cancellation', async () => {
     // In two hours in Kiritimati, and 25 hours later in Pago Pago: within the day of free cancellation, and before it.
     const start = Math.ceil(Date.now() / 1_800_000 + 4) * 1_800_000;
     const [from = '', to = ''] = [14, 14.5].map((hours) => new Date(start + hours * 3_600_000).toISOString());
@@ -262,7 +262,7 @@ describe('time on a room’s wall clock', { timeout: 60_000 }, () => {
       expect(await correctAll()).toBe(0);
     });
 
-    test('are corrected where a room’s zone was changed past the service', async () => {
+    test('are corrected where a room’s zone was changed without the service', async () => {
       const room_id = await system.newRoom({ time_zone: 'Europe/Berlin' });
       const held = await newBooking(system, guest, { room_id });
       await system.db('rooms').where('id', room_id).update({ time_zone: 'America/New_York' });
@@ -360,7 +360,7 @@ describe('time on a room’s wall clock', { timeout: 60_000 }, () => {
         setZone(room_id, zones[hour % zones.length] as string, true),
       ]).flat(),
     );
-    // A zone that somebody else has set meanwhile is not overwritten; a booking that met edits may be asked to try again.
+    // A zone that was set concurrently is not overwritten; a booking that met edits may be told to retry.
     expect(results.filter((result) => result === 201)).not.toHaveLength(0);
     for (const result of results) expect([201, 'slot_taken', 'overloaded', undefined]).toContain(result);
     const stays = await rows<Record<string, string | number>>(

@@ -3,11 +3,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { until } from '../setup/system.ts';
 import { type PaidFor, type Payments, permutationsOf, startPayments } from './payment-kit.ts';
 
-/** What a PaymentIntent can go through at Stripe, what of it is told to us, and where the booking is afterwards. */
+/** A course of a PaymentIntent at Stripe, the events of it that are delivered, and the final state of the booking. */
 interface Life {
   name: string;
   live(payments: Payments, intentId: string): Promise<unknown>;
-  told: string[];
+  delivered: string[];
   ends: { status: string; payment_status: string };
   flags?: string[];
 }
@@ -29,13 +29,13 @@ const lives: Life[] = [
       await decline(payments, id);
       await payments.control.pay(id);
     },
-    told: ['created', 'payment_failed', 'succeeded'],
+    delivered: ['created', 'payment_failed', 'succeeded'],
     ends: paid,
   },
   {
     name: 'processing, then paid',
     live: (payments, id) => processThen(payments, id, 'succeeded'),
-    told: ['created', 'processing', 'succeeded'],
+    delivered: ['created', 'processing', 'succeeded'],
     ends: paid,
   },
   {
@@ -44,7 +44,7 @@ const lives: Life[] = [
       await processThen(payments, id, 'failed');
       await payments.control.pay(id);
     },
-    told: ['processing', 'payment_failed', 'succeeded'],
+    delivered: ['processing', 'payment_failed', 'succeeded'],
     ends: paid,
   },
   {
@@ -53,7 +53,7 @@ const lives: Life[] = [
       await decline(payments, id);
       await payments.stripe.paymentIntents.cancel(id);
     },
-    told: ['created', 'payment_failed', 'canceled'],
+    delivered: ['created', 'payment_failed', 'canceled'],
     ends: { status: 'pending', payment_status: 'failed' },
   },
   {
@@ -62,7 +62,7 @@ const lives: Life[] = [
       await payments.control.startProcessing(id, { cancelable: true });
       await payments.stripe.paymentIntents.cancel(id);
     },
-    told: ['created', 'processing', 'canceled'],
+    delivered: ['created', 'processing', 'canceled'],
     ends: { status: 'pending', payment_status: 'pending' },
   },
   {
@@ -71,7 +71,7 @@ const lives: Life[] = [
       await processThen(payments, id, 'failed');
       await payments.stripe.paymentIntents.cancel(id);
     },
-    told: ['processing', 'payment_failed', 'canceled'],
+    delivered: ['processing', 'payment_failed', 'canceled'],
     ends: { status: 'pending', payment_status: 'failed' },
   },
   {
@@ -80,7 +80,7 @@ const lives: Life[] = [
       await payments.control.pay(id);
       await payments.stripe.refunds.create({ payment_intent: id });
     },
-    told: ['succeeded', 'refund.created', 'charge.refunded'],
+    delivered: ['succeeded', 'refund.created', 'charge.refunded'],
     ends: { status: 'confirmed', payment_status: 'refunded' },
     flags: ['refunded_at_stripe'],
   },
@@ -91,7 +91,7 @@ const lives: Life[] = [
       await payments.control.pay(id);
       await payments.stripe.refunds.create({ payment_intent: id });
     },
-    told: ['payment_failed', 'succeeded', 'charge.refunded'],
+    delivered: ['payment_failed', 'succeeded', 'charge.refunded'],
     ends: { status: 'confirmed', payment_status: 'refunded' },
     flags: ['refunded_at_stripe'],
   },
@@ -106,14 +106,14 @@ describe('the order of events', () => {
   afterAll(() => payments.stop());
 
   /** Stripe's own events of a PaymentIntent, by their short names. */
-  async function toldOf(intentId: string): Promise<Map<string, Stripe.Event>> {
+  async function eventsByName(intentId: string): Promise<Map<string, Stripe.Event>> {
     const { created } = await payments.snapshot(intentId);
     const events = await payments.eventsOf([intentId], created);
     return new Map(events.map((event) => [event.type.replace('payment_intent.', ''), event]));
   }
 
-  async function tell(intentId: string, order: string[]): Promise<void> {
-    const events = await toldOf(intentId);
+  async function deliver(intentId: string, order: string[]): Promise<void> {
+    const events = await eventsByName(intentId);
     for (const name of order) {
       const event = events.get(name);
       if (!event) throw new Error(`${intentId} has no event ${name}: ${[...events.keys()].join(', ')}`);
@@ -128,12 +128,12 @@ describe('the order of events', () => {
     });
 
   for (const life of lives) {
-    test.concurrent.each(permutationsOf(life.told).map((order) => [order.join(', '), order] as const))(
-      `ST-08 ${life.name}, told as %s`,
+    test.concurrent.each(permutationsOf(life.delivered).map((order) => [order.join(', '), order] as const))(
+      `ST-08 ${life.name}, delivered as %s`,
       async (_, order) => {
         const held = await payments.holdToPay();
         await life.live(payments, held.intentId);
-        await tell(held.intentId, order);
+        await deliver(held.intentId, order);
         await untilSettled(held, life.ends);
         const money = await payments.ledgerOf(held.intentId);
         expect(await payments.refundsOf(held.id)).toEqual([]);
@@ -150,11 +150,11 @@ describe('the order of events', () => {
     const held = await payments.holdToPay();
     await decline(payments, held.intentId);
     await payments.stripe.paymentIntents.cancel(held.intentId);
-    await tell(held.intentId, ['canceled', 'payment_failed']);
+    await deliver(held.intentId, ['canceled', 'payment_failed']);
     const second = await payments.openIntent(held.id);
     expect(second).not.toBe(held.intentId);
     await payments.control.pay(second);
-    await tell(second, ['succeeded', 'created']);
+    await deliver(second, ['succeeded', 'created']);
     await payments.untilStatus(held.id, 'confirmed');
     expect(await payments.paymentsOf(held.id)).toMatchObject([
       { attempt: 1, status: 'canceled' },
@@ -165,11 +165,11 @@ describe('the order of events', () => {
   test('ST-09 a declined payment keeps the hold, shows as failed, and the next card confirms', async () => {
     const held = await payments.holdToPay();
     await decline(payments, held.intentId);
-    await tell(held.intentId, ['payment_failed']);
+    await deliver(held.intentId, ['payment_failed']);
     await untilSettled(held, { status: 'pending', payment_status: 'failed' });
     expect(await payments.openIntent(held.id)).toBe(held.intentId);
     await payments.control.pay(held.intentId, 'pm_card_mastercard');
-    await tell(held.intentId, ['succeeded']);
+    await deliver(held.intentId, ['succeeded']);
     await payments.untilStatus(held.id, 'confirmed');
     expect((await payments.show(held.id)).payment_status).toBe('succeeded');
   });
@@ -179,7 +179,7 @@ describe('the order of events', () => {
     const sibling = await payments.holdToPay();
     await processThen(payments, held.intentId, 'failed');
     await payments.control.pay(held.intentId);
-    const events = [...(await toldOf(held.intentId)).values()];
+    const events = [...(await eventsByName(held.intentId)).values()];
     const flood = events.flatMap((event) => Array.from({ length: 100 }, () => event));
     flood.sort(() => Math.random() - 0.5);
     const refused: unknown[] = [];

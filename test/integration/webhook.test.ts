@@ -134,7 +134,7 @@ describe('the webhook', () => {
     expect((await payments.facts(unstorable?.id ?? 0)).payment_status).toBe('pending');
   });
 
-  test('a payment whose booking somebody has locked keeps the others waiting no longer than a lock may', async () => {
+  test('a payment whose booking is locked delays the others no longer than the lock timeout', async () => {
     const held = await Promise.all(Array.from({ length: 8 }, paidQuietly));
     const [locked, ...others] = held;
     const statuses = await asOwner(payments.system, async (owner) => {
@@ -280,7 +280,7 @@ describe('the webhook', () => {
     }
   });
 
-  test('ST-07 a database that closes every connection without a word is a 503 too', async () => {
+  test('ST-07 a database that closes every connection silently is a 503 too', async () => {
     const closing = createServer((socket) => socket.end());
     await new Promise<void>((resolve) => closing.listen(0, '127.0.0.1', resolve));
     const { config } = payments.system;
@@ -379,7 +379,7 @@ describe('the webhook', () => {
     ['amount', { amount_received: 1 }],
     ['currency', { currency: 'eur' }],
   ])(
-    'ST-12 an event that only claims another %s is flagged, and Stripe’s own word decides',
+    'ST-12 an event that only claims another %s is flagged, and Stripe’s own state decides',
     async (_, odd) => {
       const { intentId, id } = await paidQuietly();
       const object = { ...(await payments.snapshot(intentId)), ...odd };

@@ -13,7 +13,7 @@ const startToClose: number = 1;
 
 /** The longest startToClose (15 s) and a back-off, and the start of another worker on a busy machine. */
 const recoveryMs = 25_000;
-/** Longer than the service waits for Stripe, so that what was asked is done after whoever asked is dead. */
+/** Longer than the service waits for Stripe, so that the request completes after its sender is dead. */
 const slowStripeMs = 8_000;
 
 describe('a worker that is killed', () => {
@@ -60,7 +60,7 @@ describe('a worker that is killed', () => {
     return waiting.length > 0;
   };
 
-  /** Keeps whoever confirms this booking waiting for a lock. @returns its release */
+  /** Blocks the confirmation of this booking by a lock. @returns releases it */
   async function lockConfirmation({ id }: PaidFor) {
     const locker = new pg.Client({ connectionString: payments.system.database.ownerUrl });
     await locker.connect();
@@ -73,7 +73,7 @@ describe('a worker that is killed', () => {
     return () => locker.end();
   }
 
-  /** Paid, and all that is heard of it is a webhook of before, which only makes the workflow ask. */
+  /** The booking is paid, but the only event is an earlier webhook, which makes the workflow ask Stripe. */
   async function payUnheard({ intentId }: PaidFor) {
     await payments.control.setWebhookBehaviour({ loseRate: 1 });
     const paid = await payments.control.pay(intentId);
@@ -188,7 +188,7 @@ describe('a worker that is killed', () => {
       expect(ended.filter((type) => type === 'payment_intent.canceled')).toHaveLength(1);
     }
     for (const one of [asked, paid]) expect((await handleOf(one).describe()).status.name).toBe('RUNNING');
-    // It was the kill that they had to recover from, not Stripe's slowness.
+    // Checks that the retries were caused by the kill, not by Stripe's slowness.
     for (const handle of [handleOf(asked), handleOf(lapsed), handleOf(closed), refund]) {
       expect((await timeoutsOf(handle)).map(Number)).toContain(startToClose);
     }

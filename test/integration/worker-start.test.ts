@@ -28,7 +28,7 @@ afterAll(async () => {
 
 describe('a worker that starts while Temporal', () => {
   test.each(['CreateSchedule', 'UpdateSchedule', 'DescribeSchedule'])(
-    'does not serve %s yet works all the same, tells what is outstanding, and makes up for it',
+    'does not serve %s yet still works, reports what is outstanding, and catches up',
     async (method) => {
       const { taskQueue, namespace } = system.config.temporal;
       const scheduleId = reconcileScheduleId(taskQueue);
@@ -73,7 +73,7 @@ describe('a worker that starts while Temporal', () => {
   }, 90_000);
 
   test.each(['refuse', 'freeze'] as const)(
-    'is away (%s) stops when it is told to',
+    'is away (%s) stops when it is asked to',
     async (mode) => {
       const proxy = await startProxy(inject('temporal').address);
       proxy.set(mode);

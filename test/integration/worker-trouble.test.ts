@@ -99,7 +99,7 @@ describe('a build whose workflows do not replay', () => {
     return { by: last?.actor, intent: (await payments.ledgerOf(intentId)).status };
   };
 
-  test('TM-12 fails tasks, which its metrics tell, and no workflow; the holds end in time without it', async () => {
+  test('TM-12 fails tasks, which its metrics show, and no workflow; the holds end in time without it', async () => {
     const code = await bundleOtherRelease('waits-at-start');
     const WORKFLOW_BUNDLE = join(dir, 'incompatible.js');
     writeFileSync(WORKFLOW_BUNDLE, code);
@@ -142,7 +142,7 @@ describe('a build whose workflows do not replay', () => {
   }, 120_000);
 });
 
-describe('what tells that work waits', () => {
+describe('signs of waiting work', () => {
   const oldestSeconds = async () => {
     const { body } = await payments.call('GET', '/metrics');
     return Number(/^outbox_oldest_seconds (\S+)$/m.exec(body)?.[1]);
@@ -153,14 +153,14 @@ describe('what tells that work waits', () => {
     await until('readiness', async () => (await readyz()).status === 'ok');
     await stopWorker();
     stopWorker = async () => {};
-    // A restart is nothing to tell of.
+    // A restart needs no alert.
     expect(await readyz()).toMatchObject({ status: 'ok', worker: 'ok' });
     const now = Date.now;
     vi.spyOn(Date, 'now').mockImplementation(() => now() + 91_000);
     expect(await readyz()).toMatchObject({ status: 'degraded', worker: 'degraded', temporal: 'ok' });
   });
 
-  test('TM-17 the age of what waits for Temporal rises in /metrics until Temporal is back', async () => {
+  test('TM-17 the age of messages that wait for Temporal rises in /metrics until Temporal is back', async () => {
     proxy.set('refuse');
     await payments.hold();
     await until('an age', async () => (await oldestSeconds()) > 0.5);
@@ -171,7 +171,7 @@ describe('what tells that work waits', () => {
     expect(expressionOf('OutboxWaits')).toContain('outbox_oldest_seconds{');
   });
 
-  test('TM-17 how long tasks have waited for a worker is a figure of the worker that takes them', async () => {
+  test('TM-17 the worker that takes tasks exports how long they waited', async () => {
     await payments.hold();
     await payments.untilCarried();
     await new Promise((resolve) => setTimeout(resolve, 1_000));

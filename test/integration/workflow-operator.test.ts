@@ -91,12 +91,12 @@ describe('what an operator finds in Temporal', () => {
     );
     await handle.result();
 
-    const told: string[] = [];
+    const texts: string[] = [];
     for (const run of [handle, refund]) {
       const { raw } = await run.describe();
-      told.push(readable(raw), readable(await run.fetchHistory()));
+      texts.push(readable(raw), readable(await run.fetchHistory()));
     }
-    const text = told.join('\n');
+    const text = texts.join('\n');
     // The payloads could be read, so a secret in them would be seen.
     expect(text).toContain(`"bookingRef":"${handle.workflowId.slice('booking-'.length)}"`);
     expect(text).toContain('09:00–10:00');

@@ -39,11 +39,11 @@ describe('the alert rules', () => {
     expect(['critical', 'warning']).toContain(rule.labels.severity);
   });
 
-  test('a flag of every kind is told of', () => {
+  test('a flag of every kind has an alert', () => {
     const kinds = rules.flatMap(
       ({ expr }) => /flags_open\{[^}]*kind=~?"([^"]*)"/.exec(expr)?.[1]?.split('|') ?? [],
     );
-    // A dead message has a figure of its own.
+    // A parked message has its own metric.
     expect(rules.some((rule) => rule.expr.includes('outbox_messages_dead'))).toBe(true);
     expect([...kinds, 'message_dead'].sort()).toEqual([...flagKinds].sort());
   });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { batch } from '../../core/payments/batch.ts';
 
-/** Work that waits until it is let go, and notes what each call was for. */
+/** Work that waits until it is released, and records what each call was for. */
 function createWork() {
   const calls: { items: string[]; finish: () => void; fail: (error: Error) => void }[] = [];
   const work = (items: string[]) =>
@@ -22,7 +22,7 @@ const options = {
 };
 
 describe('work in batches', () => {
-  test('one goes at once; what comes meanwhile goes together with the next call, and no more than the most', async () => {
+  test('the first item is sent at once; items that arrive meanwhile are sent together in the next call, up to the maximum', async () => {
     const { calls, work, made } = createWork();
     const ask = batch(work, options);
     const first = ask('a');
@@ -43,7 +43,7 @@ describe('work in batches', () => {
     expect(await answers).toEqual([...'ABCDEF']);
   });
 
-  test('what comes in one turn of the event loop goes together', async () => {
+  test('items of one event-loop tick are sent together', async () => {
     const { calls, work, made } = createWork();
     const answers = Promise.all([...'abc'].map(batch(work, options)));
     await turn();
@@ -52,7 +52,7 @@ describe('work in batches', () => {
     expect(await answers).toEqual([...'ABC']);
   });
 
-  test('two of the same key never go together, and each is answered in its turn', async () => {
+  test('two items with the same key are never in one call, and each gets its answer', async () => {
     const { calls, work, made } = createWork();
     const answers = Promise.all([...'aAbBa'].map(batch(work, options)));
     for (const expected of [['ab'], ['ab', 'AB'], ['ab', 'AB', 'a']]) {
@@ -63,7 +63,7 @@ describe('work in batches', () => {
     expect(await answers).toEqual([...'AABBA']);
   });
 
-  test('another call goes beside one that has been out for too long, up to the most', async () => {
+  test('another call starts beside one that takes too long, up to the maximum', async () => {
     const { calls, work, made } = createWork();
     const ask = batch(work, { ...options, slowCallMs: 5 });
     const answers: Promise<string>[] = [];
@@ -93,7 +93,7 @@ describe('work in batches', () => {
     expect(made).toEqual(['bxc', 'b', 'x', 'c']);
   });
 
-  test('a call that nothing can help fails for all that it was for, and is not repeated', async () => {
+  test('a fatal failure fails every item of the call, and is not retried', async () => {
     const { calls, work, made } = createWork();
     const settled = Promise.allSettled([...'abc'].map(batch(work, options)));
     await turn();

@@ -68,9 +68,9 @@ describe('the address of a client behind a proxy', () => {
     [0, '192.0.2.7', '10.0.0.1'],
     [2, '203.0.113.1, 192.0.2.7, 10.0.0.2', '192.0.2.7'],
     [2, '203.0.113.1, 192.0.2.7:1, [::ffff:10.0.0.2]:2', '192.0.2.7'],
-    // A proxy that names nobody: its own address, as the next proxy has seen it.
+    // A proxy that names no client: its own address, as the next proxy has seen it.
     [2, '203.0.113.1, unknown, 10.0.0.2', '10.0.0.2'],
-    // Fewer entries than proxies: somebody has gone round the first.
+    // Fewer entries than proxies: a client has bypassed the first.
     [3, '192.0.2.7', '192.0.2.7'],
   ])('with %i proxies, of “%s” it is %s', (hops, forwarded, address) => {
     expect(clientAddress(forwarded, peer, hops)).toBe(address);

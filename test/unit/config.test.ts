@@ -49,7 +49,7 @@ describe('the defaults', () => {
     });
   });
 
-  test('debug is off where nobody turns it on', () => {
+  test('debug is off by default', () => {
     expect(loadConfig({ ...production, DEBUG: '' }).debug).toBe(false);
   });
 
@@ -79,7 +79,7 @@ describe('the defaults', () => {
 });
 
 describe('faults', () => {
-  test('are told all at once, by name', () => {
+  test('are reported all at once, by name', () => {
     const names = namesOf({ PORT: 'eighty', HOLD_MINUTES: '0', LOG_LEVEL: 'loud', STRIPE_SECRET_KEY: 'x' });
     expect(names.sort()).toEqual([
       'CLEANUP_TOKEN',
@@ -260,7 +260,7 @@ describe('TM-15 Temporal outside this machine', () => {
   });
   afterAll(() => rmSync(dir, { recursive: true }));
 
-  test('is refused without TLS, and told how to cure it', () => {
+  test('is refused without TLS, with the remedy', () => {
     const faults = faultsOf(remote);
     expect(faults).toHaveLength(1);
     expect(faults[0]).toMatch(
@@ -282,7 +282,7 @@ describe('TM-15 Temporal outside this machine', () => {
     },
   );
 
-  test('TEMPORAL_TLS=false switches TLS off and so is no excuse, whatever else is set', () => {
+  test('TEMPORAL_TLS=false switches TLS off and so does not allow it, whatever else is set', () => {
     expect(namesOf({ ...remote, TEMPORAL_TLS: 'false' })).toEqual(['TEMPORAL_ADDRESS']);
     expect(namesOf({ ...remote, TEMPORAL_TLS: 'false', TEMPORAL_API_KEY: 'key' })).toEqual([
       'TEMPORAL_ADDRESS',

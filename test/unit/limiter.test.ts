@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { createLimiter } from '../../activities/limiter.ts';
 
 describe('the limit of steps that ask Stripe', () => {
-  /** A step that ends when it is told to. */
+  /** A step that ends on demand. */
   function createGate() {
     const waiting: (() => void)[] = [];
     return {
@@ -27,7 +27,7 @@ describe('the limit of steps that ask Stripe', () => {
     expect(await Promise.all(running)).toEqual(['a', 'b']);
   });
 
-  test('a step that fails gives its place back', async () => {
+  test('a step that fails frees its place', async () => {
     const limit = createLimiter(1);
     const failing = limit(async () => Promise.reject(new Error('no')));
     await expect(failing(undefined)).rejects.toThrow('no');

@@ -51,7 +51,7 @@ describe('money', () => {
   });
 });
 
-describe('what Stripe charges', () => {
+describe('amounts that Stripe charges', () => {
   test.each([
     [49, 'usd', false],
     [50, 'usd', true],

@@ -17,8 +17,8 @@ describe('the catalogue of refusals', () => {
     expect(problem.extras.errors).toEqual([{ field: 'start_time', message: 'Slots are 30 minutes long.' }]);
   });
 
-  // Words that clients of the service have read since before this code (contract.md).
-  test('the words that the contract fixes', () => {
+  // Clients rely on these texts and statuses.
+  test('titles and statuses that clients rely on', () => {
     expect(problems.staff_only.title).toBe('Permission denied. Admin access required.');
     expect(problems.slot_taken.status).toBe(409);
     expect(problems.booking_not_found.status).toBe(404);

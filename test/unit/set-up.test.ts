@@ -32,7 +32,7 @@ async function setUp(attempts: Attempt[], stopping = new AbortController()) {
 
 const starting = new Error('Not enough hosts to serve the request');
 
-test('a step that fails is repeated until it succeeds, and complained of once', async () => {
+test('a step that fails is repeated until it succeeds, and logged once', async () => {
   expect(await setUp([starting, starting, starting, 'made'])).toEqual({
     warnings: ['no schedule'],
     shown: [1, 0],

@@ -57,7 +57,7 @@ describe('times of day', () => {
     expect(parseEndOfRange(text)).toBe(minute);
   });
 
-  test('one with seconds is a part of a minute, and so falls on no slot', () => {
+  test('a time with seconds falls on no slot', () => {
     expect(parseTimeOfDay('09:30:30')).toBe(570.5);
   });
 

@@ -83,7 +83,7 @@ describe('SQLSTATEs', () => {
     expect(meaningOf(serverError('42804', { file: 'parse_coerce.c' }))?.answer).toBe('bug');
   });
 
-  test('what is no error of the server’s has no meaning here', () => {
+  test('an error that is not from the server has no meaning here', () => {
     for (const other of [
       undefined,
       null,

@@ -36,7 +36,7 @@ describe('the ports of npm start', () => {
     await expect(claim(port, 'DEV_STRIPE_PORT')).rejects.toThrow(/set DEV_STRIPE_PORT to another port/);
   });
 
-  test('an address that is not of this machine is told by its code', async () => {
+  test('an address that is not of this machine is reported with its error code', async () => {
     await expect(claimPort('PORT', 8_000, '192.0.2.1', 'the API')).rejects.toThrow(
       /cannot be opened \(EADDRNOTAVAIL\)/,
     );

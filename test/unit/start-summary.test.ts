@@ -10,7 +10,7 @@ const env = {
   TEMPORAL_ADDRESS: '127.0.0.1:17233',
 };
 
-/** What `npm start` says. Nobody answers at the API: its example takes a slot unseen. */
+/** The text of `npm start`. No API answers, so its example takes a slot without checking. */
 function summary(change: NodeJS.ProcessEnv, external: Partial<StartSettings['external']> = {}) {
   const system: System = {
     env: { ...env, ...change },

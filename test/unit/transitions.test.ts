@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { bookingStatuses, legalMoves } from '../../domain/booking.ts';
 
-/** As decisions.md has it (I7), written once more so that a slip in the table shows. */
+/** The table of legal moves (I7), written a second time so that a mistake in the code shows. */
 const legal = new Set([
   'pending → confirmed',
   'pending → expired',

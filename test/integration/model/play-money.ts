@@ -195,7 +195,7 @@ async function deliver(play: Play, n: number): Promise<void> {
   await decide(play);
 }
 
-/** As the booking's workflow does when it is told. */
+/** Does what the booking's workflow does after a signal. */
 async function decide(play: Play): Promise<void> {
   const [paid] = await rows<{ intentId: string }>(
     play.db,
@@ -208,7 +208,10 @@ async function decide(play: Play): Promise<void> {
   await activitiesOf(play).decidePayment({ ...event, actor: 'model', workflowId: 'model' });
 }
 
-/** As the refunds' workflows do: one try of each that is to be sent, and what a charge's news makes them ask. */
+/**
+ * Does what the refunds' workflows do: one attempt for each refund that is due, and the requests that a charge's event
+ * causes.
+ */
 async function send(play: Play): Promise<void> {
   const asked = await rows<{ intentId: string }>(
     play.db,

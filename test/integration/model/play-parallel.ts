@@ -7,8 +7,8 @@ interface Known {
 }
 
 /**
- * Plays the commands of each step at the same time. Their order is anybody's guess, so an answer must only be one
- * that some order allows; what the room looks like afterwards is judged by the invariants.
+ * Plays the commands of each step at the same time. Their order is unknown, so an answer must be one that some order
+ * allows; the invariants check the final state of the room.
  * @throws on an answer that no order allows
  */
 export async function playParallel(room: Room, steps: readonly Step[]): Promise<void> {

@@ -94,7 +94,7 @@ const agree = (room: Room, { id, status, money }: ModelBooking) =>
 
 async function payLate(room: Room, model: RoomModel, booking: ModelBooking): Promise<void> {
   const { intentId } = booking;
-  // A hold that ends between this look and the payment would be judged by the wrong rule.
+  // A hold that ends between this check and the payment would be compared with the wrong rule.
   if (!intentId || isActive(booking) || booking.money !== 'none') return;
   if (model.bookings.some(isOverdueSoon)) await room.expire();
   await compare(room, model);
@@ -113,9 +113,9 @@ async function cancel(room: Room, model: RoomModel, booking: ModelBooking): Prom
   // The worker is slow, not away: asking again is what the answer says.
   for (let tries = 1; answer.status === 503 && tries < 8; tries++) answer = await room.cancel(booking.id);
   const { status, body } = answer;
-  const told = `cancelling a ${booking.status} booking was answered ${status} ${body.code ?? ''}`;
-  if (status === 409) return mustBe(booking.status === 'expired' || isOverdue(booking), told);
-  mustBe(status === 200 && booking.status !== 'expired', told);
+  const description = `cancelling a ${booking.status} booking was answered ${status} ${body.code ?? ''}`;
+  if (status === 409) return mustBe(booking.status === 'expired' || isOverdue(booking), description);
+  mustBe(status === 200 && booking.status !== 'expired', description);
   mustBe(body.status === 'cancelled', `a cancelled booking is shown as ${body.status}`);
   model.cancel(booking);
   await agree(room, booking);

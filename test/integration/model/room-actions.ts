@@ -11,7 +11,7 @@ export interface RoomRow {
 
 const waitMs = 30_000;
 
-/** What guests, Stripe and time can do to the bookings of one room. Nothing here judges an answer. */
+/** The actions of guests, Stripe and time on the bookings of one room. Nothing here checks an answer. */
 export async function openRoom(system: System, guest: TestUser) {
   const { control } = system.stripe;
   const roomId = await system.newRoom();
