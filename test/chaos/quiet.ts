@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkInvariants, type Violation } from './invariants.ts';
-import type { Evidence } from './evidence.ts';
+import type { Evidence } from './facts.ts';
 
 /**
  * Longer than everything that may rightly still go on when the faults stop: back-off of activities (30 s), of the

@@ -1,4 +1,4 @@
-import type { Evidence } from './evidence.ts';
+import type { Evidence } from './facts.ts';
 import { invariants, type Violation } from './invariants.ts';
 
 const detailsMax = 12;

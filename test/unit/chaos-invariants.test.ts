@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { LedgerEntry } from 'stripe-emulator';
-import type { BookingFact, Evidence, MoveFact } from '../chaos/evidence.ts';
+import type { BookingFact, Evidence, MoveFact } from '../chaos/facts.ts';
 import { checkInvariants } from '../chaos/invariants.ts';
 
 const second = 1_000_000;
