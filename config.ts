@@ -119,6 +119,8 @@ type Settings = z.infer<typeof shape>;
 
 /** A key of the Stripe emulator, which everybody knows (stripe-emulator/src/keys.ts). */
 const isEmulatorKey = (key: string | undefined) => /^(sk_test|pk_test|whsec)_emulator$/.test(key ?? '');
+/** What the passwords of .env.example begin with. */
+const tryOutPassword = 'try-out-';
 const debugSecret = 'debug-only-secret-key-that-signs-nothing-real';
 
 /** Rules between settings; each fault names the setting, never its value. Those that are faulty themselves are absent. */
@@ -147,6 +149,8 @@ function productionFaults(env: Partial<Settings>): string[] {
     if ([env[name]].flat().some(isEmulatorKey))
       faults.push(`${name}: is the emulator's key; use it only with DEBUG=true`);
   }
+  if (env.DATABASE_URL && new URL(env.DATABASE_URL).password.startsWith(tryOutPassword))
+    faults.push('DATABASE_URL: has the public password of .env.example (BOOKING_APP_PASSWORD); set your own');
   if (!env.CLEANUP_TOKEN) faults.push('CLEANUP_TOKEN: required (at least 16 characters) unless DEBUG=true');
   if (keys.some((key) => key === env.CLEANUP_TOKEN))
     faults.push('CLEANUP_TOKEN: must differ from SECRET_KEY');

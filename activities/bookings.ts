@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { completeStays, lockBooking, moveBooking } from '../db/bookings.ts';
+import { completeStay, lockBooking, moveBooking } from '../db/bookings.ts';
 import type { BookingState } from '../db/booking-state.ts';
 import { refundAllPaid } from '../db/refunds.ts';
 import { judgeCancel } from '../domain/booking.ts';
@@ -81,7 +81,7 @@ export function createBookingActivities(deps: ActivityDeps, inTurn: InTurn) {
       const before = await loadBooking(db, bookingRef);
       if (before.status !== 'confirmed' || before.endsInMs > shortWaitMs) return before;
       await sleep(before.endsInMs);
-      await completeStays(db, { bookingRef, actor, limit: 1 });
+      await completeStay(db, { bookingRef, actor });
       return loadBooking(db, bookingRef);
     },
   };

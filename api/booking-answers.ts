@@ -1,8 +1,8 @@
 import { type BookingDetailRow, findBooking } from '../db/bookings.ts';
 import { type BookingFilter, countBookings, listBookings } from '../db/booking-lists.ts';
-import { integerMax } from '../domain/limits.ts';
 import { Problem } from '../domain/problems.ts';
 import type { Deps } from './deps.ts';
+import { idCursor } from '../http/id-cursor.ts';
 import type { Caller } from '../http/route.ts';
 import { viewBookingItem } from './views.ts';
 
@@ -17,13 +17,15 @@ export async function loadBookingFor(
   throw new Problem('booking_not_found');
 }
 
+const cursors = idCursor('before');
+
 /** One page of a list, its count, and where the next page begins. */
 export async function answerPage(
   { db }: Deps,
   query: BookingFilter & { limit: number; cursor?: string | undefined },
 ) {
   const { limit, cursor, ...filter } = query;
-  const beforeId = cursor === undefined ? undefined : idOfCursor(cursor);
+  const beforeId = cursor === undefined ? undefined : cursors.read(cursor);
   const [found, { count, exact }] = await Promise.all([
     listBookings(db, filter, { limit: limit + 1, beforeId }),
     countBookings(db, filter),
@@ -34,14 +36,6 @@ export async function answerPage(
     count,
     count_exact: exact,
     bookings: page.map(viewBookingItem),
-    next: found.length > limit && last ? cursorOf(last.id) : null,
+    next: found.length > limit && last ? cursors.write(last.id) : null,
   };
-}
-
-const cursorOf = (id: number) => Buffer.from(`before:${id}`).toString('base64url');
-
-function idOfCursor(cursor: string): number {
-  const id = /^before:([1-9]\d{0,9})$/.exec(Buffer.from(cursor, 'base64url').toString())?.[1];
-  if (!id || Number(id) > integerMax || cursorOf(Number(id)) !== cursor) throw new Problem('invalid_cursor');
-  return Number(id);
 }

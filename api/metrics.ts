@@ -58,6 +58,10 @@ function createFigures() {
     ]),
     waiting: gauge('outbox_messages_waiting', 'Messages that wait for Temporal (counted to 10,000)'),
     dead: gauge('outbox_messages_dead', 'Messages that were set aside'),
+    unknown: gauge(
+      'outbox_messages_unknown',
+      'Messages of a topic that this build does not know: they wait for a newer one',
+    ),
     age: gauge(
       'outbox_oldest_seconds',
       'Age of the oldest message that Temporal has not taken, those refused for their own fault not counted',
@@ -101,9 +105,10 @@ export function createMetrics({ db, relay, traffic, logLines }: Sources) {
   const readMoves = createMoveReader(db);
 
   async function collect(): Promise<void> {
-    const { waiting: messages, dead: set, oldestMs } = await outboxDepth(db);
+    const { waiting: messages, dead: set, unknown, oldestMs } = await outboxDepth(db);
     gauges.waiting.set(messages);
     gauges.dead.set(set);
+    gauges.unknown.set(unknown);
     gauges.age.set(oldestMs / 1000);
     for (const move of await readMoves()) gauges.moves.inc({ to: move.to, cause: move.cause }, move.count);
     setCounts(gauges.flags, 'kind', await countOpenFlags(db));

@@ -1,7 +1,6 @@
-import { createServer } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { createHttpTerminator } from 'http-terminator';
+import { setImmediate as afterPoll, setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { createStripe } from '../core/stripe/client.ts';
 import { createEventRecorder } from '../core/payments/record-event.ts';
@@ -78,6 +77,7 @@ const serverOptions = {
 };
 const connectionsMax = 10_000;
 const drainMs = 10_000;
+const idleCheckMs = 50;
 
 /**
  * The API: HTTP server, relay and sweeper in one process. `stop` says so at `/readyz`, goes on answering for a while
@@ -92,7 +92,6 @@ export async function startServer(config: Config, log: Logger, logLines: LogLine
   // An expectation that nobody knows may be ignored (RFC 9110, 10.1.1); Node would refuse it with a bare 417.
   server.on('checkExpectation', handle);
   server.maxConnections = connectionsMax;
-  const terminator = createHttpTerminator({ server, gracefulTerminationTimeout: drainMs });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(config.http.port, config.http.host, resolve);
@@ -112,7 +111,7 @@ export async function startServer(config: Config, log: Logger, logLines: LogLine
     async stop({ atOnce = false } = {}): Promise<void> {
       deps.traffic.stopping = true;
       if (!atOnce) await sleep(config.http.shutdownDelayMs);
-      await terminator.terminate();
+      await drain(server);
       stopping.abort();
       await remembering;
       await sweeper.stop();
@@ -121,6 +120,23 @@ export async function startServer(config: Config, log: Logger, logLines: LogLine
       await deps.workflows.close();
     },
   };
+}
+
+/**
+ * Takes no more connections, lets the requests under way end, and cuts off what is still open after `drainMs`. Closing
+ * the listener comes first: from then on a proxy's attempt to connect is refused, which it may try elsewhere, a POST
+ * too. A connection that is taken and then reset would be a 502 to the client, since the request may have had its
+ * effect. The listener closes right after the event loop has taken the connections that the kernel had ready.
+ */
+async function drain(server: Server): Promise<void> {
+  await afterPoll();
+  const closed = new Promise((resolve) => server.close(resolve));
+  // Again and again: an answer that began before the stop did not ask its client to close the connection.
+  const idle = setInterval(() => server.closeIdleConnections(), idleCheckMs);
+  const cutOff = setTimeout(() => server.closeAllConnections(), drainMs);
+  await closed;
+  clearInterval(idle);
+  clearTimeout(cutOff);
 }
 
 export type RunningServer = Awaited<ReturnType<typeof startServer>>;

@@ -15,6 +15,7 @@ export interface Sizes {
   holds: { count: number; spreadMs: number; holdMinutes: number };
   backlog: number;
   openWorkflows: number;
+  reconciler: { payments: number; openBookings: number };
   soak: { forMs: number; sampleMs: number };
   /** The whole run ends here, whatever it is doing. */
   limitMs: number;
@@ -37,6 +38,7 @@ export const sizesOf = {
     holds: { count: 20, spreadMs: 500, holdMinutes: 0.05 },
     backlog: 60,
     openWorkflows: 40,
+    reconciler: { payments: 4_000, openBookings: 1_200 },
     soak: { forMs: 1_500, sampleMs: 100 },
     limitMs: 8 * minute,
   },
@@ -54,6 +56,7 @@ export const sizesOf = {
     holds: { count: 2_000, spreadMs: 10_000, holdMinutes: 1 },
     backlog: 5_000,
     openWorkflows: 10_000,
+    reconciler: { payments: 1_000_000, openBookings: 300_000 },
     soak: { forMs: 20 * minute, sampleMs: 5_000 },
     limitMs: 60 * minute,
   },
@@ -71,6 +74,7 @@ export const sizesOf = {
     holds: { count: 2_000, spreadMs: 10_000, holdMinutes: 1 },
     backlog: 5_000,
     openWorkflows: 10_000,
+    reconciler: { payments: 1_000_000, openBookings: 300_000 },
     soak: { forMs: 20 * minute, sampleMs: 5_000 },
     limitMs: 120 * minute,
   },

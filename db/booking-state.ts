@@ -18,12 +18,9 @@ export interface BookingState {
 
 const stateColumns = `
   b.ref as "bookingRef", b.status, b.workflow_id as "workflowId", upper(b.during) as ends,
-  greatest(b.hold_expires_at, b.settle_after) as settle,
-  extract(epoch from greatest(b.hold_expires_at, b.settle_after)
-          - clock_timestamp())::float8 * 1000 as "settleInMs",
+  settle_at(b) as settle, extract(epoch from settle_at(b) - clock_timestamp())::float8 * 1000 as "settleInMs",
   extract(epoch from upper(b.during) - clock_timestamp())::float8 * 1000 as "endsInMs",
-  exists (select 1 from payments p where p.booking_id = b.id and p.status not in ('succeeded', 'canceled'))
-    as "hasOpenIntent"`;
+  exists (select 1 from payments p where p.booking_id = b.id and is_payable(p)) as "hasOpenIntent"`;
 
 type StateRow = Omit<BookingState, 'settleAt' | 'endsAt'> & { settle: Date; ends: Date };
 

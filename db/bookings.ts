@@ -175,24 +175,40 @@ export interface LockedBooking {
   now: Date;
 }
 
-/** Moves the confirmed bookings whose end has passed to `completed`, at most `limit`: of one booking, or of all. */
-export async function completeStays(
-  db: Db,
-  options: { bookingRef?: string; actor: string; limit: number },
-): Promise<number> {
+const completeDue = `
+  moved as (
+    update bookings b set status = 'completed', updated_at = clock_timestamp() from due where b.id = due.id
+    returning b.id
+  )
+  insert into booking_events (booking_id, actor, from_status, to_status, cause)
+  select id, ?, 'confirmed', 'completed', 'stay_ended' from moved returning id`;
+
+/** Moves the confirmed bookings whose end has passed to `completed`, at most `limit`. */
+export async function completeStays(db: Db, options: { actor: string; limit: number }): Promise<number> {
   const done = await rows(
     db,
     `with due as (
        select id from bookings
-        where status = 'confirmed' and upper(during) <= clock_timestamp() and (?::uuid is null or ref = ?)
+        where status = 'confirmed' and upper(during) <= (select clock_timestamp())
         order by upper(during) limit ? for no key update skip locked
-     ), moved as (
-       update bookings b set status = 'completed', updated_at = clock_timestamp() from due where b.id = due.id
-       returning b.id
-     )
-     insert into booking_events (booking_id, actor, from_status, to_status, cause)
-     select id, ?, 'confirmed', 'completed', 'stay_ended' from moved returning id`,
-    [options.bookingRef ?? null, options.bookingRef ?? null, options.limit, options.actor],
+     ), ${completeDue}`,
+    [options.limit, options.actor],
   );
   return done.length;
+}
+
+/** Moves one confirmed booking whose end has passed to `completed`. */
+export async function completeStay(
+  db: Db,
+  { bookingRef, actor }: { bookingRef: string; actor: string },
+): Promise<void> {
+  await rows(
+    db,
+    `with due as (
+       select id from bookings
+        where ref = ? and status = 'confirmed' and upper(during) <= (select clock_timestamp())
+          for no key update skip locked
+     ), ${completeDue}`,
+    [bookingRef, actor],
+  );
 }

@@ -28,9 +28,8 @@ export function countOpenRefunds(db: Db): Promise<Count[]> {
 export async function countOverdueHolds(db: Db, lateMs: number): Promise<number> {
   const [late] = await rows<{ count: number }>(
     db,
-    `select count(*)::int as count from bookings,
-            (select clock_timestamp() - ? * interval '1 millisecond' as at) due
-      where status = 'pending' and hold_expires_at < due.at and coalesce(settle_after, '-infinity') < due.at`,
+    `select count(*)::int as count from bookings b
+      where is_overdue(b, (select clock_timestamp() - ? * interval '1 millisecond'))`,
     [lateMs],
   );
   return late?.count ?? 0;

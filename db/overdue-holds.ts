@@ -23,8 +23,7 @@ export async function leaseOverdueHold(
     db,
     `update bookings b
         set settle_lease_until = clock_timestamp() + ? * interval '1 millisecond'
-      where b.ref = ? and b.status = 'pending'
-        and greatest(b.hold_expires_at, b.settle_after) <= clock_timestamp()
+      where b.ref = ? and is_overdue(b, clock_timestamp())
         and coalesce(b.settle_lease_until, '-infinity') < clock_timestamp()
       returning b.id as "bookingId",
         extract(epoch from clock_timestamp() - b.hold_expires_at)::float8 * 1000 as "overdueMs",
@@ -57,11 +56,10 @@ export async function releaseHoldLease(
 export async function findOverdueHolds(db: Db, lateMs: number, limit: number): Promise<string[]> {
   const found = await rows<{ ref: string }>(
     db,
-    `select ref from bookings
-      where status = 'pending' and hold_expires_at < clock_timestamp() - ? * interval '1 millisecond'
-        and coalesce(settle_after, '-infinity') <= clock_timestamp()
-        and coalesce(settle_lease_until, '-infinity') < clock_timestamp()
-      order by hold_expires_at limit ?`,
+    `select b.ref from bookings b
+      where is_overdue(b, (select clock_timestamp() - ? * interval '1 millisecond'))
+        and coalesce(b.settle_lease_until, '-infinity') < (select clock_timestamp())
+      order by settle_at(b) limit ?`,
     [lateMs, limit],
   );
   return found.map((row) => row.ref);

@@ -51,7 +51,7 @@ export async function findOpenPayments(db: Db, bookingRef: string): Promise<Paym
   return rows<PaymentRow>(
     db,
     `select ${paymentColumns} from ${paymentTables}
-      where b.ref = ? and p.status not in ('succeeded', 'canceled') order by p.id`,
+      where b.ref = ? and is_payable(p) order by p.id`,
     [bookingRef],
   );
 }
@@ -133,7 +133,7 @@ export async function recordIntent(db: Db, payment: PaymentRow, fact: IntentFact
             charged_at = coalesce(?, charged_at), updated_at = clock_timestamp()
        from booking
       where p.id = ? and p.booking_id = booking.id
-        and (p.status not in ('succeeded', 'canceled') or (p.status = 'canceled' and ? = 'succeeded'))`,
+        and (is_payable(p) or (p.status = 'canceled' and ? = 'succeeded'))`,
     [
       payment.bookingId,
       paymentStatusOf(fact),

@@ -10,9 +10,19 @@ export interface BookableRoom extends PricedRoom {
   isAvailable: boolean;
 }
 
-/** The rooms that can be booked, by id. */
-export async function listRooms(db: Db): Promise<Room[]> {
-  return Room.query(db).where('is_available', true).orderBy('id').limit(1_000);
+/** A page of the rooms that can be booked, by id: those after `afterId`. */
+export async function listRooms(
+  db: Db,
+  page: { limit: number; afterId?: number | undefined },
+): Promise<Room[]> {
+  const query = Room.query(db).where('is_available', true).orderBy('id').limit(page.limit);
+  if (page.afterId !== undefined) query.where('id', '>', page.afterId);
+  return query;
+}
+
+/** How many rooms can be booked. */
+export async function countRooms(db: Db): Promise<number> {
+  return Room.query(db).where('is_available', true).resultSize();
 }
 
 /** One room, whether or not it can be booked now. */
@@ -95,8 +105,7 @@ export async function findTakenTimes(
     db,
     'taken_times',
     `select clock.now, b.booking_date::text as date, (extract(epoch from b.start_time) / 60)::integer as "startMinute",
-            (extract(epoch from b.end_time) / 60)::integer as "endMinute", b.status,
-            greatest(b.hold_expires_at, b.settle_after) as "freesAt"
+            (extract(epoch from b.end_time) / 60)::integer as "endMinute", b.status, settle_at(b) as "freesAt"
        from (select clock_timestamp() as now) clock
        left join (claims c join bookings b on b.id = c.booking_id)
          on c.room_id = ? and c.during && tsrange(?::date, ?::date + 1)

@@ -19,10 +19,13 @@ create table bookings (
   ref uuid not null,
   user_id integer not null,
   room_id integer not null,
-  during tstzrange not null,
   booking_date date not null,
   start_time time without time zone not null,
   end_time time without time zone not null,
+  time_zone text not null,
+  during tstzrange not null,
+  latest_start timestamp with time zone,
+  sequence integer default 0 not null,
   number_of_slots integer not null,
   guest_count integer not null,
   special_requests text,
@@ -42,7 +45,6 @@ create table bookings (
   constraint bookings_pkey PRIMARY KEY (id),
   constraint bookings_ref_key UNIQUE (ref),
   constraint bookings_room_id_fkey FOREIGN KEY (room_id) REFERENCES rooms(id),
-  constraint bookings_slot_taken EXCLUDE USING gist (room_id WITH =, during WITH &&) WHERE ((status = ANY (ARRAY['pending'::text, 'confirmed'::text]))),
   constraint bookings_user_id_fkey FOREIGN KEY (user_id) REFERENCES users(id),
   constraint bookings_amounts_positive CHECK (((amount_minor > 0) AND (number_of_slots > 0) AND (guest_count > 0))),
   constraint bookings_currency_code CHECK ((currency ~ '^[a-z]{3}$'::text)),
@@ -54,11 +56,42 @@ create table bookings (
   constraint bookings_times_ordered CHECK ((start_time < end_time))
 ) with (fillfactor=80);
 
+create table claims (
+  booking_id integer not null,
+  room_id integer not null,
+  during tsrange not null,
+  constraint claims_booking_id_fkey FOREIGN KEY (booking_id) REFERENCES bookings(id),
+  constraint claims_pkey PRIMARY KEY (booking_id),
+  constraint claims_room_id_fkey FOREIGN KEY (room_id) REFERENCES rooms(id),
+  constraint claims_slot_taken EXCLUDE USING gist (room_id WITH =, during WITH &&)
+);
+
 create table deployment_settings (
   name text not null,
   value text not null,
   since timestamp with time zone default clock_timestamp() not null,
   constraint deployment_settings_pkey PRIMARY KEY (name)
+);
+
+create table disputes (
+  id text not null,
+  payment_id integer not null,
+  amount_minor integer not null,
+  currency text not null,
+  status text not null,
+  withdrawn boolean not null,
+  as_of timestamp with time zone not null,
+  created_at timestamp with time zone default now() not null,
+  updated_at timestamp with time zone default now() not null,
+  standing text generated always as (
+CASE
+    WHEN (status = ANY (ARRAY['warning_needs_response'::text, 'warning_under_review'::text, 'warning_closed'::text, 'won'::text])) THEN 'none'::text
+    WHEN ((status = 'lost'::text) OR ((status = 'prevented'::text) AND withdrawn)) THEN 'lost'::text
+    WHEN (status = 'prevented'::text) THEN 'none'::text
+    ELSE 'open'::text
+END) stored not null,
+  constraint disputes_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES payments(id),
+  constraint disputes_pkey PRIMARY KEY (id)
 );
 
 create table flags (
@@ -67,6 +100,9 @@ create table flags (
   subject text not null,
   detail text not null,
   booking_id integer,
+  occurrences integer default 1 not null,
+  last_at timestamp with time zone default now() not null,
+  standing boolean default false not null,
   created_at timestamp with time zone default now() not null,
   resolved_at timestamp with time zone,
   constraint flags_booking_id_fkey FOREIGN KEY (booking_id) REFERENCES bookings(id),
@@ -113,8 +149,18 @@ create table outbox (
   dead_at timestamp with time zone,
   created_at timestamp with time zone default clock_timestamp() not null,
   constraint outbox_pkey PRIMARY KEY (id),
-  constraint outbox_topic_known CHECK ((topic = ANY (ARRAY['start_booking'::text, 'payment'::text, 'orphan_payment'::text, 'refund'::text])))
+  constraint outbox_topic_known CHECK ((topic = ANY (ARRAY['start_booking'::text, 'booking_changed'::text, 'payment'::text, 'orphan_payment'::text, 'refund'::text])))
 ) with (autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=2000);
+
+create table parked_facts (
+  id bigint generated always as identity not null,
+  object_id text not null,
+  stripe_payment_intent_id text,
+  stripe_charge_id text,
+  fact jsonb not null,
+  created_at timestamp with time zone default now() not null,
+  constraint parked_facts_pkey PRIMARY KEY (id)
+);
 
 create table payments (
   id integer generated always as identity not null,
@@ -122,10 +168,18 @@ create table payments (
   booking_id integer not null,
   attempt integer not null,
   stripe_payment_intent_id text,
+  stripe_charge_id text,
   amount_minor integer not null,
   currency text not null,
   status text not null,
   amount_received_minor integer default 0 not null,
+  charged_at timestamp with time zone,
+  decision text,
+  refunding_minor integer default 0 not null,
+  disputed_minor integer default 0 not null,
+  close_wanted boolean default false not null,
+  declines integer default 0 not null,
+  event_at timestamp with time zone,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
   constraint payments_attempt_once UNIQUE (booking_id, attempt),
@@ -135,6 +189,8 @@ create table payments (
   constraint payments_pkey PRIMARY KEY (id),
   constraint payments_ref_key UNIQUE (ref),
   constraint payments_amount_positive CHECK ((amount_minor > 0)),
+  constraint payments_decision_known CHECK ((decision = ANY (ARRAY['kept'::text, 'returned'::text]))),
+  constraint payments_not_over_refunded CHECK ((refunding_minor <= amount_received_minor)),
   constraint payments_status_known CHECK ((status = ANY (ARRAY['creating'::text, 'requires_payment_method'::text, 'requires_confirmation'::text, 'requires_action'::text, 'requires_capture'::text, 'processing'::text, 'succeeded'::text, 'canceled'::text])))
 );
 
@@ -158,28 +214,37 @@ create table refresh_tokens (
   issued_at timestamp with time zone default now() not null,
   expires_at timestamp with time zone not null,
   rotated_at timestamp with time zone,
+  successor_hash bytea,
   constraint refresh_tokens_pkey PRIMARY KEY (token_hash),
-  constraint refresh_tokens_session_id_fkey FOREIGN KEY (session_id) REFERENCES sessions(id) ON DELETE CASCADE
+  constraint refresh_tokens_session_id_fkey FOREIGN KEY (session_id) REFERENCES sessions(id) ON DELETE CASCADE,
+  constraint refresh_tokens_rotation CHECK (((rotated_at IS NULL) = (successor_hash IS NULL)))
 );
 
 create table refunds (
   id integer generated always as identity not null,
+  ref uuid default gen_random_uuid() not null,
   payment_id integer not null,
-  purpose text not null,
+  booking_id integer not null,
+  reason text not null,
   amount_minor integer not null,
   currency text not null,
   status text default 'pending'::text not null,
+  attempt integer default 1 not null,
   stripe_refund_id text,
+  refusal_code text,
   last_error text,
+  retried_by integer,
   created_at timestamp with time zone default now() not null,
   updated_at timestamp with time zone default now() not null,
-  constraint refunds_once UNIQUE (payment_id),
-  constraint refunds_payment_id_fkey FOREIGN KEY (payment_id) REFERENCES payments(id),
+  constraint refunds_of_payment FOREIGN KEY (payment_id, booking_id) REFERENCES payments(id, booking_id),
+  constraint refunds_once UNIQUE (payment_id, booking_id, reason),
   constraint refunds_pkey PRIMARY KEY (id),
+  constraint refunds_ref_key UNIQUE (ref),
+  constraint refunds_retried_by_fkey FOREIGN KEY (retried_by) REFERENCES refunds(id),
   constraint refunds_stripe_refund_id_key UNIQUE (stripe_refund_id),
   constraint refunds_amount_positive CHECK ((amount_minor > 0)),
-  constraint refunds_purpose_known CHECK ((purpose = ANY (ARRAY['late'::text, 'cancelled'::text, 'duplicate'::text, 'mismatch'::text, 'staff'::text]))),
-  constraint refunds_status_known CHECK ((status = ANY (ARRAY['pending'::text, 'submitted'::text, 'succeeded'::text, 'failed'::text])))
+  constraint refunds_reason_known CHECK (((reason = ANY (ARRAY['late'::text, 'cancelled'::text, 'duplicate'::text, 'mismatch'::text])) OR (reason ~ '^(staff|stripe):.'::text))),
+  constraint refunds_status_known CHECK ((status = ANY (ARRAY['pending'::text, 'parked'::text, 'refused'::text, 'submitted'::text, 'succeeded'::text, 'failed'::text, 'dropped'::text])))
 );
 
 create table rooms (
@@ -269,47 +334,136 @@ create table users (
   constraint users_email_canonical CHECK (((email = lower(email)) AND (email = btrim(email)) AND (length(email) <= 254)))
 );
 
+create view booking_rows as
+ SELECT shown_bookings.id,
+    shown_bookings.ref,
+    shown_bookings.user_id,
+    shown_bookings.user_email,
+    shown_bookings.room_id,
+    shown_bookings.room_name,
+    shown_bookings.booking_date,
+    shown_bookings.start_time,
+    shown_bookings.end_time,
+    shown_bookings.starts_at,
+    shown_bookings.ends_at,
+    shown_bookings.time_zone,
+    shown_bookings.number_of_slots,
+    shown_bookings.guest_count,
+    shown_bookings.special_requests,
+    shown_bookings.amount_minor,
+    shown_bookings.currency,
+    shown_bookings.status,
+    shown_bookings.payment_status,
+    shown_bookings.hold_expires_at,
+    shown_bookings.hold_seconds_left,
+    shown_bookings.workflow_id,
+    shown_bookings.confirmed_payment_id,
+    shown_bookings.created_at
+   FROM shown_bookings() shown_bookings(id, ref, user_id, user_email, room_id, room_name, booking_date, start_time, end_time, starts_at, ends_at, time_zone, number_of_slots, guest_count, special_requests, amount_minor, currency, status, payment_status, hold_expires_at, hold_seconds_left, workflow_id, confirmed_payment_id, created_at);
+
 CREATE INDEX booking_events_of_booking ON public.booking_events USING btree (booking_id, id);
 CREATE INDEX bookings_by_date ON public.bookings USING btree (booking_date, id);
 CREATE INDEX bookings_by_status ON public.bookings USING btree (status, id);
-CREATE INDEX bookings_holds_due ON public.bookings USING btree (hold_expires_at) WHERE (status = 'pending'::text);
+CREATE INDEX bookings_holds_due ON public.bookings USING btree (GREATEST(hold_expires_at, settle_after)) WHERE (status = 'pending'::text);
+CREATE INDEX bookings_not_paid ON public.bookings USING btree (user_id, room_id, booking_date) WHERE (status = ANY (ARRAY['expired'::text, 'cancelled'::text]));
 CREATE INDEX bookings_of_room ON public.bookings USING btree (room_id, id);
 CREATE INDEX bookings_of_user ON public.bookings USING btree (user_id, id);
+CREATE INDEX bookings_open ON public.bookings USING btree (id) WHERE (status = ANY (ARRAY['pending'::text, 'confirmed'::text]));
 CREATE INDEX bookings_open_holds ON public.bookings USING btree (user_id, hold_expires_at) WHERE (status = 'pending'::text);
 CREATE INDEX bookings_stays_due ON public.bookings USING btree (upper(during)) WHERE (status = 'confirmed'::text);
+CREATE INDEX claims_by_end ON public.claims USING btree (upper(during));
+CREATE INDEX disputes_of_payment ON public.disputes USING btree (payment_id);
 CREATE INDEX flags_open ON public.flags USING btree (created_at) WHERE (resolved_at IS NULL);
+CREATE INDEX flags_standing ON public.flags USING btree (kind) WHERE standing;
 CREATE INDEX idempotency_keys_by_age ON public.idempotency_keys USING btree (created_at);
+CREATE INDEX outbox_dead ON public.outbox USING btree (id) WHERE (dead_at IS NOT NULL);
 CREATE INDEX outbox_due ON public.outbox USING btree (priority, available_at) WHERE (dead_at IS NULL);
+CREATE INDEX parked_facts_by_age ON public.parked_facts USING btree (created_at);
+CREATE INDEX parked_facts_of_charge ON public.parked_facts USING btree (stripe_charge_id);
+CREATE INDEX parked_facts_of_intent ON public.parked_facts USING btree (stripe_payment_intent_id);
+CREATE INDEX parked_facts_of_object ON public.parked_facts USING btree (object_id);
+CREATE INDEX payments_not_returned ON public.payments USING btree (updated_at) WHERE ((decision = 'returned'::text) AND ((refunding_minor + disputed_minor) < amount_received_minor));
+CREATE INDEX payments_of_charge ON public.payments USING btree (stripe_charge_id);
 CREATE UNIQUE INDEX payments_one_live ON public.payments USING btree (booking_id) WHERE (status <> ALL (ARRAY['succeeded'::text, 'canceled'::text]));
-CREATE INDEX payments_succeeded_lately ON public.payments USING btree (updated_at) WHERE (status = 'succeeded'::text);
+CREATE INDEX payments_to_close ON public.payments USING btree (booking_id) WHERE (close_wanted AND (status <> ALL (ARRAY['succeeded'::text, 'canceled'::text])));
+CREATE INDEX payments_undecided ON public.payments USING btree (updated_at) WHERE ((status = 'succeeded'::text) AND (decision IS NULL));
 CREATE INDEX payments_unsettled ON public.payments USING btree (updated_at) WHERE (status = ANY (ARRAY['creating'::text, 'processing'::text]));
 CREATE INDEX rate_limits_by_expiry ON public.rate_limits USING btree (expire);
+CREATE INDEX refresh_tokens_by_expiry ON public.refresh_tokens USING btree (expires_at);
 CREATE INDEX refresh_tokens_of_session ON public.refresh_tokens USING btree (session_id);
-CREATE INDEX refunds_open ON public.refunds USING btree (created_at) WHERE (status = ANY (ARRAY['pending'::text, 'submitted'::text, 'failed'::text]));
+CREATE INDEX refunds_of_booking ON public.refunds USING btree (booking_id, id);
+CREATE INDEX refunds_open ON public.refunds USING btree (created_at) WHERE (status = ANY (ARRAY['pending'::text, 'parked'::text, 'refused'::text, 'submitted'::text, 'failed'::text]));
+CREATE INDEX refunds_pending ON public.refunds USING btree (updated_at) WHERE (status = 'pending'::text);
+CREATE INDEX sessions_by_expiry ON public.sessions USING btree (expires_at);
+CREATE INDEX sessions_of_panel_by_expiry ON public.sessions USING btree (expires_at) WHERE ((kind = 'panel'::text) AND (revoked_at IS NULL));
 CREATE INDEX sessions_of_user ON public.sessions USING btree (user_id) WHERE (revoked_at IS NULL);
 CREATE INDEX staff_events_of_subject ON public.staff_events USING btree (subject_kind, subject_id, id);
+CREATE INDEX stripe_events_by_age ON public.stripe_events USING btree (received_at);
 CREATE INDEX users_email_prefix ON public.users USING btree (email text_pattern_ops);
 
+create function apply_charge(p_payment_id integer, p_fact jsonb) returns void; -- plpgsql, volatile
+create function apply_dispute(p_payment_id integer, p_fact jsonb) returns void; -- plpgsql, volatile
+create function apply_fact(p_payment_id integer, p_fact jsonb) returns boolean; -- plpgsql, volatile
+create function apply_parked_facts(p_payment payments) returns void; -- plpgsql, volatile
+create function apply_refund(p_payment_id integer, p_fact jsonb) returns boolean; -- plpgsql, volatile
 create function bump_room_version() returns trigger; -- plpgsql, volatile
 create function confirm_hold(p_payment_ref uuid, p_actor text, p_workflow_id text) returns boolean; -- plpgsql, volatile
+create function end_flags(p_ids integer[]) returns integer; -- sql, volatile
+create function enqueue_refund(p_refund_id integer) returns void; -- plpgsql, volatile
 create function expire_hold(p_ref uuid, p_actor text, p_cause text, p_leased boolean) returns boolean; -- plpgsql, volatile
 create function expire_overdue_holds(p_late_ms integer, p_limit integer, p_actor text) returns integer; -- plpgsql, volatile
-create function hold_slot(p_ref uuid, p_user_id integer, p_actor text, p_room_id integer, p_room_version integer, p_during tstzrange, p_booking_date date, p_start_time time without time zone, p_end_time time without time zone, p_number_of_slots integer, p_guest_count integer, p_special_requests text, p_amount_minor integer, p_currency text, p_hold_ms integer, p_horizon_days integer, p_open_holds_max integer, p_summary text, p_lease_ms integer, p_idempotency_lease uuid) returns TABLE(outcome text, booking_id integer, user_email text, created_at timestamp with time zone, hold_expires_at timestamp with time zone, outbox_id bigint, conflict_ref uuid, conflict_start time without time zone, conflict_end time without time zone); -- plpgsql, volatile
-create function open_payment(p_booking_id integer, p_ref uuid) returns TABLE(outcome text, payment_id integer, ref uuid, attempt integer, status text, intent_id text, amount_minor integer, currency text, booking_ref uuid, created_at timestamp with time zone); -- plpgsql, volatile
-create function record_payment_events(p_events jsonb, p_lease_ms integer) returns TABLE(place integer, outcome text, outbox_id bigint, topic text, payload jsonb); -- plpgsql, volatile
+create function fact_lock_space() returns integer; -- sql, immutable
+create function find_payment_of(p_intent_id text, p_charge_id text) returns payments; -- plpgsql, volatile
+create function flag_dispute(p_dispute disputes, p_payment payments, p_shown text) returns void; -- plpgsql, volatile
+create function hold_slot(request jsonb) returns TABLE(outcome text, booking booking_rows, outbox_id bigint, conflict_ref uuid, conflict_start time without time zone, conflict_end time without time zone, retry_after_seconds integer); -- plpgsql, volatile
+create function is_overdue(p_booking bookings, p_at timestamp with time zone) returns boolean; -- sql, immutable
+create function is_payable(p_payment payments) returns boolean; -- sql, immutable
+create function keep_claim() returns trigger; -- plpgsql, volatile
+create function leave_message(p_topic text, p_payload jsonb, p_lease_ms integer DEFAULT 0) returns bigint; -- plpgsql, volatile
+create function lock_payment(p_payment_id integer) returns void; -- plpgsql, volatile
+create function lost_minor(p_payment_id integer) returns integer; -- plpgsql, stable
+create function open_payment(p_booking_id integer, p_ref uuid, p_declines_max integer) returns TABLE(outcome text, payment_id integer, ref uuid, attempt integer, status text, intent_id text, amount_minor integer, currency text, booking_ref uuid, created_at timestamp with time zone); -- plpgsql, volatile
+create function park_refund(p_refund_id integer) returns boolean; -- plpgsql, volatile
+create function raise_flag(p_kind text, p_subject text, p_detail text, p_booking_id integer DEFAULT NULL::integer, p_standing boolean DEFAULT false) returns boolean; -- plpgsql, volatile
+create function record_money_fact(p_event jsonb, p_fact jsonb) returns text; -- plpgsql, volatile
+create function record_payment_events(p_events jsonb, p_lease_ms integer, p_declines_max integer) returns TABLE(place integer, outcome text, outbox_id bigint, topic text, payload jsonb); -- plpgsql, volatile
+create function refund_payment(p_payment_id integer, p_reason text, p_amount_max integer DEFAULT NULL::integer) returns integer; -- plpgsql, volatile
 create function refuse_change() returns trigger; -- plpgsql, volatile
 create function refuse_illegal_move() returns trigger; -- plpgsql, volatile
+create function refuse_refund(p_refund_id integer, p_detail text) returns void; -- plpgsql, volatile
+create function refuse_second_decision() returns trigger; -- plpgsql, volatile
+create function rotate_refresh_token(p_token_hash bytea, p_successor_hashes bytea[], p_token_life interval, p_grace interval, OUT outcome text, OUT session_id uuid, OUT user_id integer, OUT successor_hash bytea) returns record; -- plpgsql, volatile
+create function settle_at(p_booking bookings) returns timestamp with time zone; -- sql, immutable
+create function show_money(p_booking_id integer) returns void; -- plpgsql, volatile
+create function shown_bookings() returns TABLE(id integer, ref uuid, user_id integer, user_email text, room_id integer, room_name text, booking_date date, start_time time without time zone, end_time time without time zone, starts_at timestamp with time zone, ends_at timestamp with time zone, time_zone text, number_of_slots integer, guest_count integer, special_requests text, amount_minor integer, currency text, status text, payment_status text, hold_expires_at timestamp with time zone, hold_seconds_left double precision, workflow_id text, confirmed_payment_id integer, created_at timestamp with time zone); -- sql, stable
+create function shrink_unsent_refunds(p_payment_id integer, p_needed integer, p_except integer DEFAULT NULL::integer) returns void; -- plpgsql, volatile
+create function sum_refunds() returns trigger; -- plpgsql, volatile
+create function take_parked_facts() returns trigger; -- plpgsql, volatile
+create function wall_clock(day date, start_time time without time zone, end_time time without time zone) returns tsrange; -- sql, immutable
+create function want_late_payment_closed() returns trigger; -- plpgsql, volatile
+create function want_payments_closed() returns trigger; -- plpgsql, volatile
 
 CREATE TRIGGER booking_events_append_only BEFORE DELETE OR UPDATE ON public.booking_events FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER bookings_claim AFTER INSERT ON public.bookings FOR EACH ROW WHEN ((new.status = ANY (ARRAY['pending'::text, 'confirmed'::text, 'completed'::text]))) EXECUTE FUNCTION keep_claim();
+CREATE TRIGGER bookings_close_payments AFTER UPDATE OF status ON public.bookings FOR EACH ROW WHEN (((old.status = 'pending'::text) AND (new.status <> 'pending'::text))) EXECUTE FUNCTION want_payments_closed();
+CREATE TRIGGER bookings_keep_claim AFTER UPDATE ON public.bookings FOR EACH ROW WHEN ((((old.status = ANY (ARRAY['pending'::text, 'confirmed'::text, 'completed'::text])) IS DISTINCT FROM (new.status = ANY (ARRAY['pending'::text, 'confirmed'::text, 'completed'::text]))) OR ((((old.room_id IS DISTINCT FROM new.room_id) OR (old.booking_date IS DISTINCT FROM new.booking_date)) OR (old.start_time IS DISTINCT FROM new.start_time)) OR (old.end_time IS DISTINCT FROM new.end_time)))) EXECUTE FUNCTION keep_claim();
 CREATE TRIGGER bookings_legal_move BEFORE UPDATE OF status ON public.bookings FOR EACH ROW WHEN ((old.status IS DISTINCT FROM new.status)) EXECUTE FUNCTION refuse_illegal_move();
+CREATE TRIGGER payments_become_known AFTER INSERT ON public.payments FOR EACH ROW WHEN ((new.stripe_payment_intent_id IS NOT NULL)) EXECUTE FUNCTION take_parked_facts();
+CREATE TRIGGER payments_become_paid AFTER UPDATE ON public.payments FOR EACH ROW WHEN (((new.stripe_payment_intent_id IS NOT NULL) AND ((old.stripe_payment_intent_id IS DISTINCT FROM new.stripe_payment_intent_id) OR ((new.status = 'succeeded'::text) AND (old.status <> 'succeeded'::text))))) EXECUTE FUNCTION take_parked_facts();
+CREATE TRIGGER payments_decided_once BEFORE UPDATE OF decision ON public.payments FOR EACH ROW WHEN (((old.decision IS NOT NULL) AND (old.decision IS DISTINCT FROM new.decision))) EXECUTE FUNCTION refuse_second_decision();
+CREATE TRIGGER payments_made_late BEFORE INSERT ON public.payments FOR EACH ROW WHEN ((new.status <> ALL (ARRAY['succeeded'::text, 'canceled'::text]))) EXECUTE FUNCTION want_late_payment_closed();
+CREATE TRIGGER refunds_summed AFTER INSERT OR DELETE OR UPDATE OF status, amount_minor ON public.refunds FOR EACH ROW EXECUTE FUNCTION sum_refunds();
 CREATE TRIGGER rooms_bump_version BEFORE UPDATE ON public.rooms FOR EACH ROW EXECUTE FUNCTION bump_room_version();
 CREATE TRIGGER staff_events_append_only BEFORE DELETE OR UPDATE ON public.staff_events FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 grant insert, select on booking_events to booking_app;
 grant usage on booking_events_id_seq to booking_app;
+grant delete, insert, select, update on booking_rows to booking_app;
 grant delete, insert, select, update on bookings to booking_app;
 grant usage on bookings_id_seq to booking_app;
+grant delete, insert, select, update on claims to booking_app;
 grant delete, insert, select, update on deployment_settings to booking_app;
+grant delete, insert, select, update on disputes to booking_app;
 grant delete, insert, select, update on flags to booking_app;
 grant usage on flags_id_seq to booking_app;
 grant delete, insert, select, update on idempotency_keys to booking_app;
@@ -319,6 +473,8 @@ grant select on knex_migrations_lock to booking_app;
 grant usage on knex_migrations_lock_index_seq to booking_app;
 grant delete, insert, select, update on outbox to booking_app;
 grant usage on outbox_id_seq to booking_app;
+grant delete, insert, select, update on parked_facts to booking_app;
+grant usage on parked_facts_id_seq to booking_app;
 grant delete, insert, select, update on payments to booking_app;
 grant usage on payments_id_seq to booking_app;
 grant delete, insert, select, update on rate_limits to booking_app;

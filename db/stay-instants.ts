@@ -45,15 +45,11 @@ export function lockOpenStays(trx: Db, roomId: number): Promise<OpenStay[]> {
 export function listOpenStays(db: Db, afterId: number, limit: number): Promise<OpenStay[]> {
   return rows(
     db,
-    `with page as (
-       (select id from bookings where status = 'pending' and id > ? order by id limit ?)
-       union all
-       (select id from bookings where status = 'confirmed' and id > ? order by id limit ?)
-     )
-     select ${stayColumns}
-       from (select id from page order by id limit ?) p join bookings b on b.id = p.id join rooms r on r.id = b.room_id
+    `select ${stayColumns}
+       from (select * from bookings where status in ('pending', 'confirmed') and id > ? order by id limit ?) b
+      cross join lateral (select * from rooms where id = b.room_id limit 1) r
       order by b.id`,
-    [afterId, limit, afterId, limit, limit],
+    [afterId, limit],
   );
 }
 
@@ -93,8 +89,7 @@ export async function writeInstants(
          insert into booking_events (booking_id, actor, from_status, to_status, cause)
          select id, ?, status, status, ? from moved
        )
-       insert into outbox (topic, priority, payload)
-       select 'booking_changed', 2, jsonb_build_object('bookingRef', ref, 'workflowId', workflow_id) from moved`,
+       select leave_message('booking_changed', jsonb_build_object('bookingRef', ref, 'workflowId', workflow_id)) from moved`,
       [
         reason.timeZone,
         part.map(({ id }) => id),

@@ -17,6 +17,8 @@ export interface DatabaseCopy {
   url: string;
   /** As the migrations connect: the owner of the schema. */
   ownerUrl: string;
+  /** As the superuser connects, for what only a superuser may look at. */
+  superuserUrl: string;
   /** Removes the database, open connections and all. */
   drop: () => Promise<void>;
 }
@@ -78,6 +80,7 @@ export async function copyTemplate(
   return {
     url: inDatabase(server.appUrl, name),
     ownerUrl: inDatabase(server.ownerUrl, name),
+    superuserUrl: inDatabase(server.adminUrl, name),
     drop: () => run(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`),
   };
 }

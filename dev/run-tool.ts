@@ -73,9 +73,10 @@ export async function withProgress<T>(
   what: string,
   log: (line: string) => void,
   work: Promise<T>,
+  everyMs = 5_000,
 ): Promise<T> {
   const startedMs = Date.now();
-  const timer = setInterval(() => log(`${what} … ${Math.round((Date.now() - startedMs) / 1000)} s`), 5_000);
+  const timer = setInterval(() => log(`${what} … ${Math.round((Date.now() - startedMs) / 1000)} s`), everyMs);
   try {
     return await work;
   } finally {

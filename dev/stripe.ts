@@ -13,6 +13,7 @@ export * from 'stripe-emulator';
  * @param options.env        what the process sees: the bare environment, or all settings (STRIPE_BROWSER_BASE)
  * @param options.dataDir    where it keeps its state
  * @param options.webhookUrl where it sends events; may be set later with `control.setWebhookUrl`
+ * @param options.keys       other keys than the public ones, which a service in production form refuses
  */
 export async function startStripeProcess(options: {
   processes: Processes;
@@ -20,8 +21,9 @@ export async function startStripeProcess(options: {
   dataDir: string;
   env: NodeJS.ProcessEnv;
   webhookUrl?: string;
+  keys?: typeof emulatorKeys;
 }) {
-  const { processes, port, dataDir, env, webhookUrl } = options;
+  const { processes, port, dataDir, env, webhookUrl, keys = emulatorKeys } = options;
   const url = `http://${loopback}:${port}`;
   const running = await processes.start({
     ...nodeProcess({
@@ -29,6 +31,7 @@ export async function startStripeProcess(options: {
       script: 'stripe-emulator/src/main.ts',
       env: {
         ...env,
+        ...keys,
         DEV_STRIPE_PORT: String(port),
         DATA_DIR: dataDir,
         ...(webhookUrl && { STRIPE_WEBHOOK_URL: webhookUrl }),
@@ -40,7 +43,7 @@ export async function startStripeProcess(options: {
     ...running,
     url,
     /** For API and worker. */
-    settings: { ...emulatorKeys, STRIPE_API_BASE: url },
-    control: connectStripeControl(url, emulatorKeys.STRIPE_SECRET_KEY),
+    settings: { ...keys, STRIPE_API_BASE: url },
+    control: connectStripeControl(url, keys.STRIPE_SECRET_KEY),
   };
 }

@@ -31,6 +31,8 @@ export const cleanupBatchMax = 100;
 
 /** No call to Temporal waits longer (a lazy client would wait 20 s, a frozen server for ever). */
 export const temporalCallMs = 2_000;
+/** Temporal is tried again at least this often, however long it was away: it is used within 3 s of its return. */
+export const temporalReconnectMaxMs = 2_000;
 
 /** A message is born leased to the process that wrote it; another takes it over after this. */
 export const outboxLeaseMs = 4_000;
@@ -54,6 +56,7 @@ export const queryBytesMax = 2 * 1024;
 
 export const pageSizeDefault = 50;
 export const pageSizeMax = 100;
+export const roomPageSizeMax = 1_000;
 /** `count` is exact up to here; above it is the planner's estimate. */
 export const countExactMax = 10_000;
 

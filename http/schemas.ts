@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { integerMax, pageSizeDefault, pageSizeMax } from '../domain/limits.ts';
+import { integerMax, pageSizeDefault, pageSizeMax, roomPageSizeMax } from '../domain/limits.ts';
 
 /** The shapes that several routes share. Every string and number has a maximum. */
 
@@ -54,6 +54,19 @@ export const limit = z
   .transform(Number)
   .pipe(z.number().min(1).max(pageSizeMax))
   .default(pageSizeDefault);
+
+/** The rooms are few and small, and a client that knows no pages wants them all. */
+export const roomLimit = z
+  .string()
+  .regex(/^[1-9]\d{0,3}$/, { error: `Use a number from 1 to ${roomPageSizeMax}.` })
+  .transform(Number)
+  .pipe(
+    z
+      .number()
+      .min(1)
+      .max(roomPageSizeMax, { error: `Use a number from 1 to ${roomPageSizeMax}.` }),
+  )
+  .default(roomPageSizeMax);
 
 /** Where the next page begins; opaque to clients. */
 export const cursor = z.string().max(64).optional();

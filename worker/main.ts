@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DefaultLogger, NativeConnection, Runtime, type Worker } from '@temporalio/worker';
+import { DefaultLogger, Runtime, type Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { createActivities } from '../activities/index.ts';
 import { rememberSettings, rememberStripeAccount } from '../core/deployment/remember-settings.ts';
@@ -9,7 +9,10 @@ import { connectDatabase } from '../db/knex.ts';
 import { createProcessLog, type ProcessLog } from '../log.ts';
 import { endInOrder } from '../process-end.ts';
 import { serveOlderQueues } from './older-queues.ts';
-import { ensureReconcileSchedule } from './schedule.ts';
+import { connectWhenReady } from './connect.ts';
+import { scheduleStep } from './schedule.ts';
+import { searchAttributeStep } from './search-attribute.ts';
+import { type SetUpStep, setUpNamespace } from './set-up.ts';
 import { createWorker } from './worker.ts';
 import { answerToArguments } from '../domain/arguments.ts';
 
@@ -23,7 +26,6 @@ arguments, but the settings of .env.example (environment or .env).
 /** A stop takes as long as the worker lets its activities finish, and a little; after an error no longer than this. */
 const stopMs = 40_000;
 const stopAfterErrorMs = 5_000;
-const reconnectMs = 2_000;
 const countDroppedEveryMs = 5_000;
 
 /** The worker process. SIGINT and SIGTERM let its activities finish; an unexpected error ends it with exit code 1. */
@@ -62,15 +64,25 @@ async function run(config: Config, log: Logger, stopping: AbortSignal): Promise<
     acquireMs: 5_000,
   });
   const connection = await connectWhenReady(config.temporal, log, stopping);
+  const ended = new AbortController();
+  let settingUp: Promise<void> = Promise.resolve();
   try {
     if (!connection) return;
     const stripe = createStripe(config.stripe);
     const activities = createActivities({ db, stripe, log, freeCancelHours: config.freeCancelHours });
     const { namespace, taskQueue } = config.temporal;
     const { workflowBundle, reconcileMs: everyMs } = config;
-    const deps = { connection, namespace, activities, log, workflowBundle };
+    const deps = { connection, namespace, activities, workflowBundle };
     const worker = await createWorker({ ...deps, taskQueue });
-    await ensureReconcileSchedule({ connection, namespace, taskQueue, log, everyMs });
+    const steps = [
+      searchAttributeStep(connection, namespace),
+      scheduleStep({ connection, namespace, taskQueue, everyMs }),
+    ];
+    settingUp = setUpNamespace(steps, {
+      log,
+      showPending: createPendingGauge(),
+      stopping: AbortSignal.any([stopping, ended.signal]),
+    });
     log.info({ taskQueue }, 'worker ready');
     await Promise.all([
       runUntil(worker, stopping),
@@ -82,6 +94,8 @@ async function run(config: Config, log: Logger, stopping: AbortSignal): Promise<
       ),
     ]);
   } finally {
+    ended.abort();
+    await settingUp;
     await connection?.close();
     await db.destroy();
   }
@@ -122,26 +136,15 @@ function installRuntime(config: Config, { log, destination }: ProcessLog): void 
   }, countDroppedEveryMs).unref();
 }
 
-/** Waits for Temporal instead of failing: it may be started after the worker, or be away for a while. */
-async function connectWhenReady(
-  temporal: Config['temporal'],
-  log: Logger,
-  stopping: AbortSignal,
-): Promise<NativeConnection | undefined> {
-  while (!stopping.aborted) {
-    try {
-      return await NativeConnection.connect({
-        address: temporal.address,
-        // Said either way: an API key alone would make the client turn it on.
-        tls: temporal.tls ?? false,
-        ...(temporal.apiKey && { apiKey: temporal.apiKey }),
-      });
-    } catch (error) {
-      log.warn({ err: error, address: temporal.address }, 'Temporal does not answer; trying again');
-      await sleep(reconnectMs, undefined, { signal: stopping }).catch(() => {});
-    }
-  }
-  return undefined;
+/** Shows in the worker's metrics which steps of the set-up are outstanding (docs/operations.md, WorkerSetUpPending). */
+function createPendingGauge() {
+  const gauge = Runtime.instance().metricMeter.createGauge(
+    'worker_setup_pending',
+    'int',
+    '',
+    'What the namespace needs and this worker has not been able to make yet, by step',
+  );
+  return (step: SetUpStep['name'], pending: 0 | 1) => gauge.set(pending, { step });
 }
 
 main().catch((error: Error) => {

@@ -1,22 +1,23 @@
 import { ScheduleAlreadyRunning, ScheduleClient, ScheduleOverlapPolicy } from '@temporalio/client';
 import type { NativeConnection } from '@temporalio/worker';
-import type { Logger } from 'pino';
 import { reconcileScheduleId, reconcileWorkflowId } from '../workflows/messages.ts';
+import type { SetUpStep } from './set-up.ts';
 
 export interface ScheduleSettings {
   connection: NativeConnection;
   namespace: string;
   taskQueue: string;
-  log: Logger;
   everyMs: number;
 }
 
+/** Longer than Temporal's own clients wait for a schedule that is being made. */
+const callMs = 10_000;
+
 /**
- * Makes sure that the reconciler's Schedule is there, as this version wants it. Any number of workers may do so at
- * once. A worker that may not make it goes on without: the API's sweeper still frees the slots.
+ * Makes sure that the reconciler's Schedule is there, as this version wants it. Without it missed webhooks are not
+ * found; the API's sweeper still frees the slots.
  */
-export async function ensureReconcileSchedule(settings: ScheduleSettings): Promise<void> {
-  const { connection, namespace, taskQueue, log, everyMs } = settings;
+export function scheduleStep({ connection, namespace, taskQueue, everyMs }: ScheduleSettings): SetUpStep {
   const schedules = new ScheduleClient({ connection, namespace });
   const scheduleId = reconcileScheduleId(taskQueue);
   const options = {
@@ -30,13 +31,20 @@ export async function ensureReconcileSchedule(settings: ScheduleSettings): Promi
     },
     policies: { overlap: ScheduleOverlapPolicy.SKIP, catchupWindow: 60_000 },
   };
-  try {
-    await schedules.create({ scheduleId, ...options });
-  } catch (error) {
-    if (error instanceof ScheduleAlreadyRunning) {
-      await schedules.getHandle(scheduleId).update((known) => ({ ...known, ...options, state: known.state }));
-    } else {
-      log.warn({ err: error }, 'the reconciler could not be scheduled');
-    }
-  }
+  return {
+    name: 'schedule',
+    complaint: 'the reconciler could not be scheduled',
+    make: () =>
+      connection.withDeadline(Date.now() + callMs, async () => {
+        try {
+          await schedules.create({ scheduleId, ...options });
+        } catch (error) {
+          if (!(error instanceof ScheduleAlreadyRunning)) throw error;
+          await schedules
+            .getHandle(scheduleId)
+            .update((known) => ({ ...known, ...options, state: known.state }));
+        }
+        return 'made' as const;
+      }),
+  };
 }

@@ -1,8 +1,6 @@
 import { type NativeConnection, Worker } from '@temporalio/worker';
-import type { Logger } from 'pino';
 import type { Activities } from '../activities/index.ts';
 import { stripeStepsMax } from '../domain/limits.ts';
-import { bookingStatusAttribute } from '../workflows/messages.ts';
 import { bundleWorkflows } from './bundle.ts';
 
 export interface WorkerDeps {
@@ -10,7 +8,6 @@ export interface WorkerDeps {
   namespace: string;
   taskQueue: string;
   activities: Activities;
-  log: Logger;
   /** A bundle made before (worker/bundle.ts); absent: made now. */
   workflowBundle?: string | undefined;
 }
@@ -23,7 +20,6 @@ const shutdownGraceTime = '25s';
  * task queue.
  */
 export async function createWorker(deps: WorkerDeps): Promise<Worker> {
-  await registerSearchAttribute(deps);
   const workflowBundle = deps.workflowBundle
     ? { codePath: deps.workflowBundle }
     : { code: await bundleWorkflows() };
@@ -40,25 +36,4 @@ export async function createWorker(deps: WorkerDeps): Promise<Worker> {
     maxConcurrentLocalActivityExecutions: 50,
     maxConcurrentWorkflowTaskExecutions: 50,
   });
-}
-
-/**
- * Makes `BookingStatus` known to the namespace. Where that is not allowed (Temporal Cloud: create it there by
- * hand), everything runs without it: the relay starts workflows with the attribute only if the server has it.
- */
-async function registerSearchAttribute({ connection, namespace, log }: WorkerDeps): Promise<void> {
-  try {
-    const keyword = 2;
-    const searchAttributes = { [bookingStatusAttribute]: keyword };
-    await connection.withDeadline(Date.now() + 5_000, () =>
-      connection.operatorService.addSearchAttributes({ namespace, searchAttributes }),
-    );
-  } catch (error) {
-    const known = (error as { code?: number }).code === 6;
-    if (!known)
-      log.warn(
-        { err: error },
-        `The search attribute ${bookingStatusAttribute} could not be registered; running without it`,
-      );
-  }
 }

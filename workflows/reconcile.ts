@@ -8,22 +8,20 @@ const steps = proxyActivities<Activities>({
 
 /**
  * One round of the reconciler, run by a Schedule: repairs what no message will, because the message was lost. Its
- * result says what it found and did, and where the next round goes on. Where Stripe cannot be asked for its events, what
- * the database alone shows is repaired all the same.
+ * result says what it found and did, and where the next round goes on. What the database alone shows is repaired
+ * meanwhile, however long Stripe takes to answer for its events.
  */
 export async function reconcileWorkflow(): Promise<ReconcileReport> {
   const last = workflowInfo().lastResult as ReconcileReport | undefined;
-  const { eventsUntil: since, lookedBackAt } = last ?? {};
-  const events = await steps.recordMissedEvents({ since, lookedBackAt }).catch(toUndefined);
-  const repairs = await steps.repairBookings();
-  const afterId = last?.instantsCheckedTo ?? 0;
-  const instants = await steps.correctInstants({ afterId }).catch(toUndefined);
+  const { eventsUntil: since, lookedBackAt, sweep, instantsCheckedTo } = last ?? {};
+  const [events, repairs] = await Promise.all([
+    steps.recordMissedEvents({ since, lookedBackAt }).catch(toUndefined),
+    steps.repairBookings({ sweep, instantsCheckedTo }),
+  ]);
   return {
     eventsUntil: events?.until ?? since,
     lookedBackAt: events?.lookedBackAt ?? lookedBackAt,
     missedEvents: events?.missed ?? 'not known',
-    instantsCheckedTo: instants?.nextAfterId ?? afterId,
-    correctedInstants: instants?.corrected ?? 0,
     ...repairs,
   };
 }

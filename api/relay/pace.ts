@@ -1,3 +1,5 @@
+import { temporalReconnectMaxMs } from '../../domain/limits.ts';
+
 /**
  * `stopped`: takes nothing. `carrying`: Temporal takes messages. `backing-off`: Temporal does not; after a pause one
  * message probes, and the first that is taken leads back to `carrying`.
@@ -13,8 +15,6 @@ export const batchMax = 64;
 /** Starts claimed at a time under high load, when the oldest is new; a whole batch when it is this old. */
 const startsPerBatchMin = 8;
 const startLagMs = 60_000;
-
-const backoffMaxMs = 5_000;
 
 interface Situation {
   state: RelayState;
@@ -45,5 +45,5 @@ export function startsPerBatch(oldestStartMs: number): number {
 
 /** How long to pause after so many failures in a row, in milliseconds; `random` is between 0 and 1. */
 export function backoffMs(failures: number, random: number): number {
-  return Math.min(backoffMaxMs, 250 * 2 ** failures) * (0.5 + random);
+  return Math.min(temporalReconnectMaxMs, 250 * 2 ** failures) * (0.5 + random / 2);
 }

@@ -1,12 +1,4 @@
-import {
-  Client,
-  Connection,
-  defaultGrpcRetryOptions,
-  isGrpcServiceError,
-  makeGrpcRetryInterceptor,
-  ServiceError,
-  WithStartWorkflowOperation,
-} from '@temporalio/client';
+import { WithStartWorkflowOperation } from '@temporalio/client';
 import {
   defineSearchAttributeKey,
   TypedSearchAttributes,
@@ -15,7 +7,6 @@ import {
 } from '@temporalio/common';
 import type { Config } from '../../config.ts';
 import type { BookingStatus } from '../../domain/booking.ts';
-import { temporalCallMs } from '../../domain/limits.ts';
 import type { bookingWorkflow, latePaymentWorkflow, refundWorkflow } from '../../workflows/index.ts';
 import {
   bookingChangedSignal,
@@ -33,45 +24,34 @@ import {
   type PaymentNews,
   type RefundInput,
 } from '../../workflows/messages.ts';
+import {
+  createTemporalConnection,
+  grpcCodeOf,
+  grpcDeadlineExceeded,
+  grpcUnavailable,
+  type TemporalLink,
+} from './temporal-connection.ts';
 
 const statusKey = defineSearchAttributeKey(bookingStatusAttribute, 'KEYWORD');
 const attributeCheckMs = 60_000;
 const workerSilentSeconds = 90;
 const healthMs = 800;
-/** gRPC's own numbers (https://grpc.io/docs/guides/status-codes/); the SDK's enum is a type only. */
-const grpcDeadlineExceeded: number = 4;
-const grpcUnavailable: number = 14;
+/** As in temporal-connection.ts. */
 const grpcInvalidArgument: number = 3;
 
-/**
- * The API's way to its workflows. The connection is lazy, so that the API starts without Temporal, and every call
- * has a deadline: by itself the client would wait 20 s for a dead server and for ever for a frozen one.
- */
+/** The API's way to its workflows: every call has a deadline, and works again soon after Temporal is back. */
 // eslint-disable-next-line max-lines-per-function -- one small function a message
 export function createWorkflowClient(settings: Config['temporal']) {
   const { namespace, taskQueue } = settings;
-  const connection = Connection.lazy({
-    address: settings.address,
-    // Said either way: an API key alone would make the client turn it on.
-    tls: settings.tls ?? false,
-    ...(settings.apiKey && { apiKey: settings.apiKey }),
-    // Its own ten attempts wait past the deadline: the pause between two of them is not cut short by it.
-    interceptors: [makeGrpcRetryInterceptor(defaultGrpcRetryOptions({ maxAttempts: 3 }))],
-  });
-  const { workflow } = new Client({ connection, namespace });
+  const temporal = createTemporalConnection(settings);
   let attribute = { known: false, checkedAt: 0 };
 
-  const underWay = new Set<Promise<unknown>>();
-  function soon<T>(call: () => Promise<T>, withinMs = temporalCallMs): Promise<T> {
-    const answer = connection.withDeadline(Date.now() + withinMs, () => call().catch(explain));
-    underWay.add(answer);
-    const done = () => underWay.delete(answer);
-    answer.then(done, done);
-    return answer;
+  function soon<T>(calls: (link: TemporalLink) => Promise<T>, withinMs?: number): Promise<T> {
+    return temporal.call((link) => calls(link).catch((error: unknown) => explain(error, link)), withinMs);
   }
 
   /** Does the namespace have `BookingStatus`? A start that names an unknown attribute is refused. */
-  async function isAttributeKnown(): Promise<boolean> {
+  async function isAttributeKnown({ connection }: TemporalLink): Promise<boolean> {
     if (attribute.known || Date.now() - attribute.checkedAt < attributeCheckMs) return attribute.known;
     try {
       const found = await connection.operatorService.listSearchAttributes({ namespace });
@@ -89,17 +69,17 @@ export function createWorkflowClient(settings: Config['temporal']) {
    * Tells a refusal of the search attribute, which Temporal answers like a faulty message, from one of the message:
    * the attribute was known and is not any more. The next start goes without it.
    */
-  async function explain(error: unknown): Promise<never> {
+  async function explain(error: unknown, link: TemporalLink): Promise<never> {
     if (attribute.known && grpcCodeOf(error) === grpcInvalidArgument) {
       attribute = { known: false, checkedAt: 0 };
-      if (!(await isAttributeKnown())) {
+      if (!(await isAttributeKnown(link))) {
         throw new Error(`the namespace has lost the search attribute ${statusKey.name}`, { cause: error });
       }
     }
     throw error;
   }
 
-  async function bookingStart(bookingRef: string, summary?: string) {
+  async function bookingStart(link: TemporalLink, bookingRef: string, summary?: string) {
     return {
       workflowId: bookingWorkflowId(bookingRef),
       taskQueue,
@@ -107,7 +87,7 @@ export function createWorkflowClient(settings: Config['temporal']) {
       // A finished run is never repeated; one that was terminated or has failed is replaced.
       workflowIdReusePolicy: 'ALLOW_DUPLICATE_FAILED_ONLY' as const,
       ...(summary && { staticSummary: summary }),
-      ...((await isAttributeKnown()) && {
+      ...((await isAttributeKnown(link)) && {
         typedSearchAttributes: new TypedSearchAttributes([{ key: statusKey, value: 'pending' }]),
       }),
     };
@@ -127,9 +107,9 @@ export function createWorkflowClient(settings: Config['temporal']) {
   return {
     /** Starts a booking's workflow, once. `summary` is shown in Temporal's UI. */
     async startBooking(bookingRef: string, summary: string): Promise<void> {
-      await soon(async () => {
-        const options = await bookingStart(bookingRef, summary);
-        return startOnce(() => workflow.start<typeof bookingWorkflow>('bookingWorkflow', options));
+      await soon(async (link) => {
+        const options = await bookingStart(link, bookingRef, summary);
+        return startOnce(() => link.workflow.start<typeof bookingWorkflow>('bookingWorkflow', options));
       });
     },
 
@@ -138,18 +118,18 @@ export function createWorkflowClient(settings: Config['temporal']) {
      * decides; if that has ended too, another one. `messageId` names what has no name of its own.
      */
     async tellPayment(news: PaymentNews, messageId: string): Promise<void> {
-      await soon(async () => {
-        const options = await bookingStart(news.bookingRef);
+      await soon(async (link) => {
+        const options = await bookingStart(link, news.bookingRef);
         const told = { signal: paymentNewsSignal, signalArgs: [news] as [PaymentNews] };
         const toOwner = { ...options, ...told };
         const isTold = await startOnce(() =>
-          workflow.signalWithStart<typeof bookingWorkflow, [PaymentNews]>('bookingWorkflow', toOwner),
+          link.workflow.signalWithStart<typeof bookingWorkflow, [PaymentNews]>('bookingWorkflow', toOwner),
         );
         if (isTold) return;
         const lateId = latePaymentWorkflowId(news.paymentRef ?? `${news.intentId}-${messageId}`);
         for (const workflowId of [lateId, nextWorkflowId(lateId, messageId)]) {
           const isTaken = await startOnce(() =>
-            workflow.signalWithStart<typeof latePaymentWorkflow, [PaymentNews]>('latePaymentWorkflow', {
+            link.workflow.signalWithStart<typeof latePaymentWorkflow, [PaymentNews]>('latePaymentWorkflow', {
               ...options,
               ...told,
               workflowId,
@@ -164,18 +144,18 @@ export function createWorkflowClient(settings: Config['temporal']) {
 
     /** Lets the workflow that owns a booking read its row again, starting it if need be; one that has ended need not. */
     async tellChange({ bookingRef, workflowId }: BookingChange): Promise<void> {
-      await soon(async () => {
+      await soon(async (link) => {
         if (workflowId === bookingWorkflowId(bookingRef)) {
           const options = {
-            ...(await bookingStart(bookingRef)),
+            ...(await bookingStart(link, bookingRef)),
             signal: bookingChangedSignal,
             signalArgs: [] as [],
           };
           return startOnce(() =>
-            workflow.signalWithStart<typeof bookingWorkflow, []>('bookingWorkflow', options),
+            link.workflow.signalWithStart<typeof bookingWorkflow, []>('bookingWorkflow', options),
           );
         }
-        return workflow
+        return link.workflow
           .getHandle(workflowId)
           .signal(bookingChangedSignal)
           .catch((error: unknown) => {
@@ -189,9 +169,9 @@ export function createWorkflowClient(settings: Config['temporal']) {
      * all the same, as after a restored database, another one looks again.
      */
     async startRefund(refund: RefundInput, messageId: string): Promise<void> {
-      const start = (workflowId: string) =>
+      const start = (link: TemporalLink, workflowId: string) =>
         startOnce(() =>
-          workflow.start<typeof refundWorkflow>('refundWorkflow', {
+          link.workflow.start<typeof refundWorkflow>('refundWorkflow', {
             workflowId,
             taskQueue,
             args: [refund],
@@ -199,11 +179,11 @@ export function createWorkflowClient(settings: Config['temporal']) {
             staticSummary: 'Sends money back',
           }),
         );
-      await soon(async () => {
+      await soon(async (link) => {
         const workflowId = refundWorkflowId(refund.refundRef);
-        if (await start(workflowId)) return;
-        const { status } = await workflow.getHandle(workflowId).describe();
-        if (status.name !== 'RUNNING') await start(nextWorkflowId(workflowId, messageId));
+        if (await start(link, workflowId)) return;
+        const { status } = await link.workflow.getHandle(workflowId).describe();
+        if (status.name !== 'RUNNING') await start(link, nextWorkflowId(workflowId, messageId));
       });
     },
 
@@ -216,9 +196,9 @@ export function createWorkflowClient(settings: Config['temporal']) {
       booking: { ref: string; status: BookingStatus; workflowId: string; paymentNews?: PaymentNews },
       request: CancelRequest,
     ): Promise<CancelResult> {
-      return soon(async () => {
+      return soon(async (link) => {
         const shared = {
-          ...(await bookingStart(booking.ref)),
+          ...(await bookingStart(link, booking.ref)),
           workflowId: booking.workflowId,
           workflowIdConflictPolicy: 'USE_EXISTING' as const,
         };
@@ -228,7 +208,7 @@ export function createWorkflowClient(settings: Config['temporal']) {
               args: [booking.paymentNews],
             })
           : new WithStartWorkflowOperation<typeof bookingWorkflow>('bookingWorkflow', shared);
-        return workflow.executeUpdateWithStart(cancelUpdate, {
+        return link.workflow.executeUpdateWithStart(cancelUpdate, {
           updateId: cancelUpdateId(request, booking.status),
           args: [{ ...request, seen: booking.status }],
           startWorkflowOperation: startWorkflowOperation as WithStartWorkflowOperation<
@@ -244,18 +224,15 @@ export function createWorkflowClient(settings: Config['temporal']) {
      */
     async hasWorker(): Promise<boolean> {
       const { pollers } = await soon(
-        () => connection.workflowService.describeTaskQueue({ namespace, taskQueue: { name: taskQueue } }),
+        ({ connection }) =>
+          connection.workflowService.describeTaskQueue({ namespace, taskQueue: { name: taskQueue } }),
         healthMs,
       );
       const lately = Date.now() / 1000 - workerSilentSeconds;
       return pollers.some((poller) => Number(poller.lastAccessTime?.seconds ?? 0) > lately);
     },
 
-    /** Closes the connection after the calls under way: one that is about to be repeated would find it gone. */
-    async close(): Promise<void> {
-      await Promise.allSettled(underWay);
-      await connection.close();
-    },
+    close: () => temporal.close(),
   };
 }
 
@@ -269,12 +246,6 @@ export function isPoison(error: unknown): boolean {
   const code = grpcCodeOf(error);
   if (code !== undefined) return code === grpcInvalidArgument;
   return error instanceof TypeError || error instanceof OrphanError;
-}
-
-/** The client throws what a start or a signal got from gRPC inside a `ServiceError`, anything else as it came. */
-function grpcCodeOf(error: unknown): number | undefined {
-  const said = error instanceof ServiceError ? error.cause : error;
-  return isGrpcServiceError(said) ? Number(said.code) : undefined;
 }
 
 /** A payment whose booking is not here (yet): perhaps a database that was restored to an earlier point. */

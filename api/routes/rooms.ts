@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import {
+  countRooms,
   findBookableRoom,
   findTakenTimes,
   listRooms,
@@ -11,8 +12,9 @@ import { availabilityDaysMax } from '../../domain/limits.ts';
 import { Problem } from '../../domain/problems.ts';
 import { formatTimeOfDay, type Slot, type SlotStatus, slotsOf, slotStatuses } from '../../domain/slots.ts';
 import type { Deps } from '../deps.ts';
+import { idCursor } from '../../http/id-cursor.ts';
 import { route, type Route } from '../../http/route.ts';
-import { date, exampleDate, id, idParams, instant } from '../../http/schemas.ts';
+import { cursor, date, exampleDate, id, idParams, instant, roomLimit } from '../../http/schemas.ts';
 import { roomView, viewRoom } from '../views.ts';
 
 const slotView = z
@@ -32,20 +34,34 @@ const slotView = z
   })
   .meta({ id: 'Slot' });
 
+const cursors = idCursor('after');
+
 export function roomRoutes({ db, config }: Deps): Route[] {
   const list = route({
     method: 'GET',
     path: '/api/rooms/',
     access: 'anyone',
     tag: 'Rooms',
-    summary: 'The rooms that can be booked',
+    summary: 'The rooms that can be booked, by id',
+    query: z.strictObject({ limit: roomLimit, cursor }),
     isPublic: true,
     status: 200,
-    response: z.strictObject({ count: z.number().int(), rooms: z.array(roomView) }),
-    problems: [],
-  })(async () => {
-    const rooms = await listRooms(db);
-    return { count: rooms.length, rooms: rooms.map(viewRoom) };
+    response: z.strictObject({
+      count: z.number().int().meta({ description: 'Of all pages together.' }),
+      rooms: z.array(roomView),
+      next: z.string().nullable().meta({ description: 'The cursor of the next page; null on the last.' }),
+    }),
+    problems: ['invalid_cursor'],
+  })(async ({ query: { limit, cursor } }) => {
+    const afterId = cursor === undefined ? undefined : cursors.read(cursor);
+    const [found, count] = await Promise.all([listRooms(db, { limit: limit + 1, afterId }), countRooms(db)]);
+    const page = found.slice(0, limit);
+    const last = page.at(-1);
+    return {
+      count,
+      rooms: page.map(viewRoom),
+      next: found.length > limit && last ? cursors.write(last.id) : null,
+    };
   });
 
   const availability = route({

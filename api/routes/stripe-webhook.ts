@@ -8,6 +8,7 @@ import type { Deps } from '../deps.ts';
 import { readRaw } from '../../http/read-raw.ts';
 import { route, type Route } from '../../http/route.ts';
 
+const path = '/api/stripe-webhook/';
 const signatureHeader = {
   name: 'Stripe-Signature',
   description: 'Stripe’s signature of the very bytes of the body, with its time.',
@@ -31,7 +32,7 @@ const stripeEvent = {
 export function webhookRoutes(deps: Deps): Route[] {
   const receive = route({
     method: 'POST',
-    path: '/api/stripe-webhook/',
+    path,
     access: 'anyone',
     tag: 'Payment',
     summary: 'Stripe’s events; signed, at least once, in any order',
@@ -49,16 +50,18 @@ export function webhookRoutes(deps: Deps): Route[] {
   return [receive];
 }
 
-/** An event of the other mode or of another account (Connect) is no news of ours: an endpoint is set up wrongly. */
+/**
+ * An event of the other mode or of another account (Connect) is no news of ours: an endpoint is set up wrongly. It will
+ * send every event of that mode, and all of them are one thing to be put right: one flag, with their count.
+ */
 async function flagStranger({ db, log }: Deps, event: Stripe.Event): Promise<void> {
   const { id: eventId, livemode, account } = event;
   log.warn({ eventId, livemode, account }, 'an event of the other mode or of another account is ignored');
-  const object = event.data.object as { id?: unknown };
+  const origin = `${livemode ? 'live' : 'test'} mode${account ? ', connected accounts' : ''}`;
   await raiseFlag(db, {
     kind: 'payment_mismatch',
-    subject: typeof object.id === 'string' ? object.id.slice(0, 255) : eventId,
-    detail:
-      'An event of the other mode or of another account was ignored; look at the webhook endpoints at Stripe.',
+    subject: `${path} (${origin})`,
+    detail: `Stripe sends events of another origin than this service's here (${origin}); they are ignored. Look at the webhook endpoints at Stripe. The last was ${eventId.slice(0, 100)}.`,
   });
 }
 

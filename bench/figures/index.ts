@@ -7,6 +7,7 @@ import { lists } from './lists.ts';
 import { lives } from './lives.ts';
 import { memory } from './memory.ts';
 import { poolers } from './poolers.ts';
+import { reconciler } from './reconciler.ts';
 import { soak } from './soak.ts';
 import { stampede } from './stampede.ts';
 import { webhooks } from './webhooks.ts';
@@ -23,5 +24,6 @@ export const figures: readonly Figure[] = [
   backlog,
   memory,
   holds,
+  reconciler,
   soak,
 ];

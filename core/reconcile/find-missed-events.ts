@@ -1,4 +1,6 @@
 import type Stripe from 'stripe';
+import { isUnavailable } from '../../db/errors.ts';
+import { raiseFlag } from '../../db/flags.ts';
 import { knownEvents } from '../../db/stripe-events.ts';
 import type { ActivityDeps } from '../deps.ts';
 import { type EventRecorder, handledEventTypes } from '../payments/record-event.ts';
@@ -34,15 +36,35 @@ export async function recordMissedEvents(
     const created = { gte: begin, ...(next < until && { lt: next }) };
     const unknown = await listUnknownEvents(deps, created, next - begin > 1 ? pagesAtOnceMax : Infinity);
     if (unknown) {
-      for (const event of unknown) {
-        const { outcome } = await recordEvent(event);
-        if (outcome !== 'ignored' && outcome !== 'repeat') missed++;
-      }
+      for (const event of unknown) if (await recordMissed(deps, recordEvent, event)) missed++;
       begin = next;
     }
     span = unknown ? span * 2 : Math.ceil(span / 4);
   } while (begin < until && (begin === from || Date.now() < stopAtMs));
   return { missed, until: begin };
+}
+
+/**
+ * Records one event. One that cannot be recorded is put before staff and keeps none of the later ones from it; it is
+ * tried again when the last days are looked through again.
+ * @returns whether it was missed
+ * @throws when the database is out of reach
+ */
+async function recordMissed(
+  { db, log }: ActivityDeps,
+  recordEvent: EventRecorder,
+  event: Stripe.Event,
+): Promise<boolean> {
+  try {
+    const { outcome } = await recordEvent(event);
+    return outcome !== 'ignored' && outcome !== 'repeat';
+  } catch (error) {
+    if (isUnavailable(error)) throw error;
+    log.error({ err: error, eventId: event.id, type: event.type }, 'a missed event cannot be recorded');
+    const detail = `This event of Stripe's (${event.type}) cannot be recorded; the log of the worker says why.`;
+    await raiseFlag(db, { kind: 'reconcile_failed', subject: event.id, detail });
+    return false;
+  }
 }
 
 /** Stripe's clock, which its events are dated by, in seconds. Ours may be wrong by any amount. */

@@ -150,7 +150,7 @@ export async function retrieveIntent(
 /** Another account's key, or test data that was deleted: asking again may not bring it back, a person may. */
 export function flagLostIntent(db: Db, { bookingId }: PaymentRow, intentId: string): Promise<void> {
   const detail = 'Stripe does not have this payment: is the key that of its account?';
-  return raiseFlag(db, { kind: 'payment_mismatch', subject: intentId, detail, bookingId });
+  return raiseFlag(db, { kind: 'payment_mismatch', subject: intentId, detail, bookingId, standing: true });
 }
 
 /** Closes all open payments of a booking. The worst verdict first: money, then doubt. */

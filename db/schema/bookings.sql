@@ -50,6 +50,16 @@ create table bookings (
 -- Room on each page for heap-only updates: recording a payment event touches no index of its booking.
 with (fillfactor = 80);
 
+-- When a hold is to be settled: at its deadline, or later while Stripe says `processing`.
+create function settle_at(p_booking bookings) returns timestamptz language sql immutable parallel safe
+as $$ select greatest(p_booking.hold_expires_at, p_booking.settle_after) $$;
+
+-- Overdue: past its deadline, and not settled yet. The planner inlines the function, so that a condition on it reads
+-- `bookings_holds_due`, provided that the instant is a parameter, a variable, or `(select clock_timestamp())`: Postgres
+-- compares an index with a value, but never with a function that may change from row to row.
+create function is_overdue(p_booking bookings, p_at timestamptz) returns boolean language sql immutable parallel safe
+as $$ select p_booking.status = 'pending' and settle_at(p_booking) <= p_at $$;
+
 -- One legal move each way; domain/booking.ts holds the same table and a test compares the two.
 create function refuse_illegal_move() returns trigger language plpgsql as $$
 begin
@@ -70,8 +80,10 @@ create index bookings_of_user on bookings (user_id, id);
 create index bookings_of_room on bookings (room_id, id);
 create index bookings_by_status on bookings (status, id);
 create index bookings_by_date on bookings (booking_date, id);
-create index bookings_holds_due on bookings (hold_expires_at) where status = 'pending';
+create index bookings_holds_due on bookings (greatest(hold_expires_at, settle_after)) where status = 'pending';
 create index bookings_open_holds on bookings (user_id, hold_expires_at) where status = 'pending';
+-- The reconciler's sweep goes through what is open by id, past whatever has ended before.
+create index bookings_open on bookings (id) where status in ('pending', 'confirmed');
 create index bookings_stays_due on bookings (upper(during)) where status = 'confirmed';
 -- What one user has held in a room on a day and not paid for: `hold_slot` limits how often.
 create index bookings_not_paid on bookings (user_id, room_id, booking_date) where status in ('expired', 'cancelled');
@@ -94,12 +106,22 @@ create trigger booking_events_append_only before update or delete on booking_eve
   for each statement execute function refuse_change();
 
 -- A booking with the names that people know it by, as it is shown. The names by subselects: for one booking Postgres
--- would otherwise hash small tables, which takes longer than taking the slot.
-create view booking_rows as
-select b.id, b.ref, b.user_id, (select u.email from users u where u.id = b.user_id) as user_email, b.room_id,
-       (select r.name from rooms r where r.id = b.room_id) as room_name, b.booking_date, b.start_time, b.end_time,
-       lower(b.during) as starts_at, upper(b.during) as ends_at, b.time_zone, b.number_of_slots, b.guest_count,
-       b.special_requests, b.amount_minor, b.currency, b.status, b.payment_status, b.hold_expires_at,
-       extract(epoch from b.hold_expires_at - clock_timestamp())::float8 as hold_seconds_left, b.workflow_id,
-       b.confirmed_payment_id, b.created_at
-  from bookings b;
+-- would otherwise hash small tables, which takes longer than taking the slot. A function of text under the view, because
+-- a view that named columns of tables would forbid a change of their types; the planner puts its text into the query.
+create function shown_bookings() returns table (
+  id integer, ref uuid, user_id integer, user_email text, room_id integer, room_name text, booking_date date,
+  start_time time, end_time time, starts_at timestamptz, ends_at timestamptz, time_zone text, number_of_slots integer,
+  guest_count integer, special_requests text, amount_minor integer, currency text, status text, payment_status text,
+  hold_expires_at timestamptz, hold_seconds_left float8, workflow_id text, confirmed_payment_id integer,
+  created_at timestamptz
+) language sql stable as $$
+  select b.id, b.ref, b.user_id, (select u.email from users u where u.id = b.user_id), b.room_id,
+         (select r.name from rooms r where r.id = b.room_id), b.booking_date, b.start_time, b.end_time,
+         lower(b.during), upper(b.during), b.time_zone, b.number_of_slots, b.guest_count, b.special_requests,
+         b.amount_minor, b.currency, b.status, b.payment_status, b.hold_expires_at,
+         extract(epoch from b.hold_expires_at - clock_timestamp())::float8, b.workflow_id, b.confirmed_payment_id,
+         b.created_at
+    from bookings b
+$$;
+
+create view booking_rows as select * from shown_bookings();

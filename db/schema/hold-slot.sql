@@ -42,9 +42,7 @@ begin
   end if;
 
   select b.ref, b.start_time, b.end_time,
-         case when b.status = 'pending' and b.hold_expires_at <= v_now
-                   and coalesce(b.settle_after, v_now) <= v_now
-              then 'overdue' else 'slot_taken' end
+         case when is_overdue(b, v_now) then 'overdue' else 'slot_taken' end
     into conflict_ref, conflict_start, conflict_end, outcome
     from claims c join bookings b on b.id = c.booking_id
    where c.room_id = v_room_id and c.during && v_wall_clock
@@ -110,10 +108,10 @@ begin
   insert into booking_events (booking_id, actor, to_status, cause)
   values (v_booking_id, request ->> 'actor', 'pending', 'requested');
 
-  insert into outbox (topic, priority, payload, available_at)
-  values ('start_booking', 2, jsonb_build_object('bookingRef', v_ref, 'summary', request ->> 'summary'),
-          v_now + (request ->> 'outboxLeaseMs')::integer * interval '1 millisecond')
-  returning outbox.id into outbox_id;
+  outbox_id := leave_message(
+    'start_booking', jsonb_build_object('bookingRef', v_ref, 'summary', request ->> 'summary'),
+    (request ->> 'outboxLeaseMs')::integer
+  );
 
   if v_idempotency_lease is not null then
     update idempotency_keys k set made_id = v_booking_id where k.lease_id = v_idempotency_lease and k.made_id is null;

@@ -17,15 +17,6 @@ create index parked_facts_of_charge on parked_facts (stripe_charge_id);
 create index parked_facts_of_object on parked_facts (object_id);
 create index parked_facts_by_age on parked_facts (created_at);
 
--- Raises a flag again when it happens again.
-create function raise_flag(p_kind text, p_subject text, p_detail text, p_booking_id integer) returns void
-language sql as $$
-  insert into flags (kind, subject, detail, booking_id) values (p_kind, p_subject, p_detail, p_booking_id)
-  on conflict (kind, subject) do update
-     set detail = excluded.detail, booking_id = coalesce(excluded.booking_id, flags.booking_id),
-         resolved_at = null, created_at = now();
-$$;
-
 -- A refund as Stripe has it: {id, refundRef?, status: submitted|succeeded|failed, amountMinor, currency, error?, shown}.
 -- A status never goes back, and nothing follows `failed`; `failed` may follow `succeeded`, since a bank can return the
 -- money later. Returns false when the refund does not fit beside those that Stripe is known to have: one of them must
@@ -151,10 +142,9 @@ end $$;
 -- know of, a workflow must ask.
 create function apply_charge(p_payment_id integer, p_fact jsonb) returns void language plpgsql as $$
 begin
-  insert into outbox (topic, priority, payload)
-  select 'payment', 1, jsonb_build_object('bookingRef', b.ref, 'paymentRef', p.ref,
-                                          'intentId', p.stripe_payment_intent_id, 'verify', true)
-    from payments p join bookings b on b.id = p.booking_id
+  perform leave_message('payment', jsonb_build_object('bookingRef', b.ref, 'paymentRef', p.ref,
+                                                      'intentId', p.stripe_payment_intent_id, 'verify', true))
+     from payments p join bookings b on b.id = p.booking_id
    where p.id = p_payment_id
      and (p_fact ->> 'refundedMinor')::integer > (
        select coalesce(sum(f.amount_minor), 0) from refunds f

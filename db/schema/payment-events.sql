@@ -6,6 +6,8 @@ create table stripe_events (
   received_at timestamptz not null default now()
 );
 
+create index stripe_events_by_age on stripe_events (received_at);
+
 -- Payment events recorded as a set: some ten statements however many have gathered, instead of ten for each. Postgres
 -- prepares the checks, the indexes' conditions and the triggers of a table once a statement, which cost more than the
 -- rows. Each event: remember the event's id, record the fact, leave the message.
@@ -123,28 +125,31 @@ begin
       from believed j
      where b.id = j.booking_id and j.is_new and j.counts and not j.was_final and j.shows is not null
        and b.payment_status in ('pending', 'processing', 'failed')
-  ), raised_flags as (
-    insert into flags (kind, subject, detail, booking_id)
-    select 'unknown_booking', j."intentId", 'Stripe reports a payment for a booking that is not here.', null::integer
-      from judged j where j.outcome = 'unknown_booking'
-    union all
-    select 'payment_mismatch', j."intentId",
-           'An event of this payment does not match its booking: ' || j.type, j.booking_id
-      from judged j where not j.matches
-    on conflict do nothing
-  ), left_messages as (
-    insert into outbox (topic, priority, payload, available_at)
-    select case when j.outcome = 'unknown_booking' then 'orphan_payment' else 'payment' end, 1,
-           jsonb_strip_nulls(jsonb_build_object(
-             'bookingRef', coalesce(j.booking_ref, j."bookingRef"), 'paymentRef', j.payment_ref,
-             'intentId', j."intentId", 'verify', j.outcome <> 'recorded'
-           )),
-           clock_timestamp() + p_lease_ms * interval '1 millisecond'
-      from judged j
-     where j.outcome not in ('repeat', 'foreign') and not (j.outcome = 'recorded' and j.status <> 'succeeded')
-    returning id, topic, payload
+  ), left_messages as materialized (
+    select "intentId", topic, payload, leave_message(topic, payload, p_lease_ms) as id
+      from (select j."intentId",
+                   case when j.outcome = 'unknown_booking' then 'orphan_payment' else 'payment' end as topic,
+                   jsonb_strip_nulls(jsonb_build_object(
+                     'bookingRef', coalesce(j.booking_ref, j."bookingRef"), 'paymentRef', j.payment_ref,
+                     'intentId', j."intentId", 'verify', j.outcome <> 'recorded'
+                   )) as payload
+              from judged j
+             where j.outcome not in ('repeat', 'foreign') and not (j.outcome = 'recorded' and j.status <> 'succeeded')
+           ) worth_telling
+  ), raised_flags as materialized (
+    -- In order, so that two calls that raise the same flags do not wait for each other.
+    select count(raise_flag(kind, subject, detail, booking_id)) as raised
+      from (select 'unknown_booking' as kind, j."intentId" as subject,
+                   'Stripe reports a payment for a booking that is not here.' as detail, null::integer as booking_id
+              from judged j where j.outcome = 'unknown_booking'
+            union all
+            select 'payment_mismatch', j."intentId",
+                   'An event of this payment does not match its booking: ' || j.type, j.booking_id
+              from judged j where j.is_new and not j.matches
+             order by subject) wrong
   )
   select j.ordinality::integer - 1, j.outcome, m.id, m.topic, m.payload
-    from judged j
-    left join left_messages m on m.payload ->> 'intentId' = j."intentId";
+    from raised_flags
+   cross join judged j
+    left join left_messages m on m."intentId" = j."intentId";
 end $$;

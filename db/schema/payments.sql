@@ -18,6 +18,8 @@ create table payments (
   refunding_minor          integer not null default 0,
   -- What banks hold by open disputes, or have taken by lost ones (disputes.sql keeps it).
   disputed_minor           integer not null default 0,
+  -- The booking does not wait for this payment any more: its PaymentIntent is to be canceled.
+  close_wanted             boolean not null default false,
   -- How often a card was declined.
   declines                 integer not null default 0,
   -- When Stripe made the newest of the events that are not final: an older one that arrives later changes nothing.
@@ -38,17 +40,23 @@ create table payments (
 create unique index payments_one_live on payments (booking_id) where status not in ('succeeded', 'canceled');
 create index payments_of_charge on payments (stripe_charge_id);
 
+-- Still payable: its PaymentIntent, made or about to be, could bring money yet.
+create function is_payable(p_payment payments) returns boolean language sql immutable parallel safe
+as $$ select p_payment.status not in ('succeeded', 'canceled') $$;
+
 alter table bookings add constraint bookings_paid_by
   foreign key (confirmed_payment_id, id) references payments (id, booking_id);
 
 -- Payments that are neither paid nor closed: few, and the front page asks which of them are stuck.
 create index payments_unsettled on payments (updated_at) where status in ('creating', 'processing');
 
--- The reconciler looks every minute for money that nothing was decided about, and for money that was to go back and of
--- which no refund is known: both are few.
+-- The reconciler looks every minute for money that nothing was decided about, for money that was to go back and of which
+-- no refund is known, and for PaymentIntents of bookings that wait for no payment: these indexes hold what is wrong at the
+-- moment, whatever was ever paid.
 create index payments_undecided on payments (updated_at) where status = 'succeeded' and decision is null;
 create index payments_not_returned on payments (updated_at)
   where decision = 'returned' and refunding_minor + disputed_minor < amount_received_minor;
+create index payments_to_close on payments (booking_id) where close_wanted and status not in ('succeeded', 'canceled');
 
 create function refuse_second_decision() returns trigger language plpgsql as $$
 begin
@@ -59,6 +67,25 @@ end $$;
 create trigger payments_decided_once before update of decision on payments
   for each row when (old.decision is not null and old.decision is distinct from new.decision)
   execute function refuse_second_decision();
+
+-- The mark that `payments_to_close` reads is set where the facts are written, whoever writes them.
+create function want_payments_closed() returns trigger language plpgsql as $$
+begin
+  update payments p set close_wanted = true where p.booking_id = new.id and is_payable(p);
+  return null;
+end $$;
+
+create trigger bookings_close_payments after update of status on bookings
+  for each row when (old.status = 'pending' and new.status <> 'pending') execute function want_payments_closed();
+
+create function want_late_payment_closed() returns trigger language plpgsql as $$
+begin
+  new.close_wanted := exists (select 1 from bookings b where b.id = new.booking_id and b.status <> 'pending');
+  return new;
+end $$;
+
+create trigger payments_made_late before insert on payments
+  for each row when (new.status not in ('succeeded', 'canceled')) execute function want_late_payment_closed();
 
 -- Gives a booking its one live payment: the row that is there, or a new one in `creating`. The row comes before the
 -- PaymentIntent, so that a crash between the two leaves something to find it by (the ref makes its idempotency key).
@@ -91,7 +118,7 @@ begin
   select p.id, p.ref, p.attempt, p.status, p.stripe_payment_intent_id, p.amount_minor, p.currency, p.created_at
     into payment_id, ref, attempt, status, intent_id, amount_minor, currency, created_at
     from payments p
-   where p.booking_id = p_booking_id and p.status not in ('succeeded', 'canceled');
+   where p.booking_id = p_booking_id and is_payable(p);
   if not found then
     outcome := 'new';
     insert into payments as p (ref, booking_id, attempt, amount_minor, currency, status)

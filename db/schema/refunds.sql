@@ -34,6 +34,8 @@ create table refunds (
 create index refunds_of_booking on refunds (booking_id, id);
 create index refunds_open on refunds (created_at)
   where status in ('pending', 'parked', 'refused', 'submitted', 'failed');
+-- Refunds that Stripe was not asked for yet: the reconciler looks for those that wait too long.
+create index refunds_pending on refunds (updated_at) where status = 'pending';
 
 -- Locks a payment in the order that all take: its booking first.
 create function lock_payment(p_payment_id integer) returns void language plpgsql as $$
@@ -66,7 +68,7 @@ begin
   update bookings set payment_status = v_shows, updated_at = clock_timestamp()
    where id = p_booking_id and payment_status <> v_shows;
   if v_shows = 'refunded' then
-    update flags set resolved_at = clock_timestamp()
+    update flags set resolved_at = clock_timestamp(), standing = false
      where booking_id = p_booking_id and kind in ('refund_failed', 'refund_stuck', 'refund_slow')
        and resolved_at is null;
   end if;
@@ -122,9 +124,8 @@ end $$;
 -- Leaves the message that starts the workflow of a refund.
 create function enqueue_refund(p_refund_id integer) returns void language plpgsql as $$
 begin
-  insert into outbox (topic, priority, payload)
-  select 'refund', 1, jsonb_build_object('refundRef', f.ref, 'bookingRef', b.ref)
-    from refunds f join bookings b on b.id = f.booking_id where f.id = p_refund_id;
+  perform leave_message('refund', jsonb_build_object('refundRef', f.ref, 'bookingRef', b.ref))
+     from refunds f join bookings b on b.id = f.booking_id where f.id = p_refund_id;
 end $$;
 
 -- Makes room for `p_needed` among what a payment brought: refunds that Stripe does not have yet shrink, the newest first,

@@ -28,6 +28,11 @@ create table refresh_tokens (
 
 create index refresh_tokens_of_session on refresh_tokens (session_id);
 
+-- What has outlived its use is found by its age.
+create index sessions_by_expiry on sessions (expires_at);
+create index sessions_of_panel_by_expiry on sessions (expires_at) where kind = 'panel' and revoked_at is null;
+create index refresh_tokens_by_expiry on refresh_tokens (expires_at);
+
 -- Exchanges a refresh token for its successor. The outcome is `rotated`; `repeated` when it was exchanged at most
 -- `p_grace` ago and its successor has not been used yet, so that the same successor is the answer again; `reused` when it
 -- was exchanged before that, which ends the session; or `invalid`. `p_successor_hashes` are those of every successor that

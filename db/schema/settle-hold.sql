@@ -14,10 +14,9 @@ begin
     return false;
   end if;
   if not p_leased and (
-    greatest(v_booking.hold_expires_at, v_booking.settle_after) > clock_timestamp()
+    settle_at(v_booking) > clock_timestamp()
     or coalesce(v_booking.settle_lease_until, '-infinity') >= clock_timestamp()
-    or exists (select 1 from payments p
-                where p.booking_id = v_booking.id and p.status not in ('succeeded', 'canceled'))
+    or exists (select 1 from payments p where p.booking_id = v_booking.id and is_payable(p))
   ) then
     return false;
   end if;
@@ -39,14 +38,14 @@ create function expire_overdue_holds(p_late_ms integer, p_limit integer, p_actor
 language plpgsql as $$
 declare
   v_ref uuid;
+  v_due timestamptz := clock_timestamp() - p_late_ms * interval '1 millisecond';
   v_expired integer := 0;
 begin
   for v_ref in
     select b.ref from bookings b
-     where b.status = 'pending' and b.hold_expires_at < clock_timestamp() - p_late_ms * interval '1 millisecond'
-       and not exists (select 1 from payments p
-                        where p.booking_id = b.id and p.status not in ('succeeded', 'canceled'))
-     order by b.hold_expires_at limit p_limit
+     where is_overdue(b, v_due)
+       and not exists (select 1 from payments p where p.booking_id = b.id and is_payable(p))
+     order by settle_at(b) limit p_limit
        for no key update skip locked
   loop
     v_expired := v_expired + expire_hold(v_ref, p_actor, 'unpaid', false)::integer;

@@ -7,12 +7,14 @@ set -eu
 retention=720h
 tries=60
 
-# The server listens before it serves, and a new namespace takes some seconds to be known everywhere.
+# The server listens before it serves, and a new namespace takes some seconds to be known everywhere. What is said of
+# that is shown only by the last attempt.
 again() {
   left=$tries
-  until "$@"; do
+  until said=$("$@" 2>&1); do
     left=$((left - 1))
     if [ "$left" -eq 0 ]; then
+      echo "$said" >&2
       echo "Gave up: $*" >&2
       exit 1
     fi
@@ -21,7 +23,7 @@ again() {
 }
 
 has_namespace() {
-  temporal operator namespace describe --namespace "$TEMPORAL_NAMESPACE" >/dev/null 2>&1
+  temporal operator namespace describe --namespace "$TEMPORAL_NAMESPACE"
 }
 
 make_namespace() {
@@ -29,7 +31,7 @@ make_namespace() {
 }
 
 keep_history() {
-  temporal operator namespace update --namespace "$TEMPORAL_NAMESPACE" --retention "$retention" >/dev/null
+  temporal operator namespace update --namespace "$TEMPORAL_NAMESPACE" --retention "$retention"
 }
 
 has_attribute() {

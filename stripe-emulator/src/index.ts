@@ -29,6 +29,8 @@ export interface StripeEmulatorOptions {
   /** Where events are sent; may be set later with `control.setWebhookUrl`. */
   webhookUrl?: string;
   webhookSecret?: string;
+  /** Keys other than the public ones, for a service that runs as in production and so refuses those. */
+  keys?: { secret: string; publishable: string };
   log?: (line: string) => void;
 }
 
@@ -45,7 +47,10 @@ export interface StripeEmulator {
   stop(): Promise<void>;
 }
 
-const { STRIPE_SECRET_KEY: secretKey, STRIPE_PUBLISHABLE_KEY: publishableKey } = emulatorKeys;
+const publicKeys = {
+  secret: emulatorKeys.STRIPE_SECRET_KEY,
+  publishable: emulatorKeys.STRIPE_PUBLISHABLE_KEY,
+};
 
 /**
  * Starts an emulator of the part of Stripe that takes payments: PaymentIntents, refunds, events, webhooks. It is
@@ -59,6 +64,7 @@ export async function startStripe(options: StripeEmulatorOptions = {}): Promise<
     host = '127.0.0.1',
     log = () => {},
     webhookSecret = emulatorKeys.STRIPE_WEBHOOK_SECRET,
+    keys = publicKeys,
   } = options;
   const tables = await openTables(options.stateFile);
   const webhooks = createWebhooks({ tables, secret: webhookSecret, log });
@@ -75,14 +81,14 @@ export async function startStripe(options: StripeEmulatorOptions = {}): Promise<
   const api = createApi({
     world,
     faults,
-    keys: { secret: secretKey, publishable: publishableKey },
+    keys,
     pause: async () => {
       if (latencyMs > 0) await sleep(latencyMs);
     },
     beforeCancel: (id) => payBeforeCancel(world, id),
     log,
   });
-  const server = createStripeServer({ api, control, faults, world, secretKey, log });
+  const server = createStripeServer({ api, control, faults, world, secretKey: keys.secret, log });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, host, () => resolve());
@@ -93,7 +99,8 @@ export async function startStripe(options: StripeEmulatorOptions = {}): Promise<
   return {
     url,
     settings: {
-      ...emulatorKeys,
+      STRIPE_SECRET_KEY: keys.secret,
+      STRIPE_PUBLISHABLE_KEY: keys.publishable,
       STRIPE_WEBHOOK_SECRET: webhookSecret,
       STRIPE_API_BASE: url,
     },

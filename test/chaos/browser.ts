@@ -15,7 +15,15 @@ export interface Answer {
   slot?: Slot;
   /** The amount that an answer with 201 states: the booking's, or its PaymentIntent's. */
   amountMinor?: number;
+  /** Of an answer that tells the client to come back later. */
+  retryAfter?: string;
 }
+
+/** Sends a request as `fetch` does. */
+export type Send = (
+  url: string,
+  request: { method: string; headers: Record<string, string>; body?: string; signal: AbortSignal },
+) => Promise<Pick<Response, 'status' | 'headers' | 'json'>>;
 
 export interface Slot {
   roomId: number;
@@ -41,7 +49,7 @@ const patienceMs = 8_000;
 const triesMax = 5;
 
 /** Sends requests to whichever API, keeps every answer, and asks again as a good client does: with the same key. */
-export function createBrowser(apiUrls: readonly string[]) {
+export function createBrowser(apiUrls: readonly string[], send: Send = fetch) {
   const answers: Answer[] = [];
 
   async function ask(
@@ -58,7 +66,7 @@ export function createBrowser(apiUrls: readonly string[]) {
       return answer;
     };
     try {
-      const response = await fetch(url + request.path, {
+      const response = await send(url + request.path, {
         method: request.method,
         headers: {
           Authorization: `Bearer ${request.token}`,
@@ -68,10 +76,13 @@ export function createBrowser(apiUrls: readonly string[]) {
         ...(request.body !== undefined && { body: JSON.stringify(request.body) }),
         signal: AbortSignal.timeout(patienceMs),
       });
-      const body = (await response.json()) as Record<string, unknown>;
+      const body = (await response.json().catch(emptyUnlessJson)) as Record<string, unknown>;
       const code = typeof body['code'] === 'string' ? body['code'] : '';
       const id = call === 'book' && response.status === 201 ? Number(body['id']) : undefined;
-      return { answer: note(response.status, code, id), body };
+      const answer = note(response.status, code, id);
+      const retryAfter = response.headers.get('Retry-After');
+      if (retryAfter !== null) answer.retryAfter = retryAfter;
+      return { answer, body };
     } catch (error) {
       const cause = (error as Error).cause as { code?: string } | undefined;
       return { answer: note(0, cause?.code ?? (error as Error).name), body: {} };
@@ -96,6 +107,12 @@ export function createBrowser(apiUrls: readonly string[]) {
     },
     once: (random: Random, request: Request) => ask(request, random.pick(apiUrls)),
   };
+}
+
+/** What a proxy says by itself is no JSON; an answer that was cut off is none. */
+function emptyUnlessJson(error: unknown): Record<string, unknown> {
+  if (error instanceof SyntaxError) return {};
+  throw error;
 }
 
 export type Browser = ReturnType<typeof createBrowser>;

@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { emulatorKeys } from 'stripe-emulator';
 import type { ChaosStack } from './chaos-stack.ts';
 import type { Random } from './random.ts';
 
@@ -15,13 +14,13 @@ const triesMax = 4;
 
 /** Confirms a PaymentIntent as Stripe.js does: publishable key, client secret, a card; asks again when cut off. */
 export async function pay(
-  stack: Pick<ChaosStack, 'stripeUrl'>,
+  stack: Pick<ChaosStack, 'stripeUrl' | 'stripeKeys'>,
   random: Random,
   { intentId, clientSecret }: PayingCustomer,
   card: string,
 ): Promise<PayOutcome> {
   const url = `${stack.stripeUrl}/v1/payment_intents/${intentId}/confirm`;
-  const { STRIPE_PUBLISHABLE_KEY: key } = emulatorKeys;
+  const { STRIPE_PUBLISHABLE_KEY: key } = stack.stripeKeys;
   const form = { key, client_secret: clientSecret, payment_method: card };
   for (let tries = 1; tries <= triesMax; tries++) {
     try {
@@ -38,4 +37,11 @@ export async function pay(
     await sleep(random.between(200, 600));
   }
   return 'refused';
+}
+
+/** The bank has the last word on payments whose customer never learnt that they were being processed. */
+export async function decideProcessing({ stripe }: Pick<ChaosStack, 'stripe'>): Promise<void> {
+  const { paymentIntents } = await stripe.ledger();
+  for (const { id, status } of paymentIntents)
+    if (status === 'processing') await stripe.settleProcessing(id, 'succeeded');
 }

@@ -115,6 +115,7 @@ async function startParts(stack: Stack, holdMs: number, withClocks: boolean) {
     parts: { 'api-1': api1, 'api-2': api2, 'worker-1': worker1, 'worker-2': worker2, temporal, postgres },
     stripe: emulator.control,
     stripeUrl: emulator.url,
+    stripeKeys: emulatorKeys,
     temporal: { address: `127.0.0.1:${temporalPort}`, namespace: 'default', taskQueue: 'bookings' },
     commitTimes: true,
     apiUrls: [links['client-api-1'], links['client-api-2']].map((link) => `http://127.0.0.1:${link.port}`),

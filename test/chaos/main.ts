@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createBank } from './bank.ts';
 import { createBrowser } from './browser.ts';
+import { decideProcessing } from './cards.ts';
 import { gatherEvidence, watchDeliveries } from './evidence.ts';
 import { createFaults, type Faults } from './faults.ts';
 import { startChaosStack, type ChaosStack } from './chaos-stack.ts';
@@ -124,13 +125,6 @@ async function run(
   if (options.keep) writeFileSync(join(stack.dir, 'logs', 'faults.log'), faults.diary.join('\n'));
   say(reportRun(facts, evidence, violations));
   return violations.length > 0;
-}
-
-/** The bank has the last word on payments whose customer never learnt that they were being processed. */
-async function decideProcessing({ stripe }: ChaosStack): Promise<void> {
-  const { paymentIntents } = await stripe.ledger();
-  for (const { id, status } of paymentIntents)
-    if (status === 'processing') await stripe.settleProcessing(id, 'succeeded');
 }
 
 /** Begins visits at a constant rate, whatever becomes of them, until the time is over and there are enough bookings. */

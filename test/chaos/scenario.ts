@@ -20,7 +20,7 @@ const hotSlots = 24;
 const hotForMs = 15_000;
 
 /** The guests and the rooms of a run, and which slots they want: half of the visits collide over a few. */
-export async function createScenario(stack: ChaosStack) {
+export async function createScenario(stack: Pick<ChaosStack, 'query' | 'tokens'>) {
   const hash = '$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5$bm9ib2R5';
   const users = await stack.query<TokenSubject>(
     `with made as (
@@ -109,6 +109,11 @@ export async function createScenario(stack: ChaosStack) {
         return slotAt((hot % rooms) * perRoom + wave * 4 + Math.floor(hot / rooms), slots);
       }
       return slotAt(random.between(0, (rooms * days * 1_440) / slotMinutes - 1), slots);
+    },
+    /** A slot that no visit wants: the nth day after all of theirs. */
+    reservedSlot(nth: number): Slot {
+      const date = new Date(begunAt + (firstDay + days + nth) * 86_400_000).toISOString().slice(0, 10);
+      return { roomId: made[0]?.id ?? 0, date, start: 600, end: 600 + slotMinutes };
     },
     bodyOf(slot: Slot, key: string) {
       return {

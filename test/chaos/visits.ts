@@ -6,7 +6,7 @@ import { createRandom, type Random } from './random.ts';
 import type { Scenario } from './scenario.ts';
 
 interface VisitDeps {
-  stack: ChaosStack;
+  stack: Pick<ChaosStack, 'stripe' | 'stripeUrl' | 'stripeKeys'>;
   scenario: Scenario;
   browser: Browser;
   seed: number;
@@ -79,7 +79,7 @@ export function createVisits({ stack, scenario, browser, seed, holdMs }: VisitDe
   async function challenge(random: Random, intentId: string): Promise<void> {
     await sleep(random.between(200, holdMs * 0.8));
     const outcome = random.chance(0.8) ? 'succeeded' : 'failed';
-    // Refused when the hold ended meanwhile.
+    // Refused when the hold ended meanwhile, unanswered while the emulator is restarted.
     await stack.stripe.completeChallenge(intentId, outcome).catch(() => {});
   }
 
@@ -105,7 +105,10 @@ export function createVisits({ stack, scenario, browser, seed, holdMs }: VisitDe
       case 'processing':
         if ((await pay(stack, random, customer, 'pm_processing')) !== 'processing') return;
         await sleep(random.between(500, holdMs * 1.5));
-        await stack.stripe.settleProcessing(customer.intentId, random.chance(0.7) ? 'succeeded' : 'failed');
+        // Unanswered while the emulator is restarted: the end of the run decides it.
+        await stack.stripe
+          .settleProcessing(customer.intentId, random.chance(0.7) ? 'succeeded' : 'failed')
+          .catch(() => {});
         return;
       case 'abandon':
       case 'cancel':

@@ -56,7 +56,6 @@ async function startLoggingWorker(): Promise<() => Promise<void>> {
       log: workerLog,
       freeCancelHours,
     }),
-    log: workerLog,
     workflowBundle: inject('workflowBundle'),
   });
   const running = worker.run();
@@ -249,7 +248,10 @@ describe('what was told in confidence', () => {
       .split('\n')
       .map((line) => JSON.parse(line) as Record<string, unknown>);
     for (const line of lines)
-      expect(line).toMatchObject({ level: expect.any(Number), time: expect.any(Number) });
+      expect(line).toMatchObject({
+        level: expect.stringMatching(/^[a-z]+$/),
+        time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+      });
     const requests = lines.filter(({ msg }) => msg === 'request');
     for (const line of requests)
       expect(line).toMatchObject({ requestId: expect.stringMatching(/^[\w-]{8,64}$/) });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createActivities } from '../../activities/index.ts';
+import { repairBookings } from '../../core/reconcile/repair-bookings.ts';
 import { rows } from '../../db/knex.ts';
-import { flagUndecidedMoney } from '../../db/reconcile.ts';
+import { endOutdatedFlags, flagUndecidedMoney } from '../../db/reconcile.ts';
 import { until } from '../setup/system.ts';
 import { type PaidFor, type Payments, priceMinor, startPayments } from './payment-kit.ts';
 
@@ -13,8 +13,8 @@ describe('money whose workflow has ended', () => {
   });
   afterAll(() => payments.stop());
 
-  const repair = () =>
-    createActivities({ ...payments.system.server.deps, freeCancelHours: 24 }).repairBookings();
+  const workflows = { statusOf: async () => 'RUNNING', countRunning: async () => 0 };
+  const repair = () => repairBookings({ ...payments.system.server.deps, freeCancelHours: 24, workflows });
   const statusOf = async (intentId: string) => (await payments.ledgerOf(intentId)).refundedMinor;
 
   const untilCompleted = (workflowId: string) =>
@@ -129,10 +129,11 @@ describe('money whose workflow has ended', () => {
          alter table payments enable trigger payments_decided_once`,
       ),
     );
-    expect(await flagUndecidedMoney(payments.db)).toBe(1);
+    expect(await flagUndecidedMoney(payments.db, 100)).toBe(1);
     expect(await payments.flagsOn(paid.intentId)).toEqual(['payment_undecided']);
     await rows(payments.db, "update payments set decision = 'kept' where booking_id = ?", [paid.id]);
-    expect(await flagUndecidedMoney(payments.db)).toBe(0);
+    expect(await flagUndecidedMoney(payments.db, 100)).toBe(0);
+    await endOutdatedFlags(payments.db);
     const open = await rows(payments.db, 'select 1 from flags where subject = ? and resolved_at is null', [
       paid.intentId,
     ]);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rows } from '../../db/knex.ts';
-import { expectProblem, newBooking, requestIntent, showBooking } from '../factories.ts';
+import { asOwner, expectProblem, newBooking, requestIntent, showBooking } from '../factories.ts';
 import { givePassword } from '../setup/panel.ts';
 import { dayAhead, startSystem, type System, type TestUser } from '../setup/system.ts';
 
@@ -134,13 +134,14 @@ describe('who sees which bookings', () => {
   });
 
   test('above 10,000 matches the count is an estimate and says so', async () => {
-    await rows(
-      system.db,
-      `insert into bookings (ref, user_id, room_id, time_zone, during, booking_date, start_time, end_time, number_of_slots,
+    await asOwner(system, (owner) =>
+      owner.query(
+        `insert into bookings (ref, user_id, room_id, time_zone, during, booking_date, start_time, end_time, number_of_slots,
          guest_count, amount_minor, currency, hold_expires_at, workflow_id, status)
        select gen_random_uuid(), b.user_id, b.room_id, b.time_zone, b.during, b.booking_date, b.start_time, b.end_time, 2, 1, 4000,
-         'usd', now(), '', 'expired' from bookings b, generate_series(1, 10010) where b.id = ?`,
-      [others],
+         'usd', now(), '', 'expired' from bookings b, generate_series(1, 10010) where b.id = $1`,
+        [others],
+      ),
     );
     const { body } = await get('/api/bookings/all/?limit=1', staff);
     expect(body.count_exact).toBe(false);

@@ -254,6 +254,25 @@ describe('the outbox', () => {
     });
   });
 
+  test('a message of a topic that this build does not know waits, is counted, and holds up nobody', async () => {
+    await asOwner(system, (owner) => owner.query('alter table outbox drop constraint outbox_topic_known'));
+    await enqueue('of_a_newer_build', { bookingRef: randomUUID() }, 1);
+    const bookingRef = randomUUID();
+    await enqueue('start_booking', { bookingRef, summary: '' });
+    await until('the start', () => runsOf(bookingRef).catch(() => undefined));
+    await until('the deletion', async () => {
+      const left = await rows<{ topic: string }>(system.db, 'select topic from outbox where dead_at is null');
+      return left.length === 1 && left[0]?.topic === 'of_a_newer_build';
+    });
+    expect(
+      await rows(system.db, `select attempts, last_error from outbox where topic = 'of_a_newer_build'`),
+    ).toEqual([{ attempts: 0, last_error: null }]);
+    const { body } = await system.call('GET', '/metrics');
+    expect(body).toMatch(/^outbox_messages_unknown 1$/m);
+    expect(body).toMatch(/^outbox_oldest_seconds 0$/m);
+    await rows(system.db, `delete from outbox where topic = 'of_a_newer_build'`);
+  });
+
   test('OB-03 a message that cannot be delivered blocks nobody, and ends aside with a flag', async () => {
     const orphan = { bookingRef: randomUUID(), intentId: 'pi_orphan', verify: true };
     await enqueue('orphan_payment', orphan, 1);

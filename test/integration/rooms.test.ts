@@ -42,7 +42,7 @@ describe('rooms and their availability', () => {
       const hidden = await system.newRoom({ is_available: false });
       const { status, body } = await system.call('GET', path);
       expect(status).toBe(200);
-      expect(Object.keys(body)).toEqual(['count', 'rooms']);
+      expect(Object.keys(body)).toEqual(['count', 'rooms', 'next']);
       expect(body.count).toBe(body.rooms.length);
       expect(body.rooms.find((room: { id: number }) => room.id === hidden)).toBeUndefined();
       expect(body.rooms.find((room: { id: number }) => room.id === id)).toEqual({
@@ -61,6 +61,44 @@ describe('rooms and their availability', () => {
       });
     },
   );
+
+  test('the list of rooms goes on page by page until its end, and says how many there are', async () => {
+    await rows(
+      system.db,
+      `insert into rooms (name, price_minor, currency, capacity, opening_time, closing_time, time_zone)
+       select 'Many ' || n, 2000, 'usd', 4, '09:00', '18:00', 'UTC' from generate_series(1, 1100) n`,
+    );
+    const all = (
+      await rows<{ id: number }>(system.db, 'select id from rooms where is_available order by id')
+    ).map(({ id }) => id);
+    for (const [query, pageRows] of [
+      ['', 1_000],
+      ['limit=400', 400],
+    ] as const) {
+      const seen: number[] = [];
+      for (let next: string | null = ''; next !== null; ) {
+        const { body } = await system.call('GET', `/api/rooms/?${query}${next && `&cursor=${next}`}`);
+        expect(body.count).toBe(all.length);
+        expect(body.rooms.length).toBeLessThanOrEqual(pageRows);
+        seen.push(...body.rooms.map((room: { id: number }) => room.id));
+        next = body.next;
+      }
+      expect(seen).toEqual(all);
+    }
+    await rows(system.db, `delete from rooms where name like 'Many %'`);
+  });
+
+  test.each([
+    ['limit=0', 'invalid_request'],
+    ['limit=1001', 'invalid_request'],
+    ['limit=x', 'invalid_request'],
+    ['page=2', 'invalid_request'],
+    ['cursor=x', 'invalid_cursor'],
+    [`cursor=${Buffer.from('before:1').toString('base64url')}`, 'invalid_cursor'],
+    [`cursor=${Buffer.from('after:9999999999').toString('base64url')}`, 'invalid_cursor'],
+  ] as const)('the list of rooms refuses %s', async (query, code) => {
+    expectProblem(await system.call('GET', `/api/rooms/?${query}`), code);
+  });
 
   test('a day shows every slot, free, held with the time it frees, and booked', async () => {
     const room = await system.newRoom({

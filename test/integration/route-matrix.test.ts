@@ -117,6 +117,11 @@ const matrix: Record<string, Row> = {
     expected: [401, 201, 404, 404, 404],
     request: async () => ({ body: { booking_id: (await newBooking(system, owner)).id } }),
   },
+  'POST /api/staff/refunds/{id}/retry/': {
+    // Staff learn that there is no such refund.
+    expected: [401, 403, 403, 404, 403],
+    path: async () => '/api/staff/refunds/2147483647/retry/',
+  },
   'POST /api/stripe-webhook/': { expected: same(400), request: async () => ({ body: {} }) },
   'GET /livez': { expected: same(200) },
   'GET /readyz': { expected: same(200) },

@@ -33,6 +33,13 @@ export function spawnWorker(
     stdio: 'ignore',
   });
   return {
+    isRunning: () => child.exitCode === null && child.signalCode === null,
+    /** Asks it to stop. @returns its exit code, null when a signal ended it */
+    async terminate(): Promise<number | null> {
+      const ended = once(child, 'exit');
+      child.kill('SIGTERM');
+      return (await ended)[0] as number | null;
+    },
     async kill(): Promise<void> {
       if (child.exitCode !== null || child.signalCode !== null) return;
       const ended = once(child, 'exit');

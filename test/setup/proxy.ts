@@ -52,6 +52,10 @@ export async function startProxy(upstreamAddress: string) {
         else for (const socket of [pair.client, pair.upstream]) socket.resume();
       }
     },
+    /** Nothing passes any more on the connections that are open, and nobody closes them; new ones are carried. */
+    abandon(): void {
+      for (const pair of pairs) stopFlow(pair);
+    },
     async stop(): Promise<void> {
       for (const pair of pairs) pair.client.destroy();
       await new Promise((resolve) => server.close(resolve));

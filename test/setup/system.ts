@@ -153,7 +153,6 @@ export async function startWorker(config: Config) {
     namespace: config.temporal.namespace,
     taskQueue: config.temporal.taskQueue,
     activities: createActivities({ db, stripe, log, freeCancelHours: config.freeCancelHours }),
-    log,
     workflowBundle: inject('workflowBundle'),
   });
   const running = worker.run();

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
-import { parse } from 'yaml';
+import { isMap, isScalar, parse, parseDocument, Scalar, visit } from 'yaml';
 
 /** The parts of a compose file that the tests look at. */
 export interface Service {
@@ -112,5 +112,37 @@ export function copiedInto(stage: string): string[] {
 
 function copyOf(line: string): string[] {
   const from = /--from=(\S+)/.exec(line)?.[1];
-  return from ? copiedInto(from) : line.split(' ').slice(0, -1);
+  const paths = line.split(' ').filter((part) => !part.startsWith('--'));
+  return from ? copiedInto(from) : paths.slice(0, -1);
 }
+
+/** The keys whose values Compose wants as something else than text: switches and counts. */
+const notText = new Set(['init', 'read_only', 'disable', 'retries']);
+
+/**
+ * What is not a quoted text where Compose wants a text, by its line: a word that YAML may read as a number, a switch or
+ * a mapping, and a mapping where a list of texts should be.
+ */
+export function findUnquoted(text: string): string[] {
+  const document = parseDocument(text, { merge: true });
+  const faults: string[] = [];
+  const note = (offset: number | undefined, what: string) => {
+    faults.push(`line ${text.slice(0, offset ?? 0).split('\n').length}: ${what}`);
+  };
+  visit(document, {
+    Pair(_, { key, value }) {
+      if (!isScalar(value) || (isScalar(key) && notText.has(String(key.value)))) return;
+      if (!isQuoted(value)) note(value.range?.[0], `${String(key)} is not quoted`);
+    },
+    Seq(_, { items }) {
+      for (const item of items) {
+        if (isMap(item)) note(item.range?.[0], 'a mapping in a list');
+        else if (isScalar(item) && !isQuoted(item))
+          note(item.range?.[0], `${String(item.value)} is not quoted`);
+      }
+    },
+  });
+  return faults;
+}
+
+const isQuoted = ({ type }: Scalar) => type === Scalar.QUOTE_DOUBLE || type === Scalar.QUOTE_SINGLE;

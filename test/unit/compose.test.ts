@@ -1,13 +1,15 @@
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { emulatorKeys } from 'stripe-emulator';
 import { describe, expect, it } from 'vitest';
 import { ConfigError, loadConfig } from '../../config.ts';
 import {
+  type ComposeFile,
   configNames,
   copiedInto,
   exampleEnv,
   exampleNames,
+  findUnquoted,
   interpolate,
   read,
   readCompose,
@@ -56,29 +58,69 @@ const productionEnv = {
 };
 
 describe('docker compose', () => {
-  it('pins every image, those of the Dockerfile too', () => {
+  it.each([baseFile, emulatorFile])(
+    '%s has every text in quotes, so that YAML reads nothing else',
+    (path) => {
+      expect(findUnquoted(read(path))).toEqual([]);
+    },
+  );
+
+  it.each([
+    ['a colon and a space', 'test: [CMD, node, -e, f(r.ok ? 0: 1)]'],
+    ['the same, on a line of its own', 'test:\n  - exit(r.ok ? 0: 1)'],
+    ['a number', 'environment: { DB_PORT: 5432 }'],
+    ['a switch', 'environment: { DEBUG: true }'],
+    ['nothing', 'environment:\n  DEBUG:'],
+  ])('a text that YAML reads as something else is found: %s', (_, text) => {
+    expect(findUnquoted(text).length).toBeGreaterThan(0);
+  });
+
+  it('builds every image once, from a stage that exists, and pins all others', () => {
+    const builds = services.filter(([, { build }]) => build);
+    const built = builds.map(([, { image }]) => image);
+    expect(new Set(built).size).toBe(built.length);
     for (const [name, { image, build }] of services) {
       if (build) expect(read('Dockerfile'), name).toMatch(new RegExp(`^FROM \\S+ AS ${build.target}$`, 'm'));
-      else expect(image, name).toMatch(/^[\w./-]+:\d+\.\d+[\w.-]*$/);
+      else if (!built.includes(image)) expect(image, name).toMatch(/^[\w./-]+:\d+\.\d+[\w.-]*$/);
     }
     const stages = [...read('Dockerfile').matchAll(/^FROM (\S+) AS (\S+)$/gm)];
     expect(stages.length).toBeGreaterThan(0);
     for (const [, from = ''] of stages.filter(([, from]) => !stages.some(([, , stage]) => stage === from))) {
-      expect(from).toMatch(/^[\w./-]+:\d+\.\d+\.\d+[\w.-]*$/);
+      expect(from).toMatch(/^[\w./-]+:\d+\.\d+\.?\d*[\w.-]*$/);
     }
   });
 
+  it('runs the server and the tools of Temporal in one version', () => {
+    const versions = [...read('Dockerfile').matchAll(/^FROM temporalio\/[\w-]+:(\S+)/gm)];
+    expect(new Set(versions.map(([, version]) => version)).size).toBe(1);
+  });
+
   it('starts only programs that exist and are in the image', () => {
-    for (const [name, { command = [], build }] of services) {
-      const script = command.find((part) => part.endsWith('.ts'));
-      expect(Boolean(build && command.length > 0 && !script), `${name} runs a script`).toBe(false);
-      if (!script) continue;
-      expect(existsSync(join(root, script)), script).toBe(true);
+    const scripts = services.flatMap(([name, { command = [], entrypoint = [], image }]) =>
+      [...command, ...entrypoint]
+        .filter((part) => /\.(ts|sh)$/.test(part))
+        .map((script) => ({ name, script, image })),
+    );
+    expect(scripts.map(({ name }) => name).sort()).toEqual([
+      'api',
+      'migrate',
+      'seed',
+      'temporal-namespace',
+      'temporal-schema',
+      'worker',
+    ]);
+    for (const { script, image } of scripts) {
+      const { build } =
+        services.map(([, service]) => service).find((one) => one.build && one.image === image) ?? {};
       const copied = copiedInto(build?.target ?? '');
-      expect(
-        copied.some((part) => script === part || script.startsWith(`${part}/`)),
-        script,
-      ).toBe(true);
+      // A path of ours, or where a COPY puts a file of that name.
+      const isCopied = copied.some(
+        (part) =>
+          script === part ||
+          script.startsWith(`${part}/`) ||
+          script === `/usr/local/bin/${part.split('/').at(-1)}`,
+      );
+      expect(isCopied, script).toBe(true);
     }
   });
 
@@ -105,14 +147,27 @@ describe('docker compose', () => {
     },
   );
 
-  it('mounts only files that exist; the script of the database can be executed', () => {
-    const mounts = services
-      .flatMap(([, { volumes = [] }]) => volumes)
-      .filter((volume) => volume.startsWith('./'));
-    expect(mounts).toHaveLength(4);
-    for (const mount of mounts)
-      expect(existsSync(join(root, mount.split(':')[0] as string)), mount).toBe(true);
-    expect(statSync(join(root, 'ops/postgres/init.sh')).mode & 0o111).toBe(0o111);
+  it('mounts no file of the checkout: under umask 077 the processes in the containers could not read it', () => {
+    const mounts = services.flatMap(([, { volumes = [] }]) => volumes);
+    expect(mounts).toEqual(['postgres-data:/var/lib/postgresql', 'stripe-data:/data']);
+  });
+
+  it('sets the modes of all that it copies from the checkout', () => {
+    const stages = read('Dockerfile')
+      .split(/^(?=FROM )/m)
+      .slice(1);
+    for (const stage of stages) {
+      const copies = [...stage.matchAll(/^COPY (.+)$/gm)].map((match) => match[1] ?? '');
+      const bare = copies.filter((copy) => !/--from=|--chmod=/.test(copy));
+      if (bare.length > 0) expect(stage).toMatch(/chmod -R a\+rX/);
+    }
+  });
+
+  it('keeps what was tried out in another database than production', () => {
+    const nameOf = (file: ComposeFile) =>
+      (file.volumes?.['postgres-data'] as { name?: string } | undefined)?.name;
+    expect(nameOf(base)).toBeUndefined();
+    expect(nameOf(emulated)).toContain('try-out');
   });
 
   it('gives every service a health check, or says why not', () => {
@@ -207,6 +262,27 @@ describe('settings', () => {
     expect(environmentOf(merged['migrate'], env)['MIGRATE_DATABASE_URL']).toBe(
       'postgres://booking_owner:try-out-owner@postgres:5432/booking',
     );
+  });
+
+  it('of .env.example start nothing outside debug, since their passwords are public', () => {
+    const { COMPOSE_FILE: _, ...passwords } = exampleEnv();
+    const start = () => loadConfig(environmentOf(base.services['api'], { ...productionEnv, ...passwords }));
+    expect(start).toThrow(/BOOKING_APP_PASSWORD/);
+    expect(start).not.toThrow(/try-out-app/);
+  });
+
+  it('with DEBUG=false and keys of its own let the emulator stand in for Stripe in the production form', () => {
+    const keys = {
+      STRIPE_SECRET_KEY: 'sk_test_own',
+      STRIPE_PUBLISHABLE_KEY: 'pk_test_own',
+      STRIPE_WEBHOOK_SECRET: 'whsec_own',
+    };
+    const env = { ...productionEnv, DEBUG: 'false', ...keys };
+    const config = loadConfig(environmentOf(merged['api'], env));
+    expect(config.debug).toBe(false);
+    expect(config.stripe).toMatchObject({ secretKey: 'sk_test_own', apiBase: 'http://stripe:14242' });
+    expect(environmentOf(merged['stripe'], env)).toMatchObject(keys);
+    expect(environmentOf(merged['seed'], env)['DEBUG']).toBe('false');
   });
 
   it('give the service the keys that the emulator takes', () => {

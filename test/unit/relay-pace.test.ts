@@ -24,9 +24,9 @@ describe('the pace of the relay', () => {
 
   test.each([
     [1, 0, 250],
-    [1, 1, 750],
-    [3, 0.5, 2_000],
-    [50, 1, 7_500],
+    [1, 1, 500],
+    [3, 0.5, 1_500],
+    [50, 1, 2_000],
   ])('after %i failures in a row, with chance %d: a pause of %i ms', (failures, random, ms) => {
     expect(backoffMs(failures, random)).toBe(ms);
   });

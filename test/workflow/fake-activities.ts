@@ -38,6 +38,7 @@ const freeCancelHours = 24;
 /** The real activities wait for an instant that is this near instead of going round by another timer. */
 const shortWaitMs = 2_000;
 const nothingToRepair = {
+  correctedInstants: 0,
   overdueHolds: 0,
   completedStays: 0,
   workflowsStartedAgain: 0,
@@ -48,6 +49,21 @@ const nothingToRepair = {
   outboxWaiting: 0,
   outboxDead: 0,
   rowsDeleted: 0,
+  failures: {},
+  tookMs: {
+    correctedInstants: 1,
+    completedStays: 1,
+    undecidedPayments: 1,
+    refundsStartedAgain: 1,
+    outboxWaiting: 1,
+    workflowsStartedAgain: 1,
+    flagged: 1,
+    rowsDeleted: 1,
+    overdueHolds: 1,
+    openIntentsOfDeadBookings: 1,
+  },
+  sweep: undefined,
+  instantsCheckedTo: 0,
 };
 const closedAtStripe = ['succeeded', 'canceled'];
 
@@ -209,9 +225,6 @@ export function createFakeActivities(clock: () => Promise<number>) {
       await enter('recordMissedEvents', 'all');
       const until = new Date(await clock()).toISOString();
       return { missed: since ? 0 : 1, until, lookedBackAt: lookedBackAt ?? until };
-    },
-    async correctInstants() {
-      return { corrected: 0, nextAfterId: 0 };
     },
 
     async repairBookings() {

@@ -170,7 +170,7 @@ function Search<Row>({
           {filter.kind === 'choice' ? (
             <Select name={filter.name} choices={filter.choices} value={query.filters[filter.name] ?? ''} />
           ) : (
-            <input id={filter.name} name={filter.name} type="date" value={query.filters[filter.name] ?? ''} />
+            <Entry filter={filter} value={query.filters[filter.name] ?? ''} />
           )}
         </div>
       ))}
@@ -190,6 +190,11 @@ function Search<Row>({
       </div>
     </form>
   );
+}
+
+function Entry({ filter: { kind, name }, value }: { filter: Filter; value: string }) {
+  if (kind === 'date') return <input id={name} name={name} type="date" value={value} />;
+  return <input id={name} name={name} type="text" maxLength={254} value={value} />;
 }
 
 function Select({ name, choices, value }: { name: string; choices: readonly Choice[]; value: string }) {

@@ -9,9 +9,10 @@ export interface Choice {
   label: string;
 }
 
-/** A filter beside the search: one of several values, a date, or an id that only links carry. */
+/** A filter beside the search: one of several values, a text, a date, or an id that only links carry. */
 export type Filter =
   | { kind: 'choice'; name: string; label: string; choices: readonly Choice[] }
+  | { kind: 'text'; name: string; label: string }
   | { kind: 'date'; name: string; label: string }
   | { kind: 'id'; name: string; label: string };
 
@@ -58,6 +59,8 @@ function fits(filter: Filter, value: string): boolean {
   switch (filter.kind) {
     case 'choice':
       return filter.choices.some((choice) => choice.value === value);
+    case 'text':
+      return searchText.safeParse(value).success;
     case 'date':
       return date.safeParse(value).success;
     case 'id':

@@ -106,11 +106,12 @@ async function begin(
   const [booking] = await rows<{ id: number }>(
     db,
     `with held as (
-       insert into bookings (ref, user_id, room_id, during, booking_date, start_time, end_time, number_of_slots,
-                             guest_count, amount_minor, currency, hold_expires_at, workflow_id)
-       select ?, ?, ?, tstzrange(t, t + interval '1 hour'), t::date, '09:00', '10:00', 2, 1, ?, 'usd',
-              now() + interval '1 hour', 'booking-' || ?
-         from (select now() + interval '3 days' + nextval('model_slot') * interval '2 hours' as t) slot
+       insert into bookings (ref, user_id, room_id, time_zone, during, booking_date, start_time, end_time,
+                             number_of_slots, guest_count, amount_minor, currency, hold_expires_at, workflow_id)
+       select ?, ?, ?, 'UTC', tstzrange(t at time zone 'UTC', t at time zone 'UTC' + interval '1 hour'), t::date,
+              t::time, t::time + interval '1 hour', 2, 1, ?, 'usd', now() + interval '1 hour', 'booking-' || ?
+         from (select date_trunc('day', now() at time zone 'UTC') + interval '3 days'
+                      + nextval('model_slot') * interval '2 hours' as t) slot
        returning id
      ), paid as (
        insert into payments (ref, booking_id, attempt, stripe_payment_intent_id, amount_minor, currency, status)

@@ -78,13 +78,27 @@ function showAccount() {
   if (!session.signedIn()) desk.signedOut();
 }
 
+/** All rooms, page by page. */
+async function loadRooms() {
+  /** @type {import('./api.js').Room[]} */
+  const rooms = [];
+  /** @type {string | null} */
+  let next = '';
+  while (next !== null) {
+    /** @type {{ rooms: import('./api.js').Room[], next: string | null }} */
+    const page = await request('GET', `/api/rooms/${next && `?cursor=${next}`}`);
+    rooms.push(...page.rooms);
+    next = page.next;
+  }
+  return rooms;
+}
+
 async function start() {
   showAccount();
   desk.showChoice(null);
   const resumed = session.resume();
   try {
-    /** @type {{ rooms: import('./api.js').Room[] }} */
-    const { rooms } = await request('GET', '/api/rooms/');
+    const rooms = await loadRooms();
     const [first] = rooms;
     showRooms(byId('rooms'), rooms, {
       chosenId: first?.id,

@@ -4,13 +4,24 @@ import { listRoomNames } from '../queries/rooms.ts';
 import { bookingStatuses, paymentStatuses } from '../../../domain/booking.ts';
 import { toMajor } from '../../../domain/money.ts';
 import type { ListView } from '../list-page.tsx';
-import type { Choice } from '../list-query.ts';
+import type { Choice, Filter } from '../list-query.ts';
 import { Badge, bookingLink, formatMoney, Instant, plain, shortTime } from '../parts.tsx';
 
 /** The lists of bookings and payments: their columns on the page and in the export, their filters and sorts. */
 
 export const choicesOf = (values: readonly string[]): Choice[] =>
   values.map((value) => ({ value, label: plain(value) }));
+
+/** A choice of rooms, or, where there are too many for one, the beginning of their names. */
+function roomFilters(rooms: Awaited<ReturnType<typeof listRoomNames>>): Filter[] {
+  if (!rooms)
+    return [
+      { kind: 'text', name: 'room_name', label: 'Room begins with' },
+      { kind: 'id', name: 'room', label: 'Room' },
+    ];
+  const choices = rooms.map(({ id, name }) => ({ value: String(id), label: name }));
+  return [{ kind: 'choice', name: 'room', label: 'Room', choices }];
+}
 
 export const bookings: ListView<BookingListRow> = {
   section: 'Bookings',
@@ -21,12 +32,7 @@ export const bookings: ListView<BookingListRow> = {
   filters: async (db) => [
     { kind: 'choice', name: 'status', label: 'Status', choices: choicesOf(bookingStatuses) },
     { kind: 'choice', name: 'payment', label: 'Payment', choices: choicesOf(paymentStatuses) },
-    {
-      kind: 'choice',
-      name: 'room',
-      label: 'Room',
-      choices: (await listRoomNames(db)).map(({ id, name }) => ({ value: String(id), label: name })),
-    },
+    ...roomFilters(await listRoomNames(db)),
     { kind: 'date', name: 'from', label: 'From' },
     { kind: 'date', name: 'to', label: 'To' },
     { kind: 'id', name: 'user', label: 'User' },

@@ -39,7 +39,7 @@ export function flagPages({ db }: WebDeps): PanelRoute[] {
           <strong>{plain(kind)}</strong>: {detail} It disappears from the overview
           {kind === 'message_dead'
             ? ', and the message is deleted unsent.'
-            : ' and is not raised again for the same subject. Nothing else changes.'}
+            : ', and is raised again if it happens again. Nothing else changes.'}
         </p>
       ),
       fields: <Field name="note" label="What was done about it" value="" maxLength={noteCharsMax} />,
@@ -111,6 +111,8 @@ function FlagPage({ visit, flag, events }: { visit: Visit; flag: FlagListRow; ev
             ['Subject', <code>{flag.subject}</code>],
             ['Booking', flag.booking_id ? bookingLink(flag.booking_id) : '–'],
             ['Raised', <Instant at={flag.created_at} />],
+            ['Times', flag.occurrences],
+            ['Last', <Instant at={flag.last_at} />],
           ]}
         />
       </Card>

@@ -170,6 +170,13 @@ const flags: ListView<FlagListRow> = {
       csv: { raised_at: (row) => row.created_at },
     },
     {
+      key: 'times',
+      title: 'Times',
+      numeric: true,
+      cell: (row) => row.occurrences,
+      csv: { times: (row) => row.occurrences, last_at: (row) => row.last_at },
+    },
+    {
       key: 'state',
       title: 'State',
       cell: (row) =>

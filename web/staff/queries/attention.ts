@@ -46,15 +46,13 @@ export async function readAttention(db: Db) {
       db,
       `select b.id, r.name as room_name, u.email as user_email, b.hold_expires_at
          from bookings b join rooms r on r.id = b.room_id join users u on u.id = b.user_id
-        where b.status = 'pending' and b.hold_expires_at < clock_timestamp()
-          and coalesce(b.settle_after, '-infinity') < clock_timestamp()
-        order by b.hold_expires_at limit ?`,
+        where is_overdue(b, (select clock_timestamp())) order by settle_at(b) limit ?`,
       [attentionMax + 1],
     ),
     rows<StuckPayment>(
       db,
       `select id, booking_id, stripe_payment_intent_id as intent_id, status, updated_at from payments
-        where status in ('creating', 'processing') and updated_at < clock_timestamp() - interval '5 minutes'
+        where status in ('creating', 'processing') and updated_at < (select clock_timestamp() - interval '5 minutes')
         order by updated_at limit ?`,
       [attentionMax + 1],
     ),
@@ -62,7 +60,8 @@ export async function readAttention(db: Db) {
       db,
       `select f.id, p.booking_id, f.amount_minor, f.currency, f.status, f.last_error, f.created_at
          from refunds f join payments p on p.id = f.payment_id
-        where f.status in ('pending', 'parked', 'refused', 'submitted') and f.created_at < clock_timestamp() - interval '15 minutes'
+        where f.status in ('pending', 'parked', 'refused', 'submitted')
+          and f.created_at < (select clock_timestamp() - interval '15 minutes')
         order by f.created_at limit ?`,
       [attentionMax + 1],
     ),
@@ -70,7 +69,8 @@ export async function readAttention(db: Db) {
     rows<{ open: number }>(
       db,
       `select count(*)::int as open
-         from (select 1 from bookings where status = 'pending' and hold_expires_at > clock_timestamp() limit 10000) s`,
+         from (select 1 from bookings b
+                where b.status = 'pending' and settle_at(b) > (select clock_timestamp()) limit 10000) s`,
     ),
   ]);
   return { flags, overdue, payments, refunds, outbox, openHolds: holds[0]?.open ?? 0 };

@@ -26,6 +26,10 @@ export const bookingList: ListSource<BookingListRow> = {
     if (filters['status']) query.where('b.status', filters['status']);
     if (filters['payment']) query.where('b.payment_status', filters['payment']);
     if (filters['room']) query.where('b.room_id', Number(filters['room']));
+    if (filters['room_name']) {
+      const named = db('rooms').select('id').where('name', 'ilike', beginsWith(filters['room_name']));
+      query.whereIn('b.room_id', named);
+    }
     if (filters['user']) query.where('b.user_id', Number(filters['user']));
     if (filters['from']) query.where('b.booking_date', '>=', filters['from']);
     if (filters['to']) query.where('b.booking_date', '<=', filters['to']);
@@ -138,6 +142,9 @@ export interface FlagListRow {
   subject: string;
   detail: string;
   booking_id: number | null;
+  /** How often it has happened since it was raised, and when last. */
+  occurrences: number;
+  last_at: Date;
   created_at: Date;
   resolved_at: Date | null;
 }

@@ -22,10 +22,16 @@ export async function findRoom(db: Db, id: number): Promise<Room | undefined> {
   return Room.query(db).findById(id);
 }
 
-/** The names of the rooms, for a choice. */
-export async function listRoomNames(db: Db): Promise<{ id: number; name: string }[]> {
-  return db('rooms').select('id', 'name').orderBy('name').limit(500);
+/** The names of the rooms, for a choice; undefined when there are too many to choose from. */
+export async function listRoomNames(db: Db): Promise<{ id: number; name: string }[] | undefined> {
+  const names = await db('rooms')
+    .select('id', 'name')
+    .orderBy('name')
+    .limit(choicesMax + 1);
+  return names.length <= choicesMax ? names : undefined;
 }
+
+const choicesMax = 500;
 
 export interface DayBooking {
   id: number;
