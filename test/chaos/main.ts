@@ -19,6 +19,7 @@ import { createVisits } from './visits.ts';
 
 /** A freeze or a broken link lasts at most so long; in a short run less, so that there is a life between them. */
 const lastsMsMax = 20_000;
+const nearShare = 0.1;
 /** A clock is wrong for a minute at most. */
 const clockMsMax = 60_000;
 
@@ -137,7 +138,7 @@ async function runVisits(
   }: { scenario: Awaited<ReturnType<typeof createScenario>>; browser: ReturnType<typeof createBrowser> },
   say: (line: string) => void,
 ): Promise<number> {
-  const visits = createVisits({ stack, scenario, browser, seed, holdMs });
+  const visits = createVisits({ stack, scenario, browser, seed, holdMs, nearShare });
   const begun = Date.now();
   const made = () => browser.answers.filter(({ call, status }) => call === 'book' && status === 201).length;
   let toldAt = begun;

@@ -11,6 +11,8 @@ interface VisitDeps {
   browser: Browser;
   seed: number;
   holdMs: number;
+  /** The share of the visits that want a stay within a day; none unless given. */
+  nearShare?: number;
 }
 
 /** What a visitor of the booking page means to do. */
@@ -24,11 +26,8 @@ const plans = [
   ...Array<'pay_then_cancel'>(12).fill('pay_then_cancel'),
 ] as const;
 
-/** The share of the visits that want a stay within a day. */
-const nearShare = 0.1;
-
 /** Visits of clients: each books, and then pays, gives up, cancels or books again, as the random say. */
-export function createVisits({ stack, scenario, browser, seed, holdMs }: VisitDeps) {
+export function createVisits({ stack, scenario, browser, seed, holdMs, nearShare = 0 }: VisitDeps) {
   const open = new Set<Promise<void>>();
   let begun = 0;
 
