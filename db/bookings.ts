@@ -1,5 +1,6 @@
 import type { BookingStatus, PaymentStatus } from '../domain/booking.ts';
 import { statusesBefore } from '../domain/booking.ts';
+import { latestNow } from './clocks.ts';
 import { type Db, prepared, rows } from './knex.ts';
 import type { IntentStatus, RefundStatus } from './models.ts';
 
@@ -189,10 +190,10 @@ export async function completeStays(db: Db, options: { actor: string; limit: num
     db,
     `with due as (
        select id from bookings
-        where status = 'confirmed' and upper(during) <= (select clock_timestamp())
+        where status = 'confirmed' and upper(during) <= (select least(clock_timestamp(), ?::timestamptz))
         order by upper(during) limit ? for no key update skip locked
      ), ${completeDue}`,
-    [options.limit, options.actor],
+    [latestNow(), options.limit, options.actor],
   );
   return done.length;
 }
@@ -206,9 +207,9 @@ export async function completeStay(
     db,
     `with due as (
        select id from bookings
-        where ref = ? and status = 'confirmed' and upper(during) <= (select clock_timestamp())
+        where ref = ? and status = 'confirmed' and upper(during) <= (select least(clock_timestamp(), ?::timestamptz))
           for no key update skip locked
      ), ${completeDue}`,
-    [bookingRef, actor],
+    [bookingRef, latestNow(), actor],
   );
 }

@@ -3,6 +3,12 @@ import { raiseFlag } from './flags.ts';
 import { type Db, rows } from './knex.ts';
 
 /**
+ * The latest that it can be by this process's clock, ISO 8601. What ends because of the time is asked with it, so that the
+ * database's clock alone cannot end it: a clock that is a day ahead is believed a minute of that.
+ */
+export const latestNow = (): string => new Date(Date.now() + clockSkewMaxMs).toISOString();
+
+/**
  * Do the database's clock and this process's agree to a minute? Asked before anything that cannot be undone is done to
  * many rows because of the time: a host whose clock is a day ahead for a minute must not end what is still to come. Where
  * they do not agree, staff finds a flag.

@@ -1,4 +1,7 @@
+import { latestNow } from './clocks.ts';
+import { clockSkewMaxMs } from '../domain/limits.ts';
 import { type Db, prepared, rows } from './knex.ts';
+import { sql } from './sql.ts';
 
 export interface SettleLease {
   bookingId: number;
@@ -23,13 +26,13 @@ export async function leaseOverdueHold(
     db,
     `update bookings b
         set settle_lease_until = clock_timestamp() + ? * interval '1 millisecond'
-      where b.ref = ? and is_overdue(b, clock_timestamp())
+      where b.ref = ? and is_overdue(b, least(clock_timestamp(), ?::timestamptz))
         and coalesce(b.settle_lease_until, '-infinity') < clock_timestamp()
       returning b.id as "bookingId",
         extract(epoch from clock_timestamp() - b.hold_expires_at)::float8 * 1000 as "overdueMs",
         b.stripe_silent_ms as "silentMs",
         extract(epoch from lower(b.during) - clock_timestamp())::float8 * 1000 as "startsInMs"`,
-    [leaseMs, bookingRef],
+    [leaseMs, bookingRef, latestNow()],
   );
   return lease;
 }
@@ -57,10 +60,10 @@ export async function findOverdueHolds(db: Db, lateMs: number, limit: number): P
   const found = await rows<{ ref: string }>(
     db,
     `select b.ref from bookings b
-      where is_overdue(b, (select clock_timestamp() - ? * interval '1 millisecond'))
+      where is_overdue(b, (select least(clock_timestamp(), ?::timestamptz) - ? * interval '1 millisecond'))
         and coalesce(b.settle_lease_until, '-infinity') < (select clock_timestamp())
       order by settle_at(b) limit ?`,
-    [lateMs, limit],
+    [latestNow(), lateMs, limit],
   );
   return found.map((row) => row.ref);
 }
@@ -78,8 +81,8 @@ export async function expireHold(
   const [row] = await prepared<{ done: boolean }>(
     db,
     'expire_hold',
-    'select expire_hold(?, ?, ?, ?) as done',
-    [hold.bookingRef, hold.actor, hold.cause, hold.leased],
+    'select expire_hold(?, ?, ?, ?, ?) as done',
+    [hold.bookingRef, hold.actor, hold.cause, hold.leased, latestNow()],
   );
   return row?.done === true;
 }
@@ -92,11 +95,57 @@ export async function expireOverdueHolds(
   db: Db,
   { lateMs, limit, actor }: { lateMs: number; limit: number; actor: string },
 ): Promise<number> {
-  const statement = 'select expire_overdue_holds(?, ?, ?) as expired';
+  const statement = 'select expire_overdue_holds(?, ?, ?, ?) as expired';
   const [row] = await prepared<{ expired: number }>(db, 'expire_overdue_holds', statement, [
     lateMs,
     limit,
     actor,
+    latestNow(),
   ]);
   return row?.expired ?? 0;
+}
+
+/**
+ * Takes back what a clock of the database that was ahead has put off: a hold that was made then gets its time from now on,
+ * leases end, and messages become due. Asked only while the clocks agree. Open holds with the latest deadlines are looked
+ * at, and overdue ones, at most `limit` of each.
+ * @returns how many holds and messages were put off
+ */
+export async function endDelaysOfWrongClock(db: Db, limit: number): Promise<number> {
+  const corrected = await sql(
+    db,
+    'end_delays_of_wrong_clock',
+    `with clock as (select clock_timestamp() as now, clock_timestamp() + :clockSkewMaxMs * interval '1 ms' as latest),
+     candidates as (
+       (select b.id from bookings b where b.status = 'pending' order by settle_at(b) desc limit :limit)
+       union
+       (select b.id from bookings b
+         where is_overdue(b, (select clock_timestamp())) and b.settle_lease_until is not null
+         order by settle_at(b) limit :limit)
+     ), corrected as (
+       update bookings b
+          set hold_expires_at = case when b.created_at > c.latest
+                then least(c.now + (b.hold_expires_at - b.created_at), lower(b.during)) else b.hold_expires_at end,
+              created_at = least(b.created_at, c.now),
+              settle_after = case when b.settle_after <= c.latest then b.settle_after end,
+              settle_lease_until = case when b.settle_lease_until <= c.latest then b.settle_lease_until end,
+              updated_at = c.now
+         from clock c, candidates
+        where b.id = candidates.id and b.status = 'pending'
+          and (b.created_at > c.latest or b.settle_after > c.latest or b.settle_lease_until > c.latest)
+       returning b.id, b.ref, b.workflow_id
+     ), noted as (
+       insert into booking_events (booking_id, actor, from_status, to_status, cause)
+       select id, 'reconciler', 'pending', 'pending', 'clock_corrected' from corrected
+     ), told as (
+       select leave_message('booking_changed', jsonb_build_object('bookingRef', ref, 'workflowId', workflow_id))
+         from corrected
+     ), due as (
+       update outbox o set available_at = c.now from clock c
+        where o.dead_at is null and o.available_at > c.now + interval '1 hour' returning o.id
+     )
+     select 1 from told union all select 1 from due`,
+    { clockSkewMaxMs, limit },
+  );
+  return corrected.length;
 }
