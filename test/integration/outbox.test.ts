@@ -333,7 +333,7 @@ describe('the outbox', () => {
   test.each([
     ['start_booking', { bookingRef: tooLong, summary: '' }],
     ['payment', { bookingRef: tooLong, intentId: 'pi_1', verify: false }],
-    ['refund', { bookingRef: tooLong, paymentRef: tooLong }],
+    ['refund', { bookingRef: tooLong, refundRef: tooLong }],
   ])('OB-03 a %s that Temporal itself refuses is no outage either', async (topic, payload) => {
     await rows(system.db, 'delete from outbox');
     await rows(system.db, 'delete from flags');

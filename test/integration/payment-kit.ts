@@ -113,7 +113,7 @@ export async function startPayments(options: SystemOptions = {}) {
       timeoutMs,
     );
 
-  const connection = await Connection.connect({ address: system.config.temporal.address });
+  const connection = Connection.lazy({ address: system.config.temporal.address });
   const temporal = new Client({ connection, namespace: system.config.temporal.namespace });
 
   async function ledgerOf(intentId: string) {
