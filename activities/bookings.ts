@@ -16,6 +16,8 @@ interface OfBooking {
 
 /** A wait shorter than this is waited in the activity: the server's own timers are coarser than a second. */
 const shortWaitMs = 2_000;
+/** A workflow asks when Temporal's timer has woken it. */
+const secondClock = 'temporal';
 /** How often, and how long, to look again while somebody else settles the hold. */
 const leasedPollMs = 300;
 const leasedWaitMs = 3_000;
@@ -28,7 +30,7 @@ export function createBookingActivities(deps: ActivityDeps, inTurn: InTurn) {
 
     /** Expires the hold if it is due and nobody began to pay for it: all that Postgres alone can settle. */
     async expireUnaskedHold(hold: OfBooking & { actor: string }): Promise<BookingState> {
-      await expireUnaskedHold(db, hold);
+      await expireUnaskedHold(db, { ...hold, secondClock });
       return loadBooking(db, hold.bookingRef);
     },
 
@@ -39,7 +41,8 @@ export function createBookingActivities(deps: ActivityDeps, inTurn: InTurn) {
         let booking = await loadBooking(db, bookingRef);
         while (booking.status === 'pending' && booking.settleInMs <= shortWaitMs && Date.now() < giveUpAt) {
           await sleep(booking.settleInMs);
-          booking = (await settleHold(deps, { bookingRef, actor, waitMs: settleBoundMs })) ?? booking;
+          booking =
+            (await settleHold(deps, { bookingRef, actor, secondClock, waitMs: settleBoundMs })) ?? booking;
           if (booking.status === 'pending' && booking.settleInMs === 0) await sleep(leasedPollMs);
         }
         return booking;

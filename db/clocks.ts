@@ -3,10 +3,14 @@ import { raiseFlag } from './flags.ts';
 import { type Db, rows } from './knex.ts';
 
 /**
- * The latest that it can be by this process's clock, ISO 8601. What ends because of the time is asked with it, so that the
- * database's clock alone cannot end it: a clock that is a day ahead is believed a minute of that.
+ * What must say, beside the database's clock, that a time has passed: this process's clock, or Temporal's, whose timer has
+ * woken the workflow that asks. So no single clock that is ahead ends what has not run out.
  */
-export const latestNow = (): string => new Date(Date.now() + clockSkewMaxMs).toISOString();
+export type SecondClock = 'process' | 'temporal';
+
+/** The latest that it can be by that clock: ISO 8601, or `infinity`. */
+export const latestBy = (clock: SecondClock): string =>
+  clock === 'temporal' ? 'infinity' : new Date().toISOString();
 
 /**
  * Do the database's clock and this process's agree to a minute? Asked before anything that cannot be undone is done to

@@ -1,4 +1,4 @@
-import { latestNow } from './clocks.ts';
+import { latestBy, type SecondClock } from './clocks.ts';
 import { clockSkewMaxMs } from '../domain/limits.ts';
 import { type Db, prepared, rows } from './knex.ts';
 import { sql } from './sql.ts';
@@ -21,6 +21,7 @@ export async function leaseOverdueHold(
   db: Db,
   bookingRef: string,
   leaseMs: number,
+  secondClock: SecondClock = 'process',
 ): Promise<SettleLease | undefined> {
   const [lease] = await rows<SettleLease>(
     db,
@@ -32,7 +33,7 @@ export async function leaseOverdueHold(
         extract(epoch from clock_timestamp() - b.hold_expires_at)::float8 * 1000 as "overdueMs",
         b.stripe_silent_ms as "silentMs",
         extract(epoch from lower(b.during) - clock_timestamp())::float8 * 1000 as "startsInMs"`,
-    [leaseMs, bookingRef, latestNow()],
+    [leaseMs, bookingRef, latestBy(secondClock)],
   );
   return lease;
 }
@@ -63,7 +64,7 @@ export async function findOverdueHolds(db: Db, lateMs: number, limit: number): P
       where is_overdue(b, (select least(clock_timestamp(), ?::timestamptz) - ? * interval '1 millisecond'))
         and coalesce(b.settle_lease_until, '-infinity') < (select clock_timestamp())
       order by settle_at(b) limit ?`,
-    [latestNow(), lateMs, limit],
+    [latestBy('process'), lateMs, limit],
   );
   return found.map((row) => row.ref);
 }
@@ -76,13 +77,13 @@ export async function findOverdueHolds(db: Db, lateMs: number, limit: number): P
  */
 export async function expireHold(
   db: Db,
-  hold: { bookingRef: string; actor: string; cause: string; leased: boolean },
+  hold: { bookingRef: string; actor: string; cause: string; leased: boolean; secondClock?: SecondClock },
 ): Promise<boolean> {
   const [row] = await prepared<{ done: boolean }>(
     db,
     'expire_hold',
     'select expire_hold(?, ?, ?, ?, ?) as done',
-    [hold.bookingRef, hold.actor, hold.cause, hold.leased, latestNow()],
+    [hold.bookingRef, hold.actor, hold.cause, hold.leased, latestBy(hold.secondClock ?? 'process')],
   );
   return row?.done === true;
 }
@@ -100,7 +101,7 @@ export async function expireOverdueHolds(
     lateMs,
     limit,
     actor,
-    latestNow(),
+    latestBy('process'),
   ]);
   return row?.expired ?? 0;
 }

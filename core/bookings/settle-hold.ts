@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BookingState, readBookingState } from '../../db/booking-state.ts';
+import type { SecondClock } from '../../db/clocks.ts';
 import type { Db } from '../../db/knex.ts';
 import { decideMoney } from '../payments/decide-payment.ts';
 import { expireHold, leaseOverdueHold, releaseHoldLease, type SettleLease } from '../../db/overdue-holds.ts';
@@ -18,6 +19,8 @@ export interface SettleRequest {
   bookingRef: string;
   /** For the audit: who settles. */
   actor: string;
+  /** What says beside the database's clock that the hold has run out; this process's clock unless given. */
+  secondClock?: SecondClock;
   /** How long the caller can wait for Stripe; it is asked at least once. */
   waitMs: number;
 }
@@ -38,7 +41,7 @@ export async function settleHold(
   request: SettleRequest,
 ): Promise<BookingState | undefined> {
   if (!(await expireUnaskedHold(deps.db, request))) {
-    const lease = await leaseOverdueHold(deps.db, request.bookingRef, settleLeaseMs);
+    const lease = await leaseOverdueHold(deps.db, request.bookingRef, settleLeaseMs, request.secondClock);
     if (lease) await settleLeased(deps, request, lease);
   }
   return readBookingState(deps.db, request.bookingRef);
@@ -50,9 +53,9 @@ export async function settleHold(
  */
 export function expireUnaskedHold(
   db: Db,
-  { bookingRef, actor }: Pick<SettleRequest, 'bookingRef' | 'actor'>,
+  { bookingRef, actor, secondClock = 'process' }: Omit<SettleRequest, 'waitMs'>,
 ): Promise<boolean> {
-  return expireHold(db, { bookingRef, actor, cause: 'unpaid', leased: false });
+  return expireHold(db, { bookingRef, actor, cause: 'unpaid', leased: false, secondClock });
 }
 
 /**
