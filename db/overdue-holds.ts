@@ -131,8 +131,8 @@ export async function endDelaysOfWrongClock(db: Db, limit: number): Promise<numb
               settle_after = case when b.settle_after <= c.latest then b.settle_after end,
               settle_lease_until = case when b.settle_lease_until <= c.latest then b.settle_lease_until end,
               updated_at = c.now
-         from clock c, candidates
-        where b.id = candidates.id and b.status = 'pending'
+         from clock c
+        where b.id = any(array(select id from candidates)) and b.status = 'pending'
           and (b.created_at > c.latest or b.settle_after > c.latest or b.settle_lease_until > c.latest)
        returning b.id, b.ref, b.workflow_id
      ), noted as (
