@@ -14,7 +14,8 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
   && find node_modules/@temporalio/core-bridge/releases -mindepth 1 -maxdepth 1 \
     ! -name "$(uname -m)-unknown-linux-gnu" -exec rm -r {} +
-COPY tsconfig.json config.ts log.ts process-end.ts ./
+COPY tsconfig.json config.ts log.ts process-end.ts program-arguments.ts ./
+COPY config config
 COPY domain domain
 COPY db db
 COPY core core

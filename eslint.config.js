@@ -1,35 +1,5 @@
 import tseslint from 'typescript-eslint';
 
-/** Who stands outside: may import everything, and is imported by nobody else. */
-const outside = ['dev', 'test', 'bench', 'commands', 'stripe-emulator'];
-
-/** Who may import whom (docs/architecture.md): each folder names the folders that it must not reach into. */
-const borders = {
-  domain: ['db', 'workflows', 'activities', 'worker', 'api', 'config', ...outside],
-  db: ['workflows', 'activities', 'worker', 'api', 'config', ...outside],
-  workflows: ['db', 'worker', 'api', 'config', ...outside],
-  activities: ['worker', 'api', 'config', ...outside],
-  worker: ['api', ...outside],
-  api: ['worker', ...outside],
-};
-
-const borderRules = Object.entries(borders).map(([folder, forbidden]) => ({
-  files: [`${folder}/**/*.ts`, `${folder}/**/*.tsx`],
-  rules: {
-    'no-restricted-imports': [
-      'error',
-      {
-        patterns: [
-          {
-            regex: `^(\\.\\./)*(${forbidden.join('|')})(/|\\.ts$|$)`,
-            message: `${folder}/ must not import from there (docs/architecture.md).`,
-          },
-        ],
-      },
-    ],
-  },
-}));
-
 export default tseslint.config(
   { ignores: ['node_modules', '.data', 'build', 'coverage', '**/*.mjs', 'eslint.config.js'] },
   {
@@ -60,40 +30,6 @@ export default tseslint.config(
       'no-console': 'off',
     },
   },
-  ...borderRules,
-  {
-    // The emulator is a package of its own: it knows nothing of the service, nor of Stripe's client, that it serves.
-    files: ['stripe-emulator/src/**/*.ts'],
-    rules: {
-      'no-restricted-imports': [
-        'error',
-        {
-          patterns: [
-            { regex: '^(?!\\./|node:)', message: 'The emulator imports only its own files and Node.' },
-          ],
-        },
-      ],
-    },
-  },
-  {
-    files: ['stripe-emulator/test/**/*.ts'],
-    rules: {
-      'no-restricted-imports': [
-        'error',
-        { patterns: [{ regex: '^\\.\\./(?!src/)', message: 'The emulator imports only its own files.' }] },
-      ],
-    },
-  },
-  {
-    // The activities are types to a workflow, never code: it runs in Temporal's sandbox.
-    files: ['workflows/**/*.ts'],
-    rules: {
-      '@typescript-eslint/no-restricted-imports': [
-        'error',
-        { patterns: [{ regex: '^(\\.\\./)+activities/', allowTypeImports: true }, { regex: '^node:' }] },
-      ],
-    },
-  },
   {
     // Served to browsers as they are. Whether a name exists is asked by the type check (tsconfig.pages.json).
     files: ['web/booking/assets/*.js'],
@@ -117,10 +53,6 @@ export default tseslint.config(
       'no-new-func': 'error',
       // The types of the API's answers bring Node's along.
       'no-restricted-globals': ['error', 'process', 'Buffer', 'global', 'require', 'module', 'setImmediate'],
-      'no-restricted-imports': [
-        'error',
-        { patterns: [{ regex: '^(?!\\./[\\w-]+\\.js$)', message: 'A browser gets only what lies beside.' }] },
-      ],
       'max-lines': ['error', 250],
     },
   },

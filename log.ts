@@ -5,19 +5,19 @@ import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pin
 
 /** The log of a process: one line of JSON each, to its standard output. */
 
-/** What waits to be written while a reader is slow; lines beyond this are dropped. */
+/** Lines that wait for a slow reader take at most this much memory; further lines are dropped. */
 const waitingBytesMax = 1024 * 1024;
-/** How long a reader that has no room is left alone before the next try: at first, and at most. */
+/** The pause before writing again to a reader that has no room: at first, and at most. */
 const pauseMinMs = 5;
 const pauseMaxMs = 100;
-/** A single write that takes longer than this is not coming back: a disk or a network file system that hangs. */
+/** A write that takes longer than this hangs, for example on a network file system. */
 const stuckMs = 1_000;
 const newline = 10;
 
 export interface LogDestination extends DestinationStream {
   /** Lines that could not be written, since the start of the process. */
   dropped(): number;
-  /** Is a write so late that the thread which makes it must be taken for lost? */
+  /** Does a write hang, so that the thread which makes it is lost? */
   isStuck(): boolean;
   /** Waits until everything is written or dropped, at most `withinMs`. Never fails. */
   flush(withinMs: number): Promise<void>;
@@ -40,7 +40,7 @@ async function writeAll(fd: number, bytes: Buffer, clock: WriteClock): Promise<n
     const [error, count] = await writeOnce(fd, bytes, written);
     clock.since = undefined;
     if (error?.code === 'EAGAIN') {
-      // The timer alone must not keep a process alive.
+      // `ref: false`: the timer alone must not keep the process alive.
       await sleep(pauseMs, undefined, { ref: false });
       pauseMs = Math.min(pauseMs * 2, pauseMaxMs);
     } else if (error) {
@@ -62,8 +62,8 @@ function writeOnce(
 }
 
 /**
- * Writes lines without ever waiting for them: a disk that is full, a reader that has gone and a reader that stalls cost
- * the lines, never the caller. What cannot be written is dropped and counted.
+ * Writes lines without making the caller wait. If the disk is full, or the reader has gone or stalls, lines are dropped
+ * and counted.
  * @param onRecovered called with the number of lines lost, once writing works again
  */
 export function createLogDestination(fd: number, onRecovered: (lost: number) => void): LogDestination {
@@ -84,19 +84,19 @@ export function createLogDestination(fd: number, onRecovered: (lost: number) => 
     while (waiting.length > 0) {
       const lines = waiting.length;
       const counted = waitingBytes;
-      // A line that a full disk has cut off must not swallow the first one that is written again.
+      // A line that a full disk has cut off must not merge with the next one.
       const bytes = Buffer.from((isMidLine ? '\n' : '') + waiting.join(''));
       waiting = [];
       const written = await writeAll(fd, bytes, clock);
       waitingBytes -= counted;
       if (written > 0) isMidLine = bytes[written - 1] !== newline;
       if (written < bytes.length) drop(lines);
-      else if (lost > 0) tellRecovery();
+      else if (lost > 0) reportRecovery();
     }
     writing = undefined;
   }
 
-  function tellRecovery(): void {
+  function reportRecovery(): void {
     const lines = lost;
     lost = 0;
     onRecovered(lines);
@@ -142,7 +142,7 @@ export interface ProcessLog {
 
 /** The log of this process. Levels are written by name, times in ISO 8601 and UTC. */
 export function createProcessLog(settings: { level: string; service: string }): ProcessLog {
-  // Whoever writes to standard error besides us must not end the process either.
+  // An error of standard error, which other code writes to, must not end the process.
   process.stderr.on('error', () => {});
   const destination = createLogDestination(openOutput(), (lost) =>
     log.warn({ lost }, 'lines of the log could not be written'),
@@ -151,7 +151,7 @@ export function createProcessLog(settings: { level: string; service: string }): 
   return { log, destination };
 }
 
-/** How a line looks, whatever it is written to. */
+/** The format of a line, for any destination. */
 export function logOptions(service: string) {
   return {
     base: { service },

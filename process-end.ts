@@ -1,28 +1,28 @@
 import type { ProcessLog } from './log.ts';
 
-/** What is left in the log's buffer gets this long to be written. */
+/** The log's buffer gets this long to be written. */
 const flushMs = 500;
-/** Whatever is still open after an orderly stop must not keep a dead process alive. */
+/** After an orderly stop, a handle that is still open keeps the process alive for at most this long. */
 const lingerMs = 1_000;
 
 export interface OrderlyStop {
   /** Stops the work. `atOnce`: the process may be in a bad state; no time for others to notice. */
   stop: (options: { atOnce: boolean }) => Promise<void>;
-  /** The stop must be over by then; if it is not, the process ends all the same. */
+  /** After this time the process ends even if the stop is not over. */
   stopMaxMs: number;
   /** Signals that end the process in order. */
   signals: readonly NodeJS.Signals[];
 }
 
 /**
- * Ends the process in order on the signals, and with exit code 1 on an error that nobody has handled, so that its
- * supervisor starts it anew. Nothing here waits for what may have failed: neither the log nor the stop.
+ * Ends the process in order on the signals, and with exit code 1 on an unhandled error, so that its supervisor starts
+ * it anew. It does not wait without limit for the log or the stop, since both may have failed.
  */
 export function endInOrder({ log, destination }: ProcessLog, { stop, stopMaxMs, signals }: OrderlyStop) {
   let isEnding = false;
 
   function exit(code: number): void {
-    // Node waits for the threads of its pool when it exits; one that hangs in a write would keep it for ever.
+    // On exit Node waits for the threads of its pool: one that hangs in a write would keep the process for ever.
     if (destination.isStuck()) process.kill(process.pid, 'SIGKILL');
     process.exit(code);
   }
@@ -42,7 +42,7 @@ export function endInOrder({ log, destination }: ProcessLog, { stop, stopMaxMs, 
     setTimeout(() => exit(code), lingerMs).unref();
   }
 
-  /** Ends the process with exit code 1 for an error that leaves it nothing to do. */
+  /** Ends the process with exit code 1 after an error that it cannot go on from. */
   function fail(error: unknown, message = 'could not go on'): void {
     say(() => log.fatal({ err: error }, message));
     void end(1);
@@ -60,6 +60,6 @@ function say(line: () => void): void {
   try {
     line();
   } catch {
-    // There is nobody left to tell.
+    // Nothing else can report it.
   }
 }

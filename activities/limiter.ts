@@ -1,21 +1,22 @@
 import { ApplicationFailure } from '@temporalio/common';
 
-/** When to try again: soon enough for a hold at its deadline, and not all at once. */
+/** When a refused step is tried again: soon enough for a hold at its deadline, and not all at once. */
 const retryMs = () => 1_000 + Math.random() * 3_000;
 
 /**
- * Bounds how many steps that ask Stripe run at once in this process. While Stripe hangs each of them takes seconds, comes
- * again and again, and holds a place of the worker's; what asks Postgres alone, such as a cancellation, finds one free.
- * @returns a wrapper of steps: one that comes beyond the bound fails at once, to be tried again soon
+ * Limits how many steps that ask Stripe run at once in this process. While Stripe hangs each takes seconds, is tried again
+ * and again, and holds one of the worker's places; the limit keeps places for steps that ask Postgres alone, such as a
+ * cancellation.
+ * @returns a wrapper of steps: a step beyond the limit fails at once and is tried again soon, so that it holds no place
  */
-export function createTurns(most: number) {
+export function createLimiter(stepsMax: number) {
   let running = 0;
   return <Input, Output>(step: (input: Input) => Promise<Output>) =>
     async (input: Input): Promise<Output> => {
-      if (running >= most) {
+      if (running >= stepsMax) {
         throw ApplicationFailure.create({
-          message: `${most} steps are asking Stripe already`,
-          type: 'StripeTurnsTaken',
+          message: `${stepsMax} steps are asking Stripe already`,
+          type: 'StripeBusy',
           nextRetryDelay: retryMs(),
         });
       }
@@ -28,4 +29,4 @@ export function createTurns(most: number) {
     };
 }
 
-export type InTurn = ReturnType<typeof createTurns>;
+export type LimitStripe = ReturnType<typeof createLimiter>;

@@ -1,6 +1,6 @@
 import { activityInfo, getClient } from '@temporalio/activity';
 import { WorkflowNotFoundError } from '@temporalio/common';
-import type { ActivityDeps } from '../core/deps.ts';
+import type { CoreDeps } from '../core/deps.ts';
 import { createEventRecorder } from '../core/payments/record-event.ts';
 import { readStripeClock, recordMissedEvents } from '../core/reconcile/find-missed-events.ts';
 import { type Repairs, type RoundBefore, repairBookings } from '../core/reconcile/repair-bookings.ts';
@@ -32,7 +32,7 @@ interface MissedEvents {
   lookedBackAt: string;
 }
 
-export function createReconcileActivities(deps: ActivityDeps) {
+export function createReconcileActivities(deps: CoreDeps) {
   const { db } = deps;
   const recordEvent = createEventRecorder(db, 0);
   return {

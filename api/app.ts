@@ -12,13 +12,13 @@ import { mount } from '../http/mount.ts';
 import { printOpenApi } from '../http/openapi.ts';
 import { problemMiddleware } from '../http/problems.ts';
 import { limitRequests } from '../http/rate-limit.ts';
-import { isAt, refuseOtherMethods } from '../http/reading.ts';
+import { isPath, refuseWrites } from '../http/read-only-path.ts';
 import { isPanelPath, panel } from '../web/staff/index.tsx';
 import { serveMetrics } from './metrics.ts';
 import { listRoutes } from './routes.ts';
 import { site } from '../web/booking/index.ts';
 
-/** The Koa application: the whole chain that a request passes, in order. */
+/** The Koa application: every middleware that a request passes, in order. */
 export function createApp(deps: Deps): Koa {
   const { config, log } = deps;
   const app = new Koa();
@@ -50,7 +50,7 @@ export function createApp(deps: Deps): Koa {
   return app;
 }
 
-/** For JSON: nothing may be loaded, framed or sniffed. Pages bring a policy of their own. */
+/** For JSON: nothing may be loaded, framed or sniffed. Pages set a policy of their own. */
 function securityHeaders(): Koa.Middleware {
   return helmet({
     contentSecurityPolicy: {
@@ -63,18 +63,18 @@ function securityHeaders(): Koa.Middleware {
   });
 }
 
-/** Refuses what Node hands on though it is not valid: a target that is no address, no Host (RFC 9112, 3.2). */
+/** Refuses requests that Node passes on though they are not valid: without Host, or with a malformed target (RFC 9112, 3.2). */
 function refuseMalformed(): Koa.Middleware {
   return async (ctx, next) => {
     const hostless = ctx.req.httpVersion === '1.1' && ctx.req.headers.host === undefined;
     if (hostless || !hasPath(ctx)) {
-      throw new Problem('malformed_request', { headers: { Connection: 'close' } });
+      throw new Problem('malformed_request', { endsConnection: true });
     }
     await next();
   };
 }
 
-/** Koa parses the target when it is asked for the path: of `http://[::1` it throws, and `http://` has none. */
+/** Koa parses the target when its path is read: it throws for `http://[::1`, and `http://` has no path. */
 function hasPath(ctx: Koa.Context): boolean {
   try {
     return Boolean(ctx.path);
@@ -83,10 +83,10 @@ function hasPath(ctx: Koa.Context): boolean {
   }
 }
 
-/** An exact list, never a reflection: other origins get no CORS header at all. */
+/** Only origins of the list get CORS headers; an origin is never reflected. */
 function allowOrigins(origins: readonly string[]): Koa.Middleware {
   return cors({
-    // The panel is for its own pages only, whoever may call the API.
+    // No other origin may call the panel, even one that may call the API.
     origin: (ctx) => (origins.includes(ctx.get('Origin')) && !isPanelPath(ctx.path) ? ctx.get('Origin') : ''),
     credentials: true,
     allowMethods: ['GET', 'POST'],
@@ -97,20 +97,20 @@ function allowOrigins(origins: readonly string[]): Koa.Middleware {
 }
 
 /**
- * Compresses what its route calls public, and nothing else: an answer that holds a secret beside what its asker has sent
- * would tell the secret by its length (BREACH, https://www.breachattack.com).
+ * Compresses public answers only (`isPublic` of a route). A compressed answer that holds a secret beside text of the
+ * client's tells the secret by its length (BREACH, https://www.breachattack.com).
  */
 function compressPublic(): Koa.Middleware {
   return compress({ filter: () => false, threshold: 4_096, br: false, zstd: false, deflate: false });
 }
 
-/** Printed once a day: the examples hold dates that lie ahead. */
+/** Serves the OpenAPI document. It is printed once a day, since its examples have dates in the future. */
 function serveDocument(print: () => unknown): Koa.Middleware {
   let printed = { day: '', text: '' };
   return async (ctx, next) => {
-    if (!isAt(ctx, '/openapi.json')) return next();
+    if (!isPath(ctx, '/openapi.json')) return next();
     ctx.state['route'] = '/openapi.json';
-    refuseOtherMethods(ctx);
+    refuseWrites(ctx);
     const day = new Date().toISOString().slice(0, 10);
     if (printed.day !== day) printed = { day, text: JSON.stringify(print()) };
     ctx.type = 'application/json';

@@ -1,20 +1,21 @@
 import type { BookingDetailRow } from '../db/bookings.ts';
 import { refundCancelled } from '../core/payments/refund-cancelled.ts';
 import { Problem } from '../domain/problems.ts';
-import { type CancelRequest, isLatePaymentWorkflowId } from '../workflows/messages.ts';
+import type { CancelRequest } from '../domain/messages.ts';
+import { isLatePaymentWorkflowId } from '../domain/workflow-ids.ts';
 import type { Deps } from './deps.ts';
 
-/** Who cancels, and what they ask. */
+/** The request to cancel. */
 interface Cancellation {
   callerId: number;
   byStaff: boolean;
-  /** Staff asks for the money to go back whatever the hour. */
+  /** Staff asks for a refund, however late it is. */
   refund: boolean;
 }
 
 /**
- * Cancels a booking, as often as it is asked. What was kept of one that its guest has cancelled, or did not get back, is
- * sent when staff asks for that.
+ * Cancels a booking; repeating is safe. If staff asks for a refund of a cancelled booking, what is left of its payment
+ * is refunded.
  * @throws Problem not_cancellable, not_refundable, workflow_unavailable
  */
 export async function cancelBooking(
@@ -29,7 +30,7 @@ export async function cancelBooking(
   }
   if (!byStaff || !refund) return;
   const { isWaiting } = await refundCancelled(deps.db, { bookingRef: booking.ref, actorId: callerId });
-  // The answer to a first cancellation shows the refund as it is.
+  // The answer to the first cancellation shows that the refund waits.
   if (isWaiting && isRepeated) {
     throw new Problem('not_refundable', {
       detail:
@@ -58,7 +59,7 @@ async function cancelThroughWorkflow(
         ref,
         status,
         workflowId,
-        ...(late && { paymentNews: { bookingRef: ref, paymentRef, intentId, verify: false } }),
+        ...(late && { latePayment: { bookingRef: ref, paymentRef, intentId, verify: false } }),
       },
       request,
     );
@@ -70,7 +71,7 @@ async function cancelThroughWorkflow(
     deps.log.warn({ err: error, bookingRef: ref }, 'a cancellation got no answer');
     throw new Problem('workflow_unavailable', {
       detail: 'The cancellation may or may not have been taken; asking again is safe.',
-      headers: { 'Retry-After': '2' },
+      retryAfterSeconds: 2,
     });
   }
 }

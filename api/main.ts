@@ -2,7 +2,7 @@ import { ConfigError, loadConfig } from '../config.ts';
 import { createProcessLog } from '../log.ts';
 import { endInOrder } from '../process-end.ts';
 import { startServer } from './server.ts';
-import { answerToArguments } from '../domain/arguments.ts';
+import { answerToArguments } from '../program-arguments.ts';
 
 const help = `
 npm run api
@@ -11,7 +11,7 @@ Runs the API until SIGINT or SIGTERM: HTTP, relay and sweeper. It takes no
 arguments, but the settings of .env.example (environment or .env).
 `;
 
-/** What a stop may take beyond the time in which a load balancer notices: to drain, and to let go of everything. */
+/** A stop may take this long to drain and close everything, after the time in which a load balancer notices. */
 const stopMs = 20_000;
 
 /** The API process. SIGINT and SIGTERM drain it; an unexpected error ends it, and its supervisor starts it anew. */
@@ -33,8 +33,8 @@ async function main(): Promise<void> {
   log.info({ port: server.port }, 'api ready');
 }
 
-/** Why it cannot listen, in words; the error itself when it is of another kind. */
-function explain(error: NodeJS.ErrnoException): unknown {
+/** What the operator is told of an error that prevents the start; an unknown error as it is. */
+function startupMessage(error: NodeJS.ErrnoException): unknown {
   if (error instanceof ConfigError) return error.message;
   switch (error.code) {
     case 'EADDRINUSE':
@@ -51,6 +51,6 @@ function explain(error: NodeJS.ErrnoException): unknown {
 }
 
 main().catch((error: NodeJS.ErrnoException) => {
-  console.error(explain(error));
+  console.error(startupMessage(error));
   process.exit(1);
 });

@@ -10,11 +10,11 @@ import {
 import type { Db } from '../db/knex.ts';
 import { outboxDepth } from '../db/outbox.ts';
 import { requireToken } from '../http/bearer-token.ts';
-import { isAt, refuseOtherMethods } from '../http/reading.ts';
-import { shareWhileUnderWay } from '../http/share.ts';
+import { isPath, refuseWrites } from '../http/read-only-path.ts';
+import { singleFlight } from '../http/single-flight.ts';
 import type { Relay } from './relay/relay.ts';
 
-/** What became of the process's own log. */
+/** The process's own log. */
 export interface LogLines {
   /** Lines that could not be written, since the start. */
   dropped(): number;
@@ -27,8 +27,8 @@ interface Sources {
   logLines: LogLines;
 }
 
-/** The figures by name, in a registry of their own: two APIs in one process do not share them. */
-function createFigures() {
+/** The metrics by name, in a registry of their own, so that two APIs in one process do not share them. */
+function defineMetrics() {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
@@ -90,24 +90,24 @@ function createFigures() {
   };
 }
 
-/** Later than this neither workflow nor sweeper is doing its work. */
+/** If a hold is overdue for longer than this, neither its workflow nor the sweeper works. */
 const overdueMs = 15_000;
 
 /**
- * What Prometheus reads at `/metrics`. Labels are routes, statuses and kinds, never ids or people. Figures that are
- * read from the database (`outbox_*`, `flags_open`, `refunds_open`, `holds_overdue`) are the same in every process: take
- * their maximum, not their sum. So are the rises of `booking_moves`, but each process counts from its first scrape on.
+ * The metrics that Prometheus reads at `/metrics`. Labels are routes, statuses and kinds, never ids or personal data.
+ * Those read from the database (`outbox_*`, `flags_open`, `refunds_open`, `holds_overdue`) are the same in every process:
+ * use their maximum, not their sum. `booking_moves` rises alike in every process, each counting from its first scrape.
  */
 export function createMetrics({ db, relay, traffic, logLines }: Sources) {
-  const { registry, requests, webhooks, clientsGone, droppedLines, ...gauges } = createFigures();
+  const { registry, requests, webhooks, clientsGone, droppedLines, ...gauges } = defineMetrics();
   let droppedBefore = 0;
   const gone = new WeakSet<object>();
   const readMoves = createMoveReader(db);
 
   async function collect(): Promise<void> {
-    const { waiting: messages, dead: set, unknown, oldestMs } = await outboxDepth(db);
-    gauges.waiting.set(messages);
-    gauges.dead.set(set);
+    const { waiting, dead, unknown, oldestMs } = await outboxDepth(db);
+    gauges.waiting.set(waiting);
+    gauges.dead.set(dead);
     gauges.unknown.set(unknown);
     gauges.age.set(oldestMs / 1000);
     for (const move of await readMoves()) gauges.moves.inc({ to: move.to, cause: move.cause }, move.count);
@@ -116,9 +116,9 @@ export function createMetrics({ db, relay, traffic, logLines }: Sources) {
     gauges.overdue.set(await countOverdueHolds(db, overdueMs));
   }
 
-  const collectOnce = shareWhileUnderWay(collect);
+  const collectFromDatabase = singleFlight(collect);
 
-  function collectOwn(): void {
+  function collectFromProcess(): void {
     const { pool: connections } = db.client as {
       pool: { numUsed(): number; numFree(): number; numPendingAcquires(): number };
     };
@@ -136,16 +136,16 @@ export function createMetrics({ db, relay, traffic, logLines }: Sources) {
   return {
     requests,
     webhooks,
-    /** Counts a connection whose client has given it up; once, however many of its requests or parsers notice. */
+    /** Counts a connection that its client has given up, once, however many of its requests notice. */
     countGone: (socket: object, cause: string): void => {
       if (gone.has(socket)) return;
       gone.add(socket);
       clientsGone.inc({ cause });
     },
-    /** The figures as text; without those of the database while it does not answer. */
+    /** The metrics as text; without those of the database while it is not responding. */
     async print(): Promise<string> {
-      collectOwn();
-      await collectOnce().catch(() => {});
+      collectFromProcess();
+      await collectFromDatabase().catch(() => {});
       return registry.metrics();
     },
     contentType: registry.contentType,
@@ -159,13 +159,13 @@ function setCounts(gauge: Gauge, label: string, counts: Count[]): void {
   for (const { name, count } of counts) gauge.set({ [label]: name }, count);
 }
 
-/** Serves `/metrics`; with a token, to its bearer only. */
+/** Serves `/metrics`; if a token is set, to its bearer only. */
 export function serveMetrics(metrics: Metrics, token: string | undefined): Middleware {
   return async (ctx, next) => {
-    if (!isAt(ctx, '/metrics')) return next();
+    if (!isPath(ctx, '/metrics')) return next();
     ctx.state['route'] = '/metrics';
     requireToken(ctx, token, 'METRICS_TOKEN');
-    refuseOtherMethods(ctx);
+    refuseWrites(ctx);
     ctx.type = metrics.contentType;
     ctx.body = await metrics.print();
   };

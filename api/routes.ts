@@ -7,8 +7,10 @@ import { paymentRoutes } from './routes/payments.ts';
 import { roomRoutes } from './routes/rooms.ts';
 import { webhookRoutes } from './routes/stripe-webhook.ts';
 
-/** Every endpoint of the API: what is in this list is served, validated and documented from it. Beside it `app.ts` has
- * the pages, the panel, `/metrics` and `/openapi.json` itself. */
+/**
+ * Every endpoint of the JSON API: it is served, validated and documented from this list. The pages, the panel, `/metrics`
+ * and `/openapi.json` are in `app.ts`.
+ */
 export function listRoutes(deps: Deps): Route[] {
   return [
     ...authRoutes(deps),

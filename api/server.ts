@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import { createStripe } from '../core/stripe/client.ts';
 import { createEventRecorder } from '../core/payments/record-event.ts';
 import type { Config } from '../config.ts';
+import { createDayClocks } from '../core/bookings/day-clocks.ts';
 import { createAttempts } from '../core/accounts/attempts.ts';
 import { createSessionChecks } from '../core/accounts/check-session.ts';
 import { createDevices } from '../core/accounts/devices.ts';
@@ -24,7 +25,7 @@ import { createRelay } from './relay/relay.ts';
 import { createSweeper } from './sweeper.ts';
 import { createWorkflowClient } from './relay/workflow-client.ts';
 
-/** Real dependencies from settings. Nothing is connected yet: the API starts while Postgres or Temporal is away. */
+/** Builds real dependencies. Nothing connects yet, so the API starts even while Postgres or Temporal is down. */
 function createDeps(config: Config, log: Logger, logLines: LogLines): Deps {
   const db = connectDatabase(config.database.url, {
     poolMax: config.database.poolMax,
@@ -44,6 +45,7 @@ function createDeps(config: Config, log: Logger, logLines: LogLines): Deps {
     traffic,
     workflows,
     rooms: createRoomCache(db),
+    dayClocks: createDayClocks(),
     ...createAccountDeps(config, db),
     relay,
     recordEvent: createEventRecorder(db, outboxLeaseMs),
@@ -65,14 +67,14 @@ function createAccountDeps({ auth: { secretKeys }, debug, limits }: Config, db: 
   };
 }
 
-/** Slow clients are cut off; idle connections live longer than a load balancer's minute. */
+/** Slow clients are disconnected. Idle connections outlive the minute after which a load balancer closes its own. */
 const serverOptions = {
   headersTimeout: 10_000,
   requestTimeout: 30_000,
   keepAliveTimeout: 65_000,
   connectionsCheckingInterval: 2_000,
   maxHeaderSize: 16 * 1024,
-  // The application refuses what lacks it, with a document.
+  // app.ts refuses a request without Host, with a problem document.
   requireHostHeader: false,
 };
 const connectionsMax = 10_000;
@@ -80,8 +82,8 @@ const drainMs = 10_000;
 const idleCheckMs = 50;
 
 /**
- * The API: HTTP server, relay and sweeper in one process. `stop` says so at `/readyz`, goes on answering for a while
- * and asks clients to close their connections, drains what is under way, then lets go of all.
+ * Starts the API: HTTP server, relay and sweeper in one process. `stop` makes `/readyz` fail, goes on answering for a
+ * while and asks clients to close their connections, drains the requests under way, and closes everything.
  */
 export async function startServer(config: Config, log: Logger, logLines: LogLines = { dropped: () => 0 }) {
   const deps = createDeps(config, log, logLines);
@@ -89,7 +91,7 @@ export async function startServer(config: Config, log: Logger, logLines: LogLine
   const handle = createApp(deps).callback();
   const server = createServer(serverOptions, handle);
   server.on('clientError', answerClientErrors(log, deps.metrics.countGone));
-  // An expectation that nobody knows may be ignored (RFC 9110, 10.1.1); Node would refuse it with a bare 417.
+  // An unknown expectation may be ignored (RFC 9110, 10.1.1); Node would answer it with a bare 417.
   server.on('checkExpectation', handle);
   server.maxConnections = connectionsMax;
   await new Promise<void>((resolve, reject) => {
@@ -107,7 +109,7 @@ export async function startServer(config: Config, log: Logger, logLines: LogLine
   return {
     deps,
     port: (server.address() as AddressInfo).port,
-    /** `atOnce`: without the time in which a load balancer would notice, for a process that may be in a bad state. */
+    /** `atOnce` skips the time for load balancers to notice, for a process that may be in a bad state. */
     async stop({ atOnce = false } = {}): Promise<void> {
       deps.traffic.stopping = true;
       if (!atOnce) await sleep(config.http.shutdownDelayMs);

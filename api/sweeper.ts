@@ -1,18 +1,19 @@
-import { type SettleDeps, settleHolds } from '../core/bookings/settle-hold.ts';
+import type { SettleDeps } from '../core/bookings/settle-hold.ts';
+import { settleHolds } from '../core/bookings/settle-holds.ts';
 import { clocksAgree } from '../db/clocks.ts';
 import { expireOverdueHolds, findOverdueHolds } from '../db/overdue-holds.ts';
 import { settleBoundMs, sweepDelayMs } from '../domain/limits.ts';
 
 const expireMax = 100;
 const settleMax = 20;
-const everyMs = 1_000;
-const againMs = 100;
+const roundEveryMs = 1_000;
+const nextRoundMs = 100;
 
 /**
- * Settles holds that their workflow has not settled in time, so that the promise of a free slot holds while
- * Temporal or the worker is down, or behind. Several may run. Those that nobody began to pay for are many and expire
- * together; the others are settled a few at a time, with Stripe. While it finds any it looks again soon: a thousand
- * that lapse together must not wait for each other.
+ * Settles overdue holds that their workflow has not settled in time, so that slots become free even while Temporal or
+ * the worker is down or behind. Each API process may run one. Holds without a PaymentIntent expire together in one
+ * statement; the others are settled with Stripe, a few at a time. After a round that found any the next one follows
+ * soon, so that a thousand holds that lapse together do not wait long for each other.
  */
 export function createSweeper(deps: SettleDeps) {
   let timer: NodeJS.Timeout | undefined;
@@ -24,12 +25,12 @@ export function createSweeper(deps: SettleDeps) {
     try {
       if (await clocksAgree(deps.db)) more = await settleOverdue();
     } catch (error) {
-      deps.log.warn({ err: error }, 'overdue holds could not be looked for');
+      deps.log.warn({ err: error }, 'sweep failed');
     }
-    if (running) timer = setTimeout(() => (round = sweep()), more ? againMs : everyMs);
+    if (running) timer = setTimeout(() => (round = sweep()), more ? nextRoundMs : roundEveryMs);
   }
 
-  /** @returns whether there were any */
+  /** @returns true if there were any, so that more are likely */
   async function settleOverdue(): Promise<boolean> {
     const lapsed = { lateMs: sweepDelayMs, limit: expireMax, actor: 'sweeper' };
     const expired = await expireOverdueHolds(deps.db, lapsed);
@@ -41,7 +42,7 @@ export function createSweeper(deps: SettleDeps) {
   return {
     start(): void {
       running = true;
-      timer = setTimeout(() => (round = sweep()), everyMs * Math.random());
+      timer = setTimeout(() => (round = sweep()), roundEveryMs * Math.random());
     },
     async stop(): Promise<void> {
       running = false;

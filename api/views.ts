@@ -5,7 +5,7 @@ import { bookingStatuses, paymentStatuses } from '../domain/booking.ts';
 import { toMajor } from '../domain/money.ts';
 import { id, instant } from '../http/schemas.ts';
 
-/** What the API shows of its things: allow-lists. A column that is not named here cannot get out. */
+/** The shapes that the API shows. They are allow-lists: a column that is not named here is never sent. */
 
 const time = z.string().regex(/^\d{2}:\d{2}:\d{2}$/);
 const amount = z.number().min(0);
@@ -111,7 +111,7 @@ export const refundView = z
   })
   .meta({ id: 'Refund' });
 
-/** A refund, in the currency of the money that came. */
+/** A refund, in the currency of its payment. */
 export function viewRefund(row: RefundSummary, currencyOfPayment: string): z.input<typeof refundView> {
   return {
     id: row.id,

@@ -4,7 +4,7 @@ import { DatabaseUrlError } from '../db/database-url.ts';
 import { isOutOfReach } from '../db/errors.ts';
 import { connectDatabase, type Db } from '../db/knex.ts';
 
-/** A mistake of the person at the keyboard: told in one line, without a stack. */
+/** A mistake of the user, reported in one line without a stack trace. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
@@ -13,12 +13,12 @@ export interface Command {
   /** The whole text of `--help`. */
   help: string;
   options: NonNullable<ParseArgsConfig['options']>;
-  /** Takes words that are no options (default: none, and says so). */
+  /** Accepts arguments that are not options; refused otherwise. */
   takesNames?: boolean;
   run(values: Record<string, unknown>, names: string[]): Promise<void>;
 }
 
-/** Runs a command: `--help` prints its text, a mistake is one clear line, the exit code says how it went. */
+/** Runs a command: `--help` prints its text, an error is one line. Exit code 0: done, 1: failed, 2: used wrongly. */
 export async function runCommand(command: Command): Promise<void> {
   try {
     const { values, positionals } = readArguments(command);
@@ -40,20 +40,20 @@ function readArguments({ options, takesNames = false }: Command) {
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     if (!code?.startsWith('ERR_PARSE_ARGS')) throw error;
-    // What Node says beyond its first sentence is advice on `--`, which no command here needs.
-    const [said = ''] = message.split(/\. |\n/);
-    throw new UsageError(`${said.replace(/\.$/, '')}.`);
+    // After its first sentence Node explains `--`, which no command here needs.
+    const [sentence = ''] = message.split(/\. |\n/);
+    throw new UsageError(`${sentence.replace(/\.$/, '')}.`);
   }
 }
 
-const schemaMissing = 'The schema is not there yet, or not of this release. Run: npm run migrate';
+const schemaMissing = 'The schema is missing or of another release. Run: npm run migrate';
 
-/** What went wrong, in one line. Postgres tells the user of DATABASE_URL in its refusals, never the password. */
+/** What went wrong, in one line. Postgres's messages contain the user of DATABASE_URL, never the password. */
 function explain(error: unknown): string {
   if (isOutOfReach(error)) {
     if (error.cause instanceof pg.DatabaseError) return explain(error.cause);
     const { code, message } = (error.cause ?? error) as NodeJS.ErrnoException;
-    return `Postgres does not answer at DATABASE_URL (${code ?? message}). Is it running?`;
+    return `Postgres is not responding at DATABASE_URL (${code ?? message}). Is it running?`;
   }
   if (!(error instanceof pg.DatabaseError)) return error instanceof Error ? error.message : String(error);
   switch (error.code) {
@@ -62,23 +62,23 @@ function explain(error: unknown): string {
       return schemaMissing;
     case '28P01':
     case '28000':
-      return `Postgres refuses the user or the password of DATABASE_URL: ${error.message}`;
+      return `Postgres does not accept the user or password of DATABASE_URL: ${error.message}`;
     default:
-      // knex puts the statement, of many lines, before what Postgres said.
-      return `Postgres refuses: ${error.message.split(' - ').at(-1)}`;
+      // Knex puts the statement, which has many lines, before Postgres's message.
+      return `Postgres reports an error: ${error.message.split(' - ').at(-1)}`;
   }
 }
 
 /**
- * A connection for one command, looked at before the work begins: nobody types a password to learn afterwards that
- * the database is away.
- * @throws UsageError when no database is named
+ * Connects to the database for one command. Checks the connection first, so that nobody types a password only to learn
+ * that the database is away.
+ * @throws UsageError when DATABASE_URL is missing or invalid
  */
 export async function withDatabase<T>(work: (db: Db) => Promise<T>): Promise<T> {
   const url = process.env['DATABASE_URL'];
   if (!url) {
     throw new UsageError(
-      'Set DATABASE_URL: in the environment, for example the one that `npm start` prints, or in .env.',
+      'Set DATABASE_URL in the environment (for example the one that `npm start` prints) or in .env.',
     );
   }
   const db = open(url);

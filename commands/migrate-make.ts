@@ -5,8 +5,8 @@ import { runCommand, UsageError } from './command.ts';
 const help = `
 npm run migrate:make -- NAME
 
-Makes the next migration, db/migrations/NNNN-NAME.sql, and puts it in the list.
-NAME is of lower-case words and hyphens, for example: add-room-floor
+Creates the next migration, db/migrations/NNNN-NAME.sql, and adds it to the list.
+NAME consists of lower-case words and hyphens, for example: add-room-floor
 `;
 
 const folder = new URL('../db/migrations/', import.meta.url);
@@ -23,14 +23,15 @@ await runCommand({
     const last = Number(migrationNames.at(-1)?.slice(0, 4) ?? 0);
     const full = `${String(last + 1).padStart(4, '0')}-${name}`;
     const file = new URL(`${full}.sql`, folder);
-    if (existsSync(file)) throw new Error(`db/migrations/${full}.sql is there already, but not in the list.`);
+    if (existsSync(file))
+      throw new Error(`db/migrations/${full}.sql already exists, but is not in the list.`);
     const list = new URL('index.ts', folder);
     const text = readFileSync(list, 'utf8');
     const added = text.replace(/\n\];/, `\n  '${full}',\n];`);
     if (added === text)
-      throw new Error('The list in db/migrations/index.ts has another shape than expected.');
+      throw new Error('The list in db/migrations/index.ts does not have the expected form.');
     writeFileSync(file, '-- Why this change:\n\n', { flag: 'wx' });
     writeFileSync(list, added);
-    console.log(`Made db/migrations/${full}.sql. Write it, then run: npm run migrate`);
+    console.log(`Created db/migrations/${full}.sql. Edit it, then run: npm run migrate`);
   },
 });

@@ -6,13 +6,13 @@ import { runCommand, UsageError } from './command.ts';
 const help = `
 npm run migrate -- [--wait SECONDS]
 
-Brings the schema up to date. Any number may run at once, and one that failed
-can be repeated. While somebody else holds a lock that it needs (a backup), it
-tries again and again, without keeping the service waiting, for five minutes or
-as long as --wait says.
-Needs DATABASE_URL (environment or .env), and MIGRATE_DATABASE_URL where the
-owner of the schema is another role: then the role of DATABASE_URL gets the
-rights to rows.
+Brings the schema up to date. Any number may run at the same time, and a failed
+one can be repeated. While another session (a backup) holds a lock that it needs,
+it retries for five minutes, or as long as --wait says, without blocking the
+service.
+Needs DATABASE_URL (environment or .env). If the owner of the schema is another
+role, set MIGRATE_DATABASE_URL to it; the role of DATABASE_URL then gets access
+to the rows.
 `;
 
 const waitSecondsMax = 86_400;
@@ -26,7 +26,7 @@ function readWaitMs(text: unknown): number | undefined {
   return seconds * 1_000;
 }
 
-/** @throws UsageError that names the setting */
+/** @throws UsageError that names an invalid setting */
 function readUrl(setting: string): string | undefined {
   const url = process.env[setting] || undefined;
   try {
@@ -50,7 +50,7 @@ await runCommand({
       await migrate(url, { appUrl, waitMs, log: (line) => console.log(line) });
     } catch (error) {
       if (!(error instanceof pg.DatabaseError)) throw error;
-      // Knex puts the whole migration before what Postgres said.
+      // Knex puts the whole migration before Postgres's message.
       throw new Error(`Migration failed: ${error.message.split(' - ').at(-1)}`, { cause: error });
     }
   },

@@ -5,8 +5,8 @@ import { runCommand, withDatabase } from './command.ts';
 const help = `
 npm run seed
 
-Puts in the demo rooms and, with DEBUG=true, the two demo accounts that the
-README names. What is there already stays as it is. Needs DATABASE_URL.
+Adds the demo rooms and, with DEBUG=true, the two demo accounts that the README
+names. Existing ones stay as they are. Needs DATABASE_URL (environment or .env).
 `;
 
 await runCommand({
@@ -16,7 +16,7 @@ await runCommand({
     const accounts = isDebug(process.env);
     await withDatabase((db) => seed(db, { accounts }));
     console.log(
-      accounts ? 'Seeded demo rooms and accounts.' : 'Seeded demo rooms (accounts only with DEBUG=true).',
+      accounts ? 'Added demo rooms and accounts.' : 'Added demo rooms (accounts only with DEBUG=true).',
     );
   },
 });

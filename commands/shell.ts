@@ -13,8 +13,8 @@ Refund, BookingEvent) and \`sql\`. For example:
   await Booking.query(db).where('status', 'pending').limit(5)
   await sql('select status, count(*) from bookings group by 1')
 
-Changes made here go past the workflows: look, but cancel and refund in the panel.
-Needs DATABASE_URL.
+Changes made here bypass the workflows: only read, and use the panel to cancel and
+refund. Needs DATABASE_URL (environment or .env).
 `;
 
 await runCommand({

@@ -13,14 +13,14 @@ export interface BookingState {
   endsInMs: number;
   workflowId: string;
   /** A PaymentIntent that could still be paid. */
-  hasOpenIntent: boolean;
+  hasOpenPayment: boolean;
 }
 
 const stateColumns = `
   b.ref as "bookingRef", b.status, b.workflow_id as "workflowId", upper(b.during) as ends,
   settle_at(b) as settle, extract(epoch from settle_at(b) - clock_timestamp())::float8 * 1000 as "settleInMs",
   extract(epoch from upper(b.during) - clock_timestamp())::float8 * 1000 as "endsInMs",
-  exists (select 1 from payments p where p.booking_id = b.id and is_payable(p)) as "hasOpenIntent"`;
+  exists (select 1 from payments p where p.booking_id = b.id and is_payable(p)) as "hasOpenPayment"`;
 
 type StateRow = Omit<BookingState, 'settleAt' | 'endsAt'> & { settle: Date; ends: Date };
 

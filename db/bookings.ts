@@ -1,8 +1,8 @@
 import type { BookingStatus, PaymentStatus } from '../domain/booking.ts';
-import { statusesBefore } from '../domain/booking.ts';
 import { latestBy } from './clocks.ts';
 import { type Db, prepared, rows } from './knex.ts';
 import type { IntentStatus, RefundStatus } from './models.ts';
+import { sql } from './sql.ts';
 
 /** A booking with the names that people know it by: the view `booking_rows` (db/schema/bookings.sql). */
 export interface BookingRow {
@@ -99,47 +99,20 @@ export interface Move {
   to: BookingStatus;
   actor: string;
   cause: string;
-  /** The payment that a confirmation rests on. */
-  confirmedPaymentId?: number;
-  /** The workflow that owns the booking from now on. */
-  workflowId?: string;
 }
 
 /**
- * Moves a booking along the table of legal moves and notes who, whence, where and why: a compare-and-set. The plain
- * cases, thousands a minute, move by functions of the database (`confirm_hold`, `expire_hold`) and by
- * `completeStays`; the trigger `bookings_legal_move` judges them all.
+ * Moves a booking along the table of legal moves and writes its event (db/schema/move-booking.sql): a compare-and-set.
  * @returns false when somebody else has moved it first
  */
 export async function moveBooking(db: Db, move: Move): Promise<boolean> {
-  const moved = await rows(
+  const [row] = await sql<{ moved: boolean }>(
     db,
-    `with found as (
-       select id, status from bookings where id = ? and status = any(?) for no key update
-     ), moved as (
-       update bookings b
-          set status = ?, updated_at = clock_timestamp(), settle_lease_until = null,
-              confirmed_payment_id = coalesce(?::integer, b.confirmed_payment_id),
-              workflow_id = coalesce(?, b.workflow_id),
-              payment_status = case when ?::integer is null then b.payment_status else 'succeeded' end
-         from found where b.id = found.id
-       returning b.id, found.status as from_status
-     )
-     insert into booking_events (booking_id, actor, from_status, to_status, cause)
-     select id, ?, from_status, ?, ? from moved returning id`,
-    [
-      move.bookingId,
-      statusesBefore(move.to),
-      move.to,
-      move.confirmedPaymentId ?? null,
-      move.workflowId ?? null,
-      move.confirmedPaymentId ?? null,
-      move.actor,
-      move.to,
-      move.cause,
-    ],
+    'move_booking',
+    'select move_booking(:bookingId, :to, :actor, :cause) as moved',
+    { ...move },
   );
-  return moved.length > 0;
+  return row?.moved === true;
 }
 
 /** Locks a booking, in the order room, booking, and returns what decisions rest on. */
@@ -176,40 +149,36 @@ export interface LockedBooking {
   now: Date;
 }
 
-const completeDue = `
-  moved as (
-    update bookings b set status = 'completed', updated_at = clock_timestamp() from due where b.id = due.id
-    returning b.id
-  )
-  insert into booking_events (booking_id, actor, from_status, to_status, cause)
-  select id, ?, 'confirmed', 'completed', 'stay_ended' from moved returning id`;
-
-/** Moves the confirmed bookings whose end has passed to `completed`, at most `limit`. */
+/** Moves the confirmed bookings whose end has passed to `completed`, at most `limit`. @returns how many */
 export async function completeStays(db: Db, options: { actor: string; limit: number }): Promise<number> {
-  const done = await rows(
+  const done = await sql<{ id: number }>(
     db,
+    'complete_stays',
     `with due as (
        select id from bookings
-        where status = 'confirmed' and upper(during) <= (select least(clock_timestamp(), ?::timestamptz))
-        order by upper(during) limit ? for no key update skip locked
-     ), ${completeDue}`,
-    [latestBy('process'), options.limit, options.actor],
+        where status = 'confirmed' and upper(during) <= (select least(clock_timestamp(), :latest::timestamptz))
+        order by upper(during) limit :limit for no key update skip locked
+     )
+     select id from due where move_booking(id, 'completed', :actor, 'stay_ended')`,
+    { ...options, latest: latestBy('process') },
   );
   return done.length;
 }
 
-/** Moves one confirmed booking whose end has passed to `completed`; Temporal's timer says so too. */
-export async function completeStay(
+/** Moves one confirmed booking to `completed` if its end has passed. */
+export async function completeStayIfOver(
   db: Db,
   { bookingRef, actor }: { bookingRef: string; actor: string },
 ): Promise<void> {
-  await rows(
+  await sql(
     db,
+    'complete_stay_if_over',
     `with due as (
        select id from bookings
-        where ref = ? and status = 'confirmed' and upper(during) <= (select clock_timestamp())
+        where ref = :bookingRef and status = 'confirmed' and upper(during) <= (select clock_timestamp())
           for no key update skip locked
-     ), ${completeDue}`,
-    [bookingRef, actor],
+     )
+     select id from due where move_booking(id, 'completed', :actor, 'stay_ended')`,
+    { bookingRef, actor },
   );
 }

@@ -1,13 +1,13 @@
 import knex from 'knex';
 import { DBError } from 'objection';
-import { invalidToken, Problem } from '../domain/problems.ts';
+import { Problem } from '../domain/problems.ts';
 import { meaningOf } from './sqlstates.ts';
 
 /** The connection failed, or the server did not answer: nothing is known of what the statement did. */
 export class DatabaseUnavailable extends Error {
   override readonly name = 'DatabaseUnavailable';
   constructor(cause: unknown) {
-    super('the database does not answer', { cause });
+    super('the database is not responding', { cause });
   }
 }
 
@@ -47,17 +47,17 @@ export function isUnavailable(error: unknown): boolean {
 /** The refusal that a database error means to a client; undefined if it is a bug. */
 export function problemOf(error: unknown): Problem | undefined {
   if (isUnavailable(error)) {
-    return new Problem('database_unavailable', { headers: { 'Retry-After': '1' } });
+    return new Problem('database_unavailable', { retryAfterSeconds: 1 });
   }
   if (meaningOf(serverError(error))?.answer === 'invalid') {
-    return new Problem('invalid_request', { detail: 'A value cannot be stored.' });
+    return new Problem('invalid_request', { detail: 'Contains a value that cannot be stored.' });
   }
   switch (violatedConstraint(error)) {
     case 'claims_slot_taken':
       return new Problem('slot_taken');
     // The token is of an account that this database does not have: it was restored or made anew.
     case 'idempotency_keys_user_id_fkey':
-      return invalidToken();
+      return new Problem('invalid_token');
     default:
       return undefined;
   }

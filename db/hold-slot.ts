@@ -3,7 +3,7 @@ import type { Quote } from '../domain/slots.ts';
 import type { BookingRow } from './bookings.ts';
 import { type Db, prepared } from './knex.ts';
 
-/** What `hold_slot` is asked for, under the same names. `date` and times of day are on the room's wall clock. */
+/** The request that `hold_slot` reads, under the same names. `date` and times of day are on the room's wall clock. */
 export interface HoldRequest extends Quote {
   ref: string;
   userId: number;
@@ -22,12 +22,12 @@ export interface HoldRequest extends Quote {
   openHoldsMax: number;
   /** Unpaid holds of the user, of this room and overlapping time, in 24 hours; 0: no limit. */
   repeatedHoldsMax: number;
-  /** For the operator's eyes in Temporal's UI: no name, no e-mail. */
+  /** What the operator sees in Temporal's UI: no name, no e-mail. */
   summary: string;
   idempotencyLease: string | null;
 }
 
-/** The new booking as it is shown, and the message that starts its workflow. */
+/** The new booking as it is shown, and the id of the message that starts its workflow. */
 export interface Held extends BookingRow {
   outcome: 'held';
   outbox_id: string;
@@ -41,7 +41,7 @@ export interface Conflict {
   conflict_end: string;
 }
 
-/** The user has held this time too often without paying, and may again in so many seconds. */
+/** The user has held this time too often without paying, and may hold it again after `retry_after_seconds`. */
 export interface HeldTooOften {
   outcome: 'held_too_often';
   retry_after_seconds: number;
@@ -63,7 +63,7 @@ export type HoldOutcome = Held | Conflict | HeldTooOften | Refused;
  * Takes the slot, and leaves the message that starts its workflow, in one statement (db/schema/hold-slot.sql).
  * @throws the violation of `claims_slot_taken` when another request was faster by a moment
  */
-export async function holdSlot(db: Db, request: HoldRequest): Promise<HoldOutcome> {
+export async function tryHoldSlot(db: Db, request: HoldRequest): Promise<HoldOutcome> {
   const [outcome] = await prepared<HoldOutcome>(
     db,
     'hold_slot',

@@ -11,7 +11,7 @@ export interface IdempotentCall {
 
 export type KeyClaim =
   | { outcome: 'claimed'; leaseId: string }
-  | { outcome: 'answered'; madeId: number }
+  | { outcome: 'answered'; resultId: number }
   | { outcome: 'running' }
   | { outcome: 'mismatch' };
 
@@ -26,9 +26,9 @@ export async function claimKey(db: Db, call: IdempotentCall, leaseId: string): P
      values (?, ?, ?, ?, ?, clock_timestamp() + ? * interval '1 millisecond')
      on conflict (user_id, operation, key) do update
         set fingerprint = excluded.fingerprint, lease_id = excluded.lease_id, lease_until = excluded.lease_until,
-            made_id = null, created_at = clock_timestamp()
+            result_id = null, created_at = clock_timestamp()
       where k.created_at < clock_timestamp() - make_interval(hours => ?)
-         or (k.made_id is null and k.lease_until < clock_timestamp() and k.fingerprint = excluded.fingerprint)
+         or (k.result_id is null and k.lease_until < clock_timestamp() and k.fingerprint = excluded.fingerprint)
      returning k.lease_id`,
     [
       call.userId,
@@ -41,25 +41,25 @@ export async function claimKey(db: Db, call: IdempotentCall, leaseId: string): P
     ],
   );
   if (claimed.length > 0) return { outcome: 'claimed', leaseId };
-  const [kept] = await rows<{ fingerprint: Buffer; madeId: number | null }>(
+  const [stored] = await rows<{ fingerprint: Buffer; resultId: number | null }>(
     db,
-    'select fingerprint, made_id as "madeId" from idempotency_keys where user_id = ? and operation = ? and key = ?',
+    'select fingerprint, result_id as "resultId" from idempotency_keys where user_id = ? and operation = ? and key = ?',
     [call.userId, call.operation, call.key],
   );
-  if (kept && !kept.fingerprint.equals(call.fingerprint)) return { outcome: 'mismatch' };
-  if (kept?.madeId != null) return { outcome: 'answered', madeId: kept.madeId };
+  if (stored && !stored.fingerprint.equals(call.fingerprint)) return { outcome: 'mismatch' };
+  if (stored?.resultId != null) return { outcome: 'answered', resultId: stored.resultId };
   return { outcome: 'running' };
 }
 
-/** Keeps what a run made, while its lease is its own. `hold_slot` does the same in its own transaction. */
-export async function keepAnswer(db: Db, leaseId: string, madeId: number): Promise<void> {
-  await rows(db, 'update idempotency_keys set made_id = ? where lease_id = ? and made_id is null', [
-    madeId,
+/** Stores what a run has done, while it still has the lease. `hold_slot` does the same in its own transaction. */
+export async function storeResult(db: Db, leaseId: string, resultId: number): Promise<void> {
+  await rows(db, 'update idempotency_keys set result_id = ? where lease_id = ? and result_id is null', [
+    resultId,
     leaseId,
   ]);
 }
 
 /** Frees a key whose run was refused: the same request may be tried again. */
 export async function releaseKey(db: Db, leaseId: string): Promise<void> {
-  await rows(db, 'delete from idempotency_keys where lease_id = ? and made_id is null', [leaseId]);
+  await rows(db, 'delete from idempotency_keys where lease_id = ? and result_id is null', [leaseId]);
 }

@@ -1,12 +1,12 @@
-import type { BookingChange, PaymentNews, RefundInput } from '../domain/messages.ts';
+import type { BookingChange, PaymentEvent, RefundInput } from '../domain/messages.ts';
 import { type Db, prepared, rows } from './knex.ts';
 
 /** What the relay carries to Temporal. Ids only; `summary` names a room and a time, never a person. */
 export type Message =
   | { topic: 'start_booking'; payload: { bookingRef: string; summary: string } }
   | { topic: 'booking_changed'; payload: BookingChange }
-  | { topic: 'payment'; payload: PaymentNews }
-  | { topic: 'orphan_payment'; payload: PaymentNews }
+  | { topic: 'payment'; payload: PaymentEvent }
+  | { topic: 'orphan_payment'; payload: PaymentEvent }
   | { topic: 'refund'; payload: RefundInput };
 
 export type OutboxRow = Message & { id: string; attempts: number; ageMs: number };

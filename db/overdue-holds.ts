@@ -39,8 +39,9 @@ export async function leaseOverdueHold(
 }
 
 /**
- * Gives the lease back without a decision. `retryInMs` > 0 keeps everybody from asking again too soon; `silentMs` is how
- * long Stripe has been silent by now, those before included. A lease that was not given back counts for nothing.
+ * Gives the lease back without a decision. With `retryInMs` > 0 nobody settles the hold before that time has passed.
+ * `silentMs` is how long Stripe has given no final answer, summed over all callers; the time of a caller that died with its
+ * lease does not count.
  */
 export async function releaseHoldLease(
   db: Db,

@@ -1,7 +1,8 @@
-import type { PaymentStatus } from '../domain/booking.ts';
+import type { PaymentStatus, ReturnReason } from '../domain/booking.ts';
 import { declinesMax } from '../domain/limits.ts';
 import { type Db, prepared, rows } from './knex.ts';
 import type { IntentStatus } from './models.ts';
+import { sql } from './sql.ts';
 
 export interface PaymentRow {
   id: number;
@@ -33,7 +34,7 @@ export interface OpenPayment {
  * The booking's live payment, made in `creating` with this `ref` if there is none (db/schema/payments.sql). `payment` is
  * meaningful for `new` and `live` only.
  */
-export async function openPayment(db: Db, bookingId: number, ref: string): Promise<OpenPayment> {
+export async function openPaymentRow(db: Db, bookingId: number, ref: string): Promise<OpenPayment> {
   const [row] = await prepared<PaymentRow & { outcome: OpenPayment['outcome'] }>(
     db,
     'open_payment',
@@ -88,6 +89,85 @@ export async function findUndecidedPayments(db: Db, bookingRef: string): Promise
     [bookingRef],
   );
   return undecided.map(({ ref }) => ref);
+}
+
+type Decision = 'kept' | 'returned';
+
+/**
+ * Decides on the payment of a hold, in one statement (db/schema/decide-payment.sql).
+ * @param request `workflowId` owns the booking if the payment confirms it; absent: it stays with its owner
+ * @returns undefined when there is nothing to decide, or when the booking is no hold
+ */
+export async function decideHoldPayment(
+  db: Db,
+  request: { paymentRef: string; actor: string; workflowId?: string | undefined },
+): Promise<Decision | undefined> {
+  const { paymentRef, actor, workflowId = null } = request;
+  const [row] = await sql<{ decision: Decision | null }>(
+    db,
+    'decide_hold_payment',
+    'select decide_hold_payment(:paymentRef, :actor, :workflowId) as decision',
+    { paymentRef, actor, workflowId },
+  );
+  return row?.decision ?? undefined;
+}
+
+/** What the decision on a payment rests on. */
+export interface PaymentToDecide {
+  id: number;
+  status: IntentStatus;
+  decision: Decision | null;
+  /** Is it the booking's whole amount, in the booking's currency? */
+  isAmountDue: boolean;
+  /** Has some of it gone back already, or is it to go back? */
+  isRefunded: boolean;
+}
+
+/** Locks a payment. The caller has locked its booking. */
+export async function lockPayment(trx: Db, paymentId: number): Promise<PaymentToDecide | undefined> {
+  const [row] = await sql<PaymentToDecide>(
+    trx,
+    'lock_payment_to_decide',
+    `select p.id, p.status, p.decision, is_amount_due(p, b) as is_amount_due, p.refunding_minor > 0 as is_refunded
+       from payments p join bookings b on b.id = p.booking_id where p.id = :paymentId for no key update of p`,
+    { paymentId },
+  );
+  return row;
+}
+
+/**
+ * Decides that a payment confirms its booking. The caller has locked both.
+ * @returns false when somebody else has moved the booking first
+ * @throws the violation of `claims_slot_taken` when the booking's time is taken
+ */
+export async function keepPayment(
+  trx: Db,
+  request: { paymentId: number; actor: string; cause: string; workflowId?: string | undefined },
+): Promise<boolean> {
+  const { paymentId, actor, cause, workflowId = null } = request;
+  const [row] = await sql<{ kept: boolean }>(
+    trx,
+    'keep_payment',
+    'select keep_payment(p, :actor, :cause, :workflowId) as kept from payments p where p.id = :paymentId',
+    { paymentId, actor, cause, workflowId },
+  );
+  return row?.kept === true;
+}
+
+/** Decides that a payment goes back. The caller has locked the booking and the payment. */
+export async function returnPayment(trx: Db, paymentId: number, reason: ReturnReason): Promise<void> {
+  await sql(
+    trx,
+    'return_payment',
+    `select return_payment(p, b, :reason) from payments p join bookings b on b.id = p.booking_id
+      where p.id = :paymentId`,
+    { paymentId, reason },
+  );
+}
+
+/** Lets the booking show what its money has become (db/schema/refunds.sql). */
+export async function showMoney(trx: Db, bookingId: number): Promise<void> {
+  await sql(trx, 'show_money', 'select show_money(:bookingId)', { bookingId });
 }
 
 export interface IntentFact {

@@ -115,7 +115,7 @@ export async function parkRefund(db: Db, refundId: number): Promise<boolean> {
   return row?.parked === true;
 }
 
-/** Gives a refund up: Stripe refuses it for good, or did for two weeks. Staff is told, and may retry it. */
+/** Gives a refund up that Stripe refuses for good, or has refused for two weeks. A flag asks staff to see to it. */
 export async function refuseRefund(db: Db, refundId: number, detail: string): Promise<void> {
   await rows(db, 'select refuse_refund(?, ?)', [refundId, detail]);
 }

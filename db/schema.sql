@@ -117,7 +117,7 @@ create table idempotency_keys (
   fingerprint bytea not null,
   lease_id uuid not null,
   lease_until timestamp with time zone not null,
-  made_id integer,
+  result_id integer,
   created_at timestamp with time zone default now() not null,
   constraint idempotency_keys_lease_id_key UNIQUE (lease_id),
   constraint idempotency_keys_pkey PRIMARY KEY (user_id, operation, key),
@@ -407,7 +407,7 @@ create function apply_fact(p_payment_id integer, p_fact jsonb) returns boolean; 
 create function apply_parked_facts(p_payment payments) returns void; -- plpgsql, volatile
 create function apply_refund(p_payment_id integer, p_fact jsonb) returns boolean; -- plpgsql, volatile
 create function bump_room_version() returns trigger; -- plpgsql, volatile
-create function confirm_hold(p_payment_ref uuid, p_actor text, p_workflow_id text) returns boolean; -- plpgsql, volatile
+create function decide_hold_payment(p_payment_ref uuid, p_actor text, p_workflow_id text) returns text; -- plpgsql, volatile
 create function end_flags(p_ids integer[]) returns integer; -- sql, volatile
 create function enqueue_refund(p_refund_id integer) returns void; -- plpgsql, volatile
 create function expire_hold(p_ref uuid, p_actor text, p_cause text, p_leased boolean, p_latest timestamp with time zone) returns boolean; -- plpgsql, volatile
@@ -416,12 +416,16 @@ create function fact_lock_space() returns integer; -- sql, immutable
 create function find_payment_of(p_intent_id text, p_charge_id text) returns payments; -- plpgsql, volatile
 create function flag_dispute(p_dispute disputes, p_payment payments, p_shown text) returns void; -- plpgsql, volatile
 create function hold_slot(request jsonb) returns TABLE(outcome text, booking booking_rows, outbox_id bigint, conflict_ref uuid, conflict_start time without time zone, conflict_end time without time zone, retry_after_seconds integer); -- plpgsql, volatile
+create function is_amount_due(p_payment payments, p_booking bookings) returns boolean; -- sql, stable
+create function is_legal_move(p_from text, p_to text) returns boolean; -- sql, immutable
 create function is_overdue(p_booking bookings, p_at timestamp with time zone) returns boolean; -- sql, immutable
 create function is_payable(p_payment payments) returns boolean; -- sql, immutable
 create function keep_claim() returns trigger; -- plpgsql, volatile
+create function keep_payment(p_payment payments, p_actor text, p_cause text, p_workflow_id text) returns boolean; -- plpgsql, volatile
 create function leave_message(p_topic text, p_payload jsonb, p_lease_ms integer DEFAULT 0) returns bigint; -- plpgsql, volatile
 create function lock_payment(p_payment_id integer) returns void; -- plpgsql, volatile
 create function lost_minor(p_payment_id integer) returns integer; -- plpgsql, stable
+create function move_booking(p_booking_id integer, p_to text, p_actor text, p_cause text, p_confirmed_payment_id integer DEFAULT NULL::integer, p_workflow_id text DEFAULT NULL::text) returns boolean; -- plpgsql, volatile
 create function open_payment(p_booking_id integer, p_ref uuid, p_declines_max integer) returns TABLE(outcome text, payment_id integer, ref uuid, attempt integer, status text, intent_id text, amount_minor integer, currency text, booking_ref uuid, created_at timestamp with time zone); -- plpgsql, volatile
 create function park_refund(p_refund_id integer) returns boolean; -- plpgsql, volatile
 create function raise_flag(p_kind text, p_subject text, p_detail text, p_booking_id integer DEFAULT NULL::integer, p_standing boolean DEFAULT false) returns boolean; -- plpgsql, volatile
@@ -432,6 +436,7 @@ create function refuse_change() returns trigger; -- plpgsql, volatile
 create function refuse_illegal_move() returns trigger; -- plpgsql, volatile
 create function refuse_refund(p_refund_id integer, p_detail text) returns void; -- plpgsql, volatile
 create function refuse_second_decision() returns trigger; -- plpgsql, volatile
+create function return_payment(p_payment payments, p_booking bookings, p_reason text) returns void; -- plpgsql, volatile
 create function rotate_refresh_token(p_token_hash bytea, p_successor_hashes bytea[], p_token_life interval, p_grace interval, OUT outcome text, OUT session_id uuid, OUT user_id integer, OUT successor_hash bytea) returns record; -- plpgsql, volatile
 create function settle_at(p_booking bookings) returns timestamp with time zone; -- sql, immutable
 create function show_money(p_booking_id integer) returns void; -- plpgsql, volatile

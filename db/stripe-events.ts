@@ -50,7 +50,7 @@ export async function recordIntentEvents(
 
 type RecordedRow = { place: number; outcome: RecordedEvent['outcome']; outbox_id: string | null } & Message;
 
-/** The object that a fact is of, and the payment it belongs to: a charge names it where its PaymentIntent is not told. */
+/** Stripe's object, and the payment that it belongs to: named by the charge where the PaymentIntent is not known. */
 interface OfPayment {
   id: string;
   intentId: string | null;
@@ -82,7 +82,7 @@ export interface DisputeFact extends OfPayment {
   shown: string;
 }
 
-/** How much of a charge has gone back, by whichever refunds. */
+/** How much of a charge has gone back, summed over its refunds. */
 export interface ChargeFact extends OfPayment {
   kind: 'charge';
   refundedMinor: number;
@@ -92,7 +92,7 @@ export type MoneyFact = RefundFact | DisputeFact | ChargeFact;
 
 /**
  * Records what Stripe says of a refund, a dispute or a charge, in one statement (db/schema/money-facts.sql).
- * @param event the event that told of it, which counts once; undefined where Stripe was asked
+ * @param event the event that reports it, which counts once; undefined where Stripe was asked
  * @returns `parked` when its payment is not known or not paid yet: it counts as soon as it is
  */
 export async function recordMoneyFact(

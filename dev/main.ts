@@ -7,7 +7,7 @@ import { claimPorts, readStartSettings } from './settings.ts';
 import { SetupProblem } from './setup-problem.ts';
 import { createStack, type Stack } from './stack.ts';
 import { describeSystem } from './summary.ts';
-import { answerToArguments } from '../domain/arguments.ts';
+import { answerToArguments } from '../program-arguments.ts';
 
 /** One Ctrl-C arrives twice, from the terminal and from start.mjs; a person takes longer for a second one. */
 const secondSignalAfterMs = 500;

@@ -2,7 +2,7 @@ import { availabilityDaysMax, availabilitySlotsMax } from './limits.ts';
 import { fieldProblem } from './problems.ts';
 import { datesBetween, localDate, type RoomHours } from './slots.ts';
 
-/** What a client asks the availability for: one date, or a range, as `YYYY-MM-DD` on the room's calendar. */
+/** The dates in a client's question: one date, or a range, as `YYYY-MM-DD` on the room's calendar. */
 export interface AskedDates {
   date?: string | undefined;
   from?: string | undefined;
@@ -12,8 +12,9 @@ export interface AskedDates {
 const dayMs = 86_400_000;
 
 /**
- * The days to answer with; without any question, today on the room's calendar. What an answer costs grows with its
- * slots, so these are bounded as well as its days; and a date that nobody can book, or could lately, is no question.
+ * The days that the availability is shown for; by default today on the room's calendar. The number of slots is bounded
+ * as well as that of days, since the cost of an answer grows with it. Dates that nobody can or lately could book are
+ * refused.
  * @throws Problem invalid_request
  */
 export function datesToShow(
@@ -41,7 +42,7 @@ export function datesToShow(
   return datesBetween(from, to);
 }
 
-/** The dates about which there is something to say: from a month ago, for who looks back, to the horizon's last day. */
+/** Refuses dates before a month ago and after the last day of the horizon. */
 function refuseOutside(
   field: 'date' | 'from',
   from: string,

@@ -7,8 +7,8 @@ export const paymentStatuses = ['pending', 'processing', 'succeeded', 'failed', 
 export type PaymentStatus = (typeof paymentStatuses)[number];
 
 /**
- * From each status, where a booking may go. `expired → confirmed` is late money that found its slot still free.
- * Postgres holds the same table in the trigger `bookings_legal_move`.
+ * From each status, where a booking may go. `expired → confirmed` is a late payment that found its slot still free. Postgres
+ * holds the same table (`is_legal_move`, db/schema/bookings.sql).
  */
 export const legalMoves: Readonly<Record<BookingStatus, readonly BookingStatus[]>> = {
   pending: ['confirmed', 'expired', 'cancelled'],
@@ -17,11 +17,6 @@ export const legalMoves: Readonly<Record<BookingStatus, readonly BookingStatus[]
   cancelled: [],
   completed: [],
 };
-
-/** The statuses from which a booking may move to `to`. */
-export function statusesBefore(to: BookingStatus): BookingStatus[] {
-  return bookingStatuses.filter((from) => legalMoves[from].includes(to));
-}
 
 /** Why a payment confirms nothing and goes back. */
 export type ReturnReason = 'late' | 'cancelled' | 'duplicate' | 'mismatch';
@@ -32,15 +27,15 @@ export type RefundReason = ReturnReason | `staff:${string}` | `stripe:${string}`
 export interface CancelRules {
   status: BookingStatus;
   startsAt: Date;
-  /** The latest start that the booking has had: in a new time zone its cancellation is not dearer. */
+  /** The latest start that the booking has had: a new time zone must not make its cancellation dearer. */
   latestStart?: Date;
   now: Date;
   /** The whole price comes back until this many hours before the start. */
   freeCancelHours: number;
   byStaff: boolean;
-  /** Staff asks for the money to go back, whatever the hour. */
+  /** Staff asks for a refund, however late it is. */
   refundAsked: boolean;
-  /** Whoever asks saw a hold: that it was paid in this moment changes nothing for them. */
+  /** The caller saw a hold, so a payment that arrived at that moment must be refunded. */
   seenAsHold: boolean;
 }
 
@@ -49,9 +44,9 @@ export type CancelVerdict =
   | { allowed: false; reason: 'not_cancellable' | 'already_started' };
 
 /**
- * May this booking be cancelled now, and does its money go back? A hold always gives back what came, also when it has
- * been confirmed since it was seen; a confirmed booking until `freeCancelHours` before its start, or when staff asks. A
- * guest cannot cancel what has begun.
+ * May this booking be cancelled now, and is it refunded? A hold is always refunded what was paid, even if it was
+ * confirmed since the caller saw it. A confirmed booking is refunded until `freeCancelHours` before its start, or if
+ * staff asks. A guest cannot cancel a booking that has begun.
  */
 export function judgeCancel(rules: CancelRules): CancelVerdict {
   if (rules.status === 'pending') return { allowed: true, refund: true };

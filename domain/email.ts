@@ -1,8 +1,8 @@
 /**
- * One address, one spelling: trimmed, lower-case ASCII. Anything outside printable ASCII is refused, so that no
- * look-alike (full-width, dotless ı, long ſ) makes a second account; nothing is normalised first, since NFC turns the
- * Kelvin sign into a K. `+tag` is part of the name, as most providers treat it. Undefined: not an address that this
- * service takes.
+ * The one spelling of an address: trimmed, lower-case ASCII. Anything outside printable ASCII is refused, so that no
+ * look-alike (full-width, dotless ı, long ſ) creates a second account. Nothing is normalised before, because NFC turns
+ * the Kelvin sign into a K. `+tag` is part of the name, as with most providers.
+ * @returns undefined for an address that is not accepted
  */
 export function canonicalEmail(text: string): string | undefined {
   const email = text.trim();

@@ -1,53 +1,53 @@
 /**
- * The limits that are promised, or that more than one file goes by, their units in their names. What tunes one file
- * stands at its top.
+ * The limits that are promised, or that several files need, with their units in their names. A value that tunes one file
+ * stands at the top of that file.
  */
 
 /** Postgres's `integer`: ids, and amounts in minor units. */
 export const integerMax = 2_147_483_647;
 
-/** A hold is settled with Stripe as arbiter; without a final answer for this long it expires all the same. */
+/** A hold is settled with Stripe as the arbiter; without a final answer for this long it expires all the same. */
 export const settleBoundMs = 10_000;
-/** While Stripe says `processing` at the deadline, the hold is kept this much longer, asked for every so often. */
+/** While Stripe says `processing` at the deadline, the hold is kept this much longer, and Stripe is polled. */
 export const processingGraceMs = 10 * 60_000;
 export const processingPollMs = 15_000;
-/** Cards that are declined for one hold: after so many its PaymentIntent is cancelled, and there is no other. */
+/** After this many declined cards, the PaymentIntent of a hold is cancelled, and it gets no other. */
 export const declinesMax = 10;
-/** Whoever settles a hold holds its lease this long; longer than the bound, so that it ends first. */
+/** The lease of a hold that is being settled. It outlasts the bound, so that one settlement ends before another begins. */
 export const settleLeaseMs = 15_000;
-/** A request that collides with an overdue hold waits for its settlement no longer than this. */
+/** A request that collides with an overdue hold waits at most this long for its settlement. */
 export const collisionWaitMs = 1_000;
-/** A workflow whose clock is ahead of the database's looks again after this at the latest. */
+/** A workflow whose clock is ahead of the database's checks again after this time at the latest. */
 export const clockDoubtMs = 15_000;
 /**
- * Steps that settle, complete or delete many rows at once trust no single clock: they wait until the database's and the
- * process's own are no further apart than this.
+ * Steps that settle, complete or delete many rows at once trust no single clock: they run only while the clocks of the
+ * database and the process differ by no more than this.
  */
 export const clockSkewMaxMs = 60_000;
 /** The sweeper in every API process leaves a hold to its workflow for this long. */
 export const sweepDelayMs = 5_000;
-/** The cleanup call does no more than this at a time. */
+/** The cleanup call settles at most this many holds. */
 export const cleanupBatchMax = 100;
 
-/** No call to Temporal waits longer (a lazy client would wait 20 s, a frozen server for ever). */
+/** A call to Temporal waits at most this long. */
 export const temporalCallMs = 2_000;
-/** Temporal is tried again at least this often, however long it was away: it is used within 3 s of its return. */
+/** Longest pause between attempts to reach Temporal, however long it is down: it is used within 3 s of its return. */
 export const temporalReconnectMaxMs = 2_000;
 
-/** A message is born leased to the process that wrote it; another takes it over after this. */
+/** A new message is leased to the process that wrote it; after this time another may take it over. */
 export const outboxLeaseMs = 4_000;
-/** A message that waits longer than this means that workflows lag behind the bookings. */
+/** If a message waits longer than this, workflows lag behind the bookings. */
 export const outboxLaggingMs = 30_000;
-/** A message that fails this often without an outage is set aside, with a flag for staff. */
+/** A message that fails this often, without an outage, is set aside and flagged for staff. */
 export const relayAttemptsMax = 12;
 
 export const stripeTimeoutMs = 4_000;
-/** Workflow steps of one worker that ask Stripe at once. The worker has places beyond these for all other steps. */
+/** Workflow steps of one worker that call Stripe at once. The worker has further slots for all other steps. */
 export const stripeStepsMax = 50;
 
-/** Any other request has its answer by then: what is waited for is bounded, and 503 comes within three seconds. */
+/** Any other request is answered by then, at worst with 503, which is promised within three seconds. */
 export const requestMs = 2_800;
-/** `POST /api/payment-intent/` waits for Stripe: its own timeout, once repeated, and a little. */
+/** `POST /api/payment-intent/` waits for Stripe: twice its timeout, and some more. */
 export const stripeRequestMs = 12_000;
 
 export const jsonBodyBytesMax = 64 * 1024;
@@ -57,7 +57,7 @@ export const queryBytesMax = 2 * 1024;
 export const pageSizeDefault = 50;
 export const pageSizeMax = 100;
 export const roomPageSizeMax = 1_000;
-/** `count` is exact up to here; above it is the planner's estimate. */
+/** `count` is exact up to this number; above, it is the planner's estimate. */
 export const countExactMax = 10_000;
 
 export const availabilityDaysMax = 31;

@@ -20,7 +20,7 @@ export function toMajor(amountMinor: number, currency: string): number {
   return amountMinor / 10 ** decimals(currency);
 }
 
-/** 100.5 `usd` → 10050. Undefined where the number has more decimals than the currency. */
+/** 100.5 `usd` → 10050. Undefined if the number has more decimals than the currency. */
 export function toMinor(amountMajor: number, currency: string): number | undefined {
   const amountMinor = Math.round(amountMajor * 10 ** decimals(currency));
   return toMajor(amountMinor, currency) === amountMajor ? amountMinor : undefined;

@@ -1,8 +1,9 @@
-import { Temporal } from 'temporal-polyfill';
+import { Temporal as Calendar } from 'temporal-polyfill';
+import { type DayClock, dayClock, type DayClocks } from './day-clock.ts';
 import { slotsPerBookingMax } from './limits.ts';
 import { fieldProblem } from './problems.ts';
 
-/** What a room says about its slots. Times of day are minutes since midnight on the room's own clock. */
+/** The opening hours and slots of a room. Times of day are minutes since midnight on the room's own clock. */
 export interface RoomHours {
   timeZone: string;
   slotMinutes: number;
@@ -44,23 +45,19 @@ export function parseTimeOfDay(text: string): number {
 /** The end of a range, as minutes of the day it begins on: `00:00` is the midnight that the day ends with, like `24:00`. */
 export const parseEndOfRange = (text: string): number => parseTimeOfDay(text) || 1440;
 
-/** Every minute of a day as `HH:MM:00`: lists of slots write thousands of them. */
-const timesOfDay = Array.from({ length: 1441 }, (_, minute) => {
-  const hours = String(Math.floor(minute / 60)).padStart(2, '0');
-  return `${hours}:${String(minute % 60).padStart(2, '0')}:00`;
-});
-
 /** 570 → `09:30:00`. @throws RangeError for what is no minute of a day */
 export function formatTimeOfDay(minutes: number): string {
-  const text = timesOfDay[minutes];
-  if (text === undefined) throw new RangeError(`no minute of a day: ${minutes}`);
-  return text;
+  if (!Number.isInteger(minutes) || minutes < 0 || minutes > 1440) {
+    throw new RangeError(`no minute of a day: ${minutes}`);
+  }
+  const hours = String(Math.floor(minutes / 60)).padStart(2, '0');
+  return `${hours}:${String(minutes % 60).padStart(2, '0')}:00`;
 }
 
 /** Does the zone exist in this runtime's time zone data? */
 export function isTimeZone(name: string): boolean {
   try {
-    Temporal.Now.zonedDateTimeISO(name);
+    Calendar.Now.zonedDateTimeISO(name);
     return !/^[+-]/.test(name);
   } catch {
     return false;
@@ -69,7 +66,7 @@ export function isTimeZone(name: string): boolean {
 
 /** The date on the room's calendar at an instant, `YYYY-MM-DD`. */
 export function localDate(at: Date, timeZone: string): string {
-  return Temporal.Instant.fromEpochMilliseconds(at.getTime())
+  return Calendar.Instant.fromEpochMilliseconds(at.getTime())
     .toZonedDateTimeISO(timeZone)
     .toPlainDate()
     .toString();
@@ -77,52 +74,16 @@ export function localDate(at: Date, timeZone: string): string {
 
 /** The dates from `from` to `to`, both included. */
 export function datesBetween(from: string, to: string): string[] {
-  const last = Temporal.PlainDate.from(to);
+  const last = Calendar.PlainDate.from(to);
   const dates: string[] = [];
   for (
-    let day = Temporal.PlainDate.from(from);
-    Temporal.PlainDate.compare(day, last) <= 0;
+    let day = Calendar.PlainDate.from(from);
+    Calendar.PlainDate.compare(day, last) <= 0;
     day = day.add({ days: 1 })
   ) {
     dates.push(day.toString());
   }
   return dates;
-}
-
-type DayClock = (minute: number) => number | undefined;
-const dayClocks = new Map<string, DayClock>();
-const dayClocksMax = 2_000;
-
-/**
- * The clock of one day in one zone: minute of the day → epoch milliseconds; undefined for a time that the day
- * does not have (clocks go forward) or has twice (they go back). A pure function, remembered because the zone
- * arithmetic is the dearest step of taking a booking.
- */
-function dayClock(date: string, timeZone: string): DayClock {
-  const key = `${date} ${timeZone}`;
-  const known = dayClocks.get(key);
-  if (known) return known;
-  const day = Temporal.PlainDate.from(date);
-  const midnight = day.toZonedDateTime(timeZone);
-  const next = day.add({ days: 1 }).toZonedDateTime(timeZone);
-  // No zone has changed its offset twice in one day.
-  const hasMidnight = midnight.toPlainDateTime().equals(day.toPlainDateTime());
-  const plain = hasMidnight && midnight.offsetNanoseconds === next.offsetNanoseconds;
-  const clock: DayClock = plain
-    ? (minute) => midnight.epochMilliseconds + minute * 60_000
-    : (minute) => resolveOnce(day, minute, timeZone);
-  if (dayClocks.size >= dayClocksMax) dayClocks.clear();
-  dayClocks.set(key, clock);
-  return clock;
-}
-
-function resolveOnce(day: Temporal.PlainDate, minute: number, timeZone: string): number | undefined {
-  const local = day.toPlainDateTime().add({ milliseconds: Math.round(minute * 60_000) });
-  try {
-    return local.toZonedDateTime(timeZone, { disambiguation: 'reject' }).epochMilliseconds;
-  } catch {
-    return undefined;
-  }
 }
 
 /**
@@ -134,8 +95,12 @@ export function rangeOf(
   startMinute: number,
   endMinute: number,
   timeZone: string,
+  clocks: DayClocks = dayClock,
 ): { startsAt: Date; endsAt: Date } | undefined {
-  const clock = dayClock(date, timeZone);
+  return rangeBy(clocks(date, timeZone), startMinute, endMinute);
+}
+
+function rangeBy(clock: DayClock, startMinute: number, endMinute: number) {
   const start = clock(startMinute);
   const end = clock(endMinute);
   if (start === undefined || end === undefined) return undefined;
@@ -144,8 +109,8 @@ export function rangeOf(
 }
 
 /**
- * The instants of a stay that cannot be refused any more, whatever the clocks do in it: of a time that the day has twice
- * the earlier, for one that it does not have the time as much later (`compatible`, as RFC 5545 and Temporal read it).
+ * The instants of a stay that can no longer be refused, even if the clocks change in it. Of a time that the day has twice
+ * it takes the earlier; a time that the day lacks it shifts by the gap (`compatible` in RFC 5545 and in the calendar).
  */
 export function resolveRange(
   date: string,
@@ -155,7 +120,7 @@ export function resolveRange(
 ): { startsAt: Date; endsAt: Date } {
   const range = rangeOf(date, startMinute, endMinute, timeZone);
   if (range) return range;
-  const day = Temporal.PlainDate.from(date);
+  const day = Calendar.PlainDate.from(date);
   const [start, end] = [startMinute, endMinute].map(
     (minute) =>
       day
@@ -163,17 +128,18 @@ export function resolveRange(
         .add({ milliseconds: Math.round(minute * 60_000) })
         .toZonedDateTime(timeZone).epochMilliseconds,
   ) as [number, number];
-  // A stay that lies in the hour that is skipped would be over before it began.
+  // A stay within the skipped hour would otherwise end before it begins.
   const endsAt = end > start ? end : start + (endMinute - startMinute) * 60_000;
   return { startsAt: new Date(start), endsAt: new Date(endsAt) };
 }
 
 /**
- * Checks a request against the room's rules and prices it: price of a slot × slots. Says nothing of the present
- * (the database's clock judges past and horizon) or of other bookings.
+ * Checks a request against the room's rules and prices it: price of a slot × slots. The database checks past and horizon
+ * by its own clock, and other bookings.
+ * @param clocks a cache of `dayClock`, if the caller has one
  * @throws Problem end_before_start, outside_opening_hours, off_grid, too_long, over_capacity, clock_change
  */
-export function quote(room: PricedRoom, request: SlotRequest): Quote {
+export function quote(room: PricedRoom, request: SlotRequest, clocks?: DayClocks): Quote {
   const { startMinute, endMinute } = request;
   if (endMinute <= startMinute) {
     throw fieldProblem('end_before_start', 'end_time', 'end_time must be after start_time.');
@@ -199,7 +165,7 @@ export function quote(room: PricedRoom, request: SlotRequest): Quote {
   if (request.guestCount > room.capacity) {
     throw fieldProblem('over_capacity', 'guest_count', `The room holds at most ${room.capacity} guests.`);
   }
-  const range = rangeOf(request.date, startMinute, endMinute, room.timeZone);
+  const range = rangeOf(request.date, startMinute, endMinute, room.timeZone, clocks);
   if (!range) {
     throw fieldProblem(
       'clock_change',
@@ -222,11 +188,12 @@ export interface Slot {
 }
 
 /** The grid of one day: every slot between opening and closing. */
-export function slotsOf(room: RoomHours, date: string): Slot[] {
+export function slotsOf(room: RoomHours, date: string, clocks: DayClocks = dayClock): Slot[] {
+  const clock = clocks(date, room.timeZone);
   const slots: Slot[] = [];
   for (let start = room.openingMinute; start < room.closingMinute; start += room.slotMinutes) {
     const end = start + room.slotMinutes;
-    const range = rangeOf(date, start, end, room.timeZone);
+    const range = rangeBy(clock, start, end);
     slots.push({ date, startMinute: start, endMinute: end, ...(range && { range }) });
   }
   return slots;

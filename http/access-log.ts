@@ -13,14 +13,14 @@ interface AccessLogDeps {
 }
 
 /**
- * One line a request, with its id, its route (never the raw path or query, which may carry anything) and who asked.
- * Counts the requests under way, which the relay yields to, and feeds the metrics.
+ * Logs one line for each request: its id, its route (never the raw path or query, which may contain anything) and its
+ * user. Counts the requests under way, which the relay yields to, and feeds the metrics.
  */
 export function accessLog({ log, traffic, metrics }: AccessLogDeps): Middleware {
   return async (ctx, next) => {
     const begun = performance.now();
-    const given = ctx.get('X-Request-Id');
-    const requestId = /^[A-Za-z0-9-]{8,64}$/.test(given) ? given : randomUUID();
+    const sentId = ctx.get('X-Request-Id');
+    const requestId = /^[A-Za-z0-9-]{8,64}$/.test(sentId) ? sentId : randomUUID();
     ctx.state['requestId'] = requestId;
     ctx.set('X-Request-Id', requestId);
     if (traffic.stopping) ctx.set('Connection', 'close');
@@ -51,7 +51,7 @@ export function accessLog({ log, traffic, metrics }: AccessLogDeps): Middleware 
   };
 }
 
-/** Probes, metrics and the files of pages come many times a minute and tell nothing, unless they are refused. */
+/** Probes, metrics and files of pages are requested many times a minute; only refusals of them are worth a line. */
 const quietRoute = /^\/(livez|readyz|metrics|(site|docs)\/\*|.*\.(css|js|svg))$/;
 
 const levelOf = (ctx: Context, route: string) =>

@@ -4,8 +4,8 @@ import { hashToken } from '../core/accounts/tokens.ts';
 import { Problem } from '../domain/problems.ts';
 
 /**
- * Lets in only who sends this very token, where one is set: machines' routes, not people's. Compared by hash, so that
- * the time tells nothing. `setting` names the token to whoever forgot it.
+ * Refuses requests without this token, if one is set; for routes that machines call. The hashes are compared, so that
+ * the time taken tells nothing of the token. `setting` names it in the refusal.
  * @throws Problem unauthenticated
  */
 export function requireToken(ctx: Context, token: string | undefined, setting: string): void {
@@ -13,5 +13,5 @@ export function requireToken(ctx: Context, token: string | undefined, setting: s
   const sent = /^Bearer (.{1,512})$/.exec(ctx.get('Authorization'))?.[1] ?? '';
   if (timingSafeEqual(hashToken(sent), hashToken(token))) return;
   const detail = `Send the header "Authorization: Bearer <${setting}>".`;
-  throw new Problem('unauthenticated', { detail, headers: { 'WWW-Authenticate': 'Bearer' } });
+  throw new Problem('unauthenticated', { detail });
 }

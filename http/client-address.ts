@@ -2,8 +2,8 @@ import ipaddr from 'ipaddr.js';
 import type { Middleware } from 'koa';
 
 /**
- * Sets `ctx.ip`, which the limits go by: the address that the outermost trusted proxy has seen, in one spelling.
- * @param hops how many proxies stand before the API and add to `X-Forwarded-For`; 0: the header is a claim, not read
+ * Sets `ctx.ip`, which limits count by: the address that the outermost trusted proxy has seen, in one spelling.
+ * @param hops how many proxies in front of the API add to `X-Forwarded-For`; with 0 the header is not read
  */
 export function setClientAddress(hops: number): Middleware {
   return async (ctx, next) => {
@@ -14,9 +14,9 @@ export function setClientAddress(hops: number): Middleware {
 }
 
 /**
- * The client's address as `hops` proxies tell it. Each adds what it has seen at the end, some with a port, so the entry
- * that counts is the one `hops` from the end; whatever stands before it was sent by the client. An entry that is no
- * address (`unknown`, `_hidden`) gives way to the next proxy's own.
+ * The client's address according to `hops` proxies. Each appends the address that it has seen, some with a port, so the
+ * entry that counts is the one `hops` from the end; entries before it were sent by the client. If an entry is not an
+ * address (`unknown`, `_hidden`), that of the next proxy counts.
  * @param forwarded `X-Forwarded-For`; several headers of that name joined by commas, as Node does
  * @param peer the address of the connection
  */
@@ -31,8 +31,8 @@ export function clientAddress(forwarded: string, peer: string, hops: number): st
 }
 
 /**
- * An address as it is written in the wild, in one spelling: with a port (`192.0.2.7:4711`, `[2001:db8::7]:4711`), in
- * brackets or quotes, with a zone, or an IPv4 address written as IPv6. Undefined for what is none.
+ * One spelling for an address that may be written with a port (`192.0.2.7:4711`, `[2001:db8::7]:4711`), in
+ * brackets or quotes, with a zone, or as IPv4 inside IPv6. Undefined if it is not an address.
  */
 function readAddress(text: string): string | undefined {
   const bare = text.trim().replace(/^"(.*)"$/, '$1');
@@ -45,8 +45,8 @@ function readAddress(text: string): string | undefined {
 }
 
 /**
- * What stands for an address in the limits: of IPv6 its first 64 bits, since whoever has one has the whole network
- * (RFC 6177) and could send each request from another. An IPv4 address written as IPv6 is the IPv4 address.
+ * The key by which limits count an address. Of IPv6 it is the first 64 bits, since a client gets a whole network
+ * (RFC 6177) and could use another address for each request. IPv4 inside IPv6 counts as IPv4.
  */
 export function addressKey(ip: string): string {
   const address = readAddress(ip);

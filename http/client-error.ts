@@ -6,15 +6,15 @@ import { Problem, type ProblemCode } from '../domain/problems.ts';
 import { connectionCause } from './client-gone.ts';
 import { problemDocument, problemType } from './problems.ts';
 
-/** Node's names for the refusals that are not about the request's form. */
+/** Node's errors that are not about the form of the request. */
 const codes: Readonly<Record<string, ProblemCode>> = {
   HPE_HEADER_OVERFLOW: 'headers_too_large',
   ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
 };
 
 /**
- * For the server's `clientError`: requests that Node cannot read. By itself it would write a bare status line; here
- * they are refused with a document like everything else, and the connection ends.
+ * Handles the server's `clientError`: requests that Node cannot parse. Node's own handler writes a bare status line; this
+ * one refuses them with a problem document, like any other refusal, and ends the connection.
  */
 export function answerClientErrors(log: Logger, countGone: (socket: object, cause: string) => void) {
   return (error: NodeJS.ErrnoException, socket: Duplex): void => {
@@ -25,7 +25,7 @@ export function answerClientErrors(log: Logger, countGone: (socket: object, caus
       socket.destroy();
       return;
     }
-    // The answer may meet a connection that is reset meanwhile.
+    // The connection may be reset before the answer is written.
     socket.on('error', () => {});
     const problem = new Problem(codes[cause] ?? 'malformed_request');
     const requestId = randomUUID();
@@ -35,8 +35,8 @@ export function answerClientErrors(log: Logger, countGone: (socket: object, caus
 }
 
 /**
- * Has an answer begun on this connection? More bytes would become part of it. Node's own handler asks the same field;
- * it has no public name.
+ * Has an answer begun on this connection, so that more bytes would become part of it? Node's own handler reads the same
+ * private field.
  */
 function isAnswering(socket: Duplex): boolean {
   const { _httpMessage: answer } = socket as { _httpMessage?: ServerResponse | null };

@@ -1,6 +1,6 @@
 import type { Context } from 'koa';
 
-/** What Node calls a connection that its other end has given up. */
+/** Node's codes for a connection that its other end has given up. */
 const causes = new Set([
   'ECONNRESET',
   'ECONNABORTED',
@@ -15,19 +15,19 @@ const causes = new Set([
 ]);
 
 /**
- * Is the client of this request gone, and the error nothing but that? Then there is nobody to answer, and nothing to
- * repair here. The same codes come from Postgres or Stripe while the client still waits: those are no such case.
+ * Why a request failed if its client is gone: then there is nobody to answer and no bug. The same codes from Postgres or
+ * Stripe, while the client still waits, do not count.
  * @returns the cause for the metrics, or undefined
  */
 export function causeOfGoneClient(ctx: Context, error: unknown): string | undefined {
   if (!ctx.req.socket.destroyed && !ctx.req.aborted) return undefined;
   const code = connectionCause(error);
   if (code) return code;
-  // How the parser of bodies says that an upload was broken off.
+  // The body parser's error for an upload that was broken off.
   return (error as { type?: unknown }).type === 'request.aborted' ? 'ECONNABORTED' : undefined;
 }
 
-/** The name of what happened to a connection; undefined when the error is of another kind. */
+/** The code of an error of the connection; undefined for any other error. */
 export function connectionCause(error: unknown): string | undefined {
   const { code } = error as { code?: unknown };
   return typeof code === 'string' && causes.has(code) ? code : undefined;

@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { brotliCompress, constants } from 'node:zlib';
 import type { Context } from 'koa';
 
-/** A file as it is served: as it is, and compressed when that is worth it. */
+/** A file to be served, also in compressed form if that is much smaller. */
 interface ServedFile {
   body: Buffer;
   brotli: Buffer | undefined;
@@ -12,10 +12,10 @@ interface ServedFile {
   tag: string;
 }
 
-/** Below this a file fits into one or two packets anyway. */
+/** A smaller file fits into one or two packets anyway. */
 const compressFromBytes = 2_048;
 const compress = promisify(brotliCompress);
-// 5 of 11: a megabyte takes some 30 ms, once in the life of the process.
+// At 5 of 11 a megabyte takes some 30 ms, once in the life of the process.
 const brotliOptions = { params: { [constants.BROTLI_PARAM_QUALITY]: 5 } };
 
 const types: Record<string, string> = {
@@ -25,7 +25,7 @@ const types: Record<string, string> = {
   png: 'image/png',
 };
 
-/** Files by the address they have; each is read at its first request and kept. */
+/** Serves files by path; each is read at its first request and kept. */
 export function createFiles(places: Readonly<Record<string, URL>>) {
   const known = new Map(Object.entries(places));
   const loaded = new Map<string, Promise<ServedFile>>();
@@ -35,13 +35,13 @@ export function createFiles(places: Readonly<Record<string, URL>>) {
     if (!place) return undefined;
     const file = loaded.get(path) ?? load(place);
     loaded.set(path, file);
-    // A disk that was out of order for a moment is asked again.
+    // A read that failed is tried again at the next request.
     file.catch(() => loaded.delete(path));
     return file;
   }
 
   return {
-    /** Answers when the address is one of a file; `cacheControl` says how long a browser may keep it. */
+    /** Answers if the path is that of a file. @returns false if it is not */
     async serve(ctx: Context, cacheControl: string): Promise<boolean> {
       const file = await find(ctx.path);
       if (!file) return false;
@@ -68,7 +68,7 @@ export type Files = ReturnType<typeof createFiles>;
 async function load(place: URL): Promise<ServedFile> {
   const body = await readFile(place);
   const type = types[place.pathname.slice(place.pathname.lastIndexOf('.') + 1)] ?? 'application/octet-stream';
-  // Weak: the compressed and the plain body are the same thing, not the same bytes (RFC 9110, 8.8.1).
+  // Weak, since the compressed and the plain body have one meaning but not the same bytes (RFC 9110, 8.8.1).
   const tag = `W/"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`;
   const small = body.length < compressFromBytes || type === 'image/png';
   return { body, type, tag, brotli: small ? undefined : await compress(body, brotliOptions) };

@@ -1,7 +1,7 @@
 import { integerMax } from '../domain/limits.ts';
 import { Problem } from '../domain/problems.ts';
 
-/** Cursors of a list that goes by id: opaque to clients, and refused unless this list gave them out. */
+/** Cursors of a list ordered by id. They are opaque to clients, and refused unless this list issued them. */
 export function idCursor(side: 'before' | 'after') {
   const write = (id: number) => Buffer.from(`${side}:${id}`).toString('base64url');
   return {

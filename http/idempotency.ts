@@ -1,20 +1,20 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { Context } from 'koa';
 import type { Db } from '../db/knex.ts';
-import { claimKey, keepAnswer, releaseKey } from '../db/idempotency-keys.ts';
+import { claimKey, releaseKey, storeResult } from '../db/idempotency-keys.ts';
 import { idempotencyKeyCharsMax } from '../domain/limits.ts';
 import { Problem } from '../domain/problems.ts';
-import type { Caller } from './route.ts';
+import type { Caller } from './auth/caller.ts';
 
 /** Visible ASCII, up to `idempotencyKeyCharsMax` of it. */
 export const idempotencyKeyPattern = /^[\x21-\x7e]+$/;
 
-/** What a run made, for the key to remember, beside its answer. */
-export interface Made<R> {
-  madeId: number;
+/** What a run has done: the answer, and the id that the key stores to rebuild the answer from. */
+export interface Result<R> {
+  resultId: number;
   answer: R;
-  /** The id is on record already, in the transaction that made the thing. */
-  kept?: boolean;
+  /** The transaction of the run itself has stored the id. */
+  alreadyStored?: boolean;
 }
 
 interface Request<R> {
@@ -22,10 +22,10 @@ interface Request<R> {
   caller: Caller;
   operation: string;
   body: unknown;
-  /** Does what is asked; is given the lease that a transaction of its own can close. */
-  run(leaseId: string | null): Promise<Made<R>>;
-  /** The answer again, from what the first run made. */
-  rebuild(madeId: number): Promise<R>;
+  /** Does what the request asks for. `leaseId` lets its own transaction store the result. */
+  run(leaseId: string | null): Promise<Result<R>>;
+  /** The answer again, from what the first run stored. */
+  rebuild(resultId: number): Promise<R>;
 }
 
 /**
@@ -48,9 +48,9 @@ export async function answerOnce<R>(db: Db, request: Request<R>): Promise<R> {
       return runClaimed(db, request, claim.leaseId);
     case 'answered':
       request.ctx.set('Idempotent-Replayed', 'true');
-      return request.rebuild(claim.madeId);
+      return request.rebuild(claim.resultId);
     case 'running':
-      throw new Problem('request_in_progress', { headers: { 'Retry-After': '1' } });
+      throw new Problem('request_in_progress', { retryAfterSeconds: 1 });
     case 'mismatch':
       throw new Problem('idempotency_key_reused');
   }
@@ -58,12 +58,12 @@ export async function answerOnce<R>(db: Db, request: Request<R>): Promise<R> {
 
 async function runClaimed<R>(db: Db, request: Request<R>, leaseId: string): Promise<R> {
   try {
-    const made = await request.run(leaseId);
-    if (!made.kept) await keepAnswer(db, leaseId, made.madeId);
-    return made.answer;
+    const result = await request.run(leaseId);
+    if (!result.alreadyStored) await storeResult(db, leaseId, result.resultId);
+    return result.answer;
   } catch (error) {
-    // A refusal, whoever is at fault, is no answer worth keeping. After anything else nobody knows what was done: the
-    // lease runs out by itself. So it does while a request goes on that was answered by its deadline (mount.ts).
+    // A refusal is not stored: the same request may succeed later. After any other error it is unknown what was done,
+    // so the lease runs out by itself, as for a request that goes on after its deadline (mount.ts).
     if (error instanceof Problem) await releaseKey(db, leaseId);
     throw error;
   }

@@ -5,12 +5,14 @@ import type { z } from 'zod';
 import { jsonBodyBytesMax, queryBytesMax, requestMs } from '../domain/limits.ts';
 import { Problem } from '../domain/problems.ts';
 import { type AuthDeps, authenticate } from './auth/authenticate.ts';
+import type { Caller } from './auth/caller.ts';
 import { inputProblem } from './problems.ts';
-import type { Caller, Route } from './route.ts';
+import { refuseMethod } from './refuse-method.ts';
+import type { Route } from './route.ts';
 
 const parseJson = bodyParser({ enableTypes: ['json'], jsonLimit: jsonBodyBytesMax, encoding: 'utf-8' });
 
-/** Serves the routes: authenticate → allow → parse → handle → parse the answer. */
+/** Serves the routes: authorise, check the input, handle, check the answer. */
 export function mount(routes: readonly Route[], deps: AuthDeps): Middleware {
   const router = new Router();
   for (const route of routes) {
@@ -22,28 +24,21 @@ export function mount(routes: readonly Route[], deps: AuthDeps): Middleware {
   return async (ctx, next) => {
     if (ctx.querystring.length > queryBytesMax) throw new Problem('uri_too_long');
     await serveRoutes(ctx, async () => {
-      const allowed = allowedMethods(router, ctx.path);
-      if (allowed.length === 0) return next();
-      const allow = allowed.join(', ');
-      throw new Problem('method_not_allowed', { detail: `Use ${allow}.`, headers: { Allow: allow } });
+      refuseMethod(router, ctx);
+      return next();
     });
   };
 }
 
-function allowedMethods(router: Router, path: string): string[] {
-  const methods = router.stack.filter((layer) => layer.match(path)).flatMap((layer) => layer.methods);
-  return [...new Set(methods)];
-}
-
 async function serve(route: Route, ctx: Context, deps: AuthDeps): Promise<void> {
   ctx.state['route'] = route.path;
-  const caller = await allow(route, ctx, deps);
+  const caller = await authorise(route, ctx, deps);
   const params = route.params && parse(route.params, ctx['params'], () => new Problem('not_found'));
   const query = route.query && parse(route.query, { ...ctx.query }, inputProblem);
   const body =
     route.body && parse(route.body, await readJson(ctx, route.bodyOptional ?? false), inputProblem);
   const call = { caller: caller as never, params, query, body, ctx };
-  const answer = await within(route.deadlineMs ?? requestMs, route.handle(call));
+  const answer = await withDeadline(route.deadlineMs ?? requestMs, route.handle(call));
   ctx.status = route.status;
   sendJson(ctx, route.response.parse(answer), route.isPublic ?? false);
 }
@@ -55,11 +50,11 @@ function sendJson(ctx: Context, answer: unknown, isPublic: boolean): void {
   ctx.compress = true;
 }
 
-async function allow(route: Route, ctx: Context, deps: AuthDeps): Promise<Caller | undefined> {
+async function authorise(route: Route, ctx: Context, deps: AuthDeps): Promise<Caller | undefined> {
   if (route.access === 'anyone') return undefined;
   const caller = await authenticate(ctx, deps, { isRead: route.method === 'GET' });
   ctx.state['userId'] = caller.userId;
-  // What an authenticated caller sees is nobody else's to keep.
+  // No cache may keep an answer that is for one caller.
   ctx.set('Cache-Control', 'no-store');
   if (route.access === 'staff' && !caller.isStaff) throw new Problem('staff_only');
   return caller;
@@ -87,7 +82,7 @@ async function readJson(ctx: Context, optional: boolean): Promise<unknown> {
   try {
     await parseJson(ctx, async () => {});
   } catch (error) {
-    // The parser throws the bare error of JSON.parse, which would look like a bug of ours.
+    // The parser throws the bare error of JSON.parse, which would count as a bug here.
     if (error instanceof SyntaxError) throw new Problem('malformed_json');
     throw error;
   }
@@ -97,11 +92,11 @@ async function readJson(ctx: Context, optional: boolean): Promise<unknown> {
 const noAnswerInTime = () =>
   new Problem('overloaded', {
     detail: 'No answer in time. What was asked may or may not have been done; asking again is safe.',
-    headers: { 'Retry-After': '1' },
+    retryAfterSeconds: 1,
   });
 
-/** The answer, or a 503 when there is none in time: what the request did is then unknown, and repeating is safe. */
-async function within<T>(deadlineMs: number, work: Promise<T>): Promise<T> {
+/** The answer, or 503 if there is none in time: the outcome is then unknown, and repeating the request is safe. */
+async function withDeadline<T>(deadlineMs: number, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(noAnswerInTime()), deadlineMs);

@@ -7,14 +7,14 @@ import type { Route } from './route.ts';
 
 type Json = Record<string, unknown>;
 
-/** The refusals that any route can meet. */
+/** The refusals that any route may answer with. */
 const commonProblems: readonly ProblemCode[] = [
   'too_many_requests',
   'internal_error',
   'overloaded',
   'database_unavailable',
 ];
-/** Of a request that cannot be read at all. */
+/** The refusals of a request that cannot be parsed. */
 const protocolProblems: readonly ProblemCode[] = [
   'malformed_request',
   'request_timeout',
@@ -53,7 +53,7 @@ const problemSchema: Json = {
   },
 };
 
-/** OpenAPI 3.1, printed from the routes that are served: nothing undocumented, nothing documented in vain. */
+/** The OpenAPI 3.1 document, printed from the routes that are served, so that both agree. */
 export function printOpenApi(routes: readonly Route[]): Json {
   const paths: Record<string, Json> = {};
   for (const route of routes) {
@@ -125,7 +125,7 @@ function requestBodyOf({ body, bodyOptional, example, ownChecks }: Route): Json 
   return content({ schema: { type: 'object', description }, example: own });
 }
 
-/** Examples with a date are functions, so that the date lies ahead whenever the document is printed. */
+/** Examples with a date are functions, so that their date is in the future whenever the document is printed. */
 function exampleOf(given: unknown): unknown {
   return typeof given === 'function' ? (given as () => unknown)() : given;
 }
@@ -213,14 +213,14 @@ const printing = {
   target: 'draft-2020-12',
   unrepresentable: 'any',
   override: ({ jsonSchema }: { jsonSchema: Json }) => {
-    // A date's pattern is 200 characters of noise beside its format.
+    // The format says it all; the pattern of a date has 200 characters.
     if (jsonSchema['format'] && jsonSchema['pattern']) delete jsonSchema['pattern'];
     if (jsonSchema['maximum'] === Number.MAX_SAFE_INTEGER) delete jsonSchema['maximum'];
     if (jsonSchema['minimum'] === Number.MIN_SAFE_INTEGER) delete jsonSchema['minimum'];
   },
 } as const;
 
-/** The JSON Schema of a zod schema; a named one (`.meta({ id })`) is referred to. */
+/** The JSON Schema of a zod schema; one with a name (`.meta({ id })`) becomes a reference. */
 function schemaOf(schema: z.ZodType, io: 'input' | 'output'): Json {
   const name = z.globalRegistry.get(schema)?.id;
   if (name) return { $ref: `#/components/schemas/${name}` };

@@ -3,7 +3,7 @@ import type { Context, Middleware } from 'koa';
 import type { z } from 'zod';
 import { problemOf } from '../db/errors.ts';
 import { jsonBodyBytesMax } from '../domain/limits.ts';
-import { type FieldError, Problem } from '../domain/problems.ts';
+import { type FieldError, Problem, type ProblemCode, type ProblemExtras } from '../domain/problems.ts';
 import { causeOfGoneClient } from './client-gone.ts';
 
 export const problemType = 'application/problem+json';
@@ -24,15 +24,32 @@ export function problemDocument(problem: Problem, requestId: string): string {
   });
 }
 
+/** How the client shows who it is (RFC 6750, 3): the refusals that say so in a header. */
+const challenges: Partial<Record<ProblemCode, string>> = {
+  unauthenticated: 'Bearer',
+  invalid_token: 'Bearer error="invalid_token"',
+};
+
+/** The headers of a refusal, in the document's form or as a page. */
+export function problemHeaders({ code, extras }: Problem): Record<string, string> {
+  const challenge = challenges[code];
+  return {
+    ...(challenge && { 'WWW-Authenticate': challenge }),
+    ...(extras.retryAfterSeconds !== undefined && { 'Retry-After': String(extras.retryAfterSeconds) }),
+    ...(extras.allowedMethods && { Allow: extras.allowedMethods.join(', ') }),
+    ...(extras.endsConnection && { Connection: 'close' }),
+  };
+}
+
 function renderProblem(ctx: Context, problem: Problem): void {
   ctx.status = problem.status;
-  ctx.set(problem.extras.headers ?? {});
+  ctx.set(problemHeaders(problem));
   ctx.set('Cache-Control', 'no-store');
   ctx.body = problemDocument(problem, ctx.state['requestId'] ?? randomUUID());
   ctx.type = problemType;
 }
 
-/** The one place where errors end: refusals are told, everything else is logged once and becomes a bare 500. */
+/** The one place where errors end: refusals are rendered; any other error is logged once and becomes a bare 500. */
 export function problemMiddleware(): Middleware {
   return async (ctx, next) => {
     try {
@@ -54,13 +71,13 @@ export function problemMiddleware(): Middleware {
   };
 }
 
-/** The refusal that an error stands for; undefined for a bug. */
+/** The refusal that an error means; undefined for a bug. */
 export function toProblem(error: unknown): Problem | undefined {
   if (error instanceof Problem) return error;
   return problemOf(error) ?? httpProblem(error);
 }
 
-/** The errors that koa's own middleware throws: told by status, never by message. */
+/** The errors of koa's own middleware, recognised by status, never by message. */
 function httpProblem(error: unknown): Problem | undefined {
   const { status, expose } = error as { status?: unknown; expose?: unknown };
   if (expose !== true) return undefined;
@@ -68,7 +85,7 @@ function httpProblem(error: unknown): Problem | undefined {
     case 400:
       return new Problem('malformed_json');
     case 413:
-      // The parser of JSON throws it, and nobody else.
+      // Only the JSON parser throws it.
       return payloadTooLarge(jsonBodyBytesMax);
     case 415:
       return new Problem('unsupported_media_type');
@@ -77,12 +94,15 @@ function httpProblem(error: unknown): Problem | undefined {
   }
 }
 
-/** A body over the limit of whoever reads it. */
-export function payloadTooLarge(bytesMax: number, headers: Record<string, string> = {}): Problem {
-  return new Problem('payload_too_large', { detail: `A body has at most ${bytesMax / 1024} KiB.`, headers });
+/** The refusal of a body that is larger than its reader takes. */
+export function payloadTooLarge(bytesMax: number, extras: ProblemExtras = {}): Problem {
+  return new Problem('payload_too_large', {
+    detail: `A body has at most ${bytesMax / 1024} KiB.`,
+    ...extras,
+  });
 }
 
-/** What zod found wrong, as fields and sentences. */
+/** The refusal of input that zod rejected, field by field. */
 export function inputProblem(error: z.ZodError): Problem {
   const errors: FieldError[] = error.issues.slice(0, 20).flatMap((issue) => {
     if (issue.code !== 'unrecognized_keys') {
@@ -90,7 +110,7 @@ export function inputProblem(error: z.ZodError): Problem {
     }
     return issue.keys.slice(0, 20).map((key) => ({
       field: [...issue.path, key.slice(0, 100)].join('.'),
-      message: 'This field is not known.',
+      message: 'Unknown field.',
     }));
   });
   const detail = errors.map(({ field, message }) => `${field}: ${message}`).join(' ');

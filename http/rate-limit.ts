@@ -17,9 +17,10 @@ interface RequestLimitDeps {
 }
 
 /**
- * The limit on requests, on all routes but Stripe's, the probes, and the files of the booking page: it is dozens of
- * those, and an office of guests has one address. Counted in memory, so that it costs nothing; 0 is off. A client that
- * shows a genuine access token or device cookie is counted by its account, and not by an address that strangers share.
+ * Limits the requests of a client in a minute; 0 is off. It is counted in memory, so that it costs next to nothing.
+ * Stripe's webhook, probes and the files of the booking page are exempt: a page loads dozens of files, and an office of
+ * guests has one address. A client with a genuine access token or device cookie is counted by its account, not by an
+ * address that strangers share.
  * @throws Problem too_many_requests
  */
 export function limitRequests(deps: RequestLimitDeps): Middleware {

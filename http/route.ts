@@ -1,17 +1,10 @@
 import type { Context } from 'koa';
 import type { z } from 'zod';
 import type { ProblemCode } from '../domain/problems.ts';
+import type { Caller } from './auth/caller.ts';
 
-/** Who may call: everybody, or whoever sends an access token whose session is open. */
+/** Who may call: anyone, or a user or staff with an access token whose session is open. */
 export type Access = 'anyone' | 'user' | 'staff';
-
-/** The account and the session that a request speaks for. */
-export interface Caller {
-  userId: number;
-  sessionId: string;
-  /** For staff as of this request. A guest's read may learn up to 5 s late that its caller has become staff. */
-  isStaff: boolean;
-}
 
 export interface Call<A extends Access, P, Q, B> {
   caller: A extends 'anyone' ? undefined : Caller;
@@ -23,7 +16,7 @@ export interface Call<A extends Access, P, Q, B> {
 
 type Example<T> = T | (() => T);
 
-/** What a handler reads and checks by itself. Nothing is done with it but to document it. */
+/** Input that a handler reads and checks itself. It is only documented. */
 export interface OwnChecks {
   /** The way in that stands for the caller's token, or beside it: its name, and OpenAPI's Security Scheme Object. */
   security?: { name: string; scheme: Record<string, unknown>; besideBearer?: boolean };
@@ -52,9 +45,9 @@ interface RouteSpec<
   /** The status of success, and the shape of its body: what is not in the shape cannot be served. */
   status: number;
   response: R;
-  /** The answer is the same for everybody and holds no secret: it may be compressed. */
+  /** The answer is the same for everybody and holds no secret, so it may be compressed. */
   isPublic?: boolean;
-  /** The refusals of its own, beside those that every route has. */
+  /** Its own refusals, besides those that every route has. */
   problems: readonly ProblemCode[];
   /** Answer 503 after this long, outcome unknown (default `requestMs`). */
   deadlineMs?: number;
@@ -67,7 +60,7 @@ interface RouteSpec<
   ownChecks?: OwnChecks;
 }
 
-/** A route of any types, as mount and openapi read it. */
+/** A route of any types, for mount.ts and openapi.ts. */
 export interface Route extends RouteSpec<Access, z.ZodType, z.ZodType, z.ZodType, z.ZodType> {
   handle(call: Call<Access, unknown, unknown, unknown>): Promise<unknown>;
 }

@@ -2,16 +2,16 @@ import type { Context } from 'koa';
 import { Problem } from '../domain/problems.ts';
 
 interface OriginPolicy {
-  /** Origins beside our own that may send it. */
+  /** Other origins that may send the request. */
   allowedOrigins?: readonly string[];
-  /** May a client send it that says nothing of where it comes from? No browser is silent with a POST. */
+  /** May a client send it that does not say where it comes from? Every browser says so with a POST. */
   allowSilent?: boolean;
 }
 
 /**
- * Refuses what another site makes the browser send (OWASP CSRF Cheat Sheet: fetch metadata, then Origin). What the
- * browser says of `same-origin` decides, whatever a proxy makes of `Host`; Origin counts only where a browser sends no
- * fetch metadata, or names an origin that is allowed.
+ * Refuses requests that another site makes the browser send (OWASP CSRF Cheat Sheet: fetch metadata, then Origin). If
+ * the browser says `same-origin`, that decides, whatever a proxy does to `Host`. Origin counts if it is allowed, or if
+ * the browser sends no fetch metadata.
  * @throws Problem cross_site
  */
 export function refuseForeign(
@@ -22,12 +22,12 @@ export function refuseForeign(
   const origin = ctx.get('Origin');
   if (site === 'same-origin' || allowedOrigins.includes(origin)) return;
   if (site === '' && isOwnOrigin(ctx, origin)) return;
-  // `none`: the user's own doing, such as an address that was typed.
+  // `none`: the user's own action, such as a typed address.
   const isSilent = origin === '' && (site === '' || site === 'none');
   if (!isSilent || !allowSilent) throw new Problem('cross_site');
 }
 
-/** Does `Origin` name this very host, as the proxies have handed it on? */
+/** Does `Origin` name this host, as proxies have forwarded it? */
 function isOwnOrigin(ctx: Context, origin: string): boolean {
   return URL.canParse(origin) && new URL(origin).host === ctx.host;
 }

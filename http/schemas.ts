@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { integerMax, pageSizeDefault, pageSizeMax, roomPageSizeMax } from '../domain/limits.ts';
 
-/** The shapes that several routes share. Every string and number has a maximum. */
+/** The shapes that several routes share. Each string and number has a maximum. */
 
 /** Text that Postgres and JSON can carry: no NUL, no half of a surrogate pair. */
 export const text = (charsMax: number) =>
@@ -39,7 +39,7 @@ export const timeOfDay = z
   .max(8)
   .regex(/^([01]\d|2[0-3]):[0-5]\d(:00)?$|^24:00(:00)?$/, { error: 'Use HH:MM or HH:MM:00.' });
 
-/** A time of day that is asked for. One with seconds is well-formed; that it falls on no slot is said later. */
+/** A time of day in a request. One with seconds is well-formed, and refused later because no slot begins there. */
 export const askedTimeOfDay = z
   .string()
   .max(8)
@@ -55,7 +55,7 @@ export const limit = z
   .pipe(z.number().min(1).max(pageSizeMax))
   .default(pageSizeDefault);
 
-/** The rooms are few and small, and a client that knows no pages wants them all. */
+/** Rooms are few and small, and a client that does not know of pages wants all of them. */
 export const roomLimit = z
   .string()
   .regex(/^[1-9]\d{0,3}$/, { error: `Use a number from 1 to ${roomPageSizeMax}.` })
@@ -68,8 +68,8 @@ export const roomLimit = z
   )
   .default(roomPageSizeMax);
 
-/** Where the next page begins; opaque to clients. */
+/** The cursor of a page; opaque to clients. */
 export const cursor = z.string().max(64).optional();
 
-/** A day of next month, for examples: ahead, and within every sensible horizon. */
+/** A day of next month, for examples: in the future, and within every sensible horizon. */
 export const exampleDate = (): string => new Date(Date.now() + 30 * 86_400_000).toISOString().slice(0, 10);

@@ -1,7 +1,7 @@
-/** The requests under way, and how many have ever begun; the relay yields to them. */
+/** The requests under way, and all that have ever begun. The relay yields to them. */
 export interface Traffic {
   inFlight: number;
   begun: number;
-  /** The process is stopping: clients are asked to close their connections. */
+  /** The process is stopping, so answers ask clients to close their connections. */
   stopping: boolean;
 }

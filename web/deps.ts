@@ -7,7 +7,7 @@ import type { BookingDetailRow } from '../db/bookings.ts';
 import type { RoomCache } from '../db/rooms.ts';
 import type { AccountCookies } from '../http/auth/cookies.ts';
 
-/** What the pages work with; the API process gives it to them. */
+/** The dependencies of the pages, which the API process provides. */
 export interface WebDeps extends CredentialDeps {
   config: Config;
   stripe: Stripe;
@@ -16,7 +16,7 @@ export interface WebDeps extends CredentialDeps {
   cookies: AccountCookies;
   panelFormKey: DerivedKey;
   workflows: {
-    /** Has a worker asked Temporal for work lately? */
+    /** Whether a worker has recently polled Temporal. Rejects when Temporal does not respond. */
     hasWorker(): Promise<boolean>;
   };
   /**

@@ -23,7 +23,7 @@ export async function connectWhenReady(
     try {
       return await Promise.race([connectOnce(temporal), once(stopping)]);
     } catch (error) {
-      log.warn({ err: error, address: temporal.address }, 'Temporal does not answer; trying again');
+      log.warn({ err: error, address: temporal.address }, 'Temporal is not responding; retrying');
       await sleep(againMs, undefined, { signal: stopping }).catch(() => {});
     }
   }

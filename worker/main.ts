@@ -14,7 +14,7 @@ import { scheduleStep } from './schedule.ts';
 import { searchAttributeStep } from './search-attribute.ts';
 import { type SetUpStep, setUpNamespace } from './set-up.ts';
 import { createWorker } from './worker.ts';
-import { answerToArguments } from '../domain/arguments.ts';
+import { answerToArguments } from '../program-arguments.ts';
 
 const help = `
 npm run worker
@@ -23,7 +23,7 @@ Runs workflows and their activities until SIGINT or SIGTERM. It takes no
 arguments, but the settings of .env.example (environment or .env).
 `;
 
-/** A stop takes as long as the worker lets its activities finish, and a little; after an error no longer than this. */
+/** A stop takes a little longer than the worker lets its activities finish; after an error it takes 5 s at most. */
 const stopMs = 40_000;
 const stopAfterErrorMs = 5_000;
 const countDroppedEveryMs = 5_000;

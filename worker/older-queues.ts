@@ -4,7 +4,7 @@ import type { NativeConnection } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { findOlderTaskQueues, rememberTaskQueue } from '../db/deployment.ts';
 import type { Db } from '../db/knex.ts';
-import { reconcileScheduleId } from '../workflows/messages.ts';
+import { reconcileScheduleId } from '../domain/workflow-ids.ts';
 
 const retryMs = 5_000;
 

@@ -1,6 +1,6 @@
 import { ScheduleAlreadyRunning, ScheduleClient, ScheduleOverlapPolicy } from '@temporalio/client';
 import type { NativeConnection } from '@temporalio/worker';
-import { reconcileScheduleId, reconcileWorkflowId } from '../workflows/messages.ts';
+import { reconcileScheduleId, reconcileWorkflowId } from '../domain/workflow-ids.ts';
 import type { SetUpStep } from './set-up.ts';
 
 export interface ScheduleSettings {

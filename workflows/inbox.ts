@@ -1,45 +1,46 @@
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { condition, setHandler, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import type { BookingState } from '../activities/index.ts';
+import type { CancelRequest, CancelResult, PaymentEvent } from '../domain/messages.ts';
 import {
   bookingChangedSignal,
   bookingStatusAttribute,
   cancelUpdate,
   holdQuery,
-  paymentNewsSignal,
+  paymentReceivedSignal,
 } from './messages.ts';
-import type { CancelRequest, CancelResult, PaymentNews } from './messages.ts';
 
-interface CancelCase {
+/** A cancellation that waits for its answer. */
+interface PendingCancel {
   request: CancelRequest;
   result?: CancelResult;
 }
 
 /**
- * The desk where messages arrive. Its handlers only record; the workflow's main path looks at the desk when it is
- * ready, so that there is one place where anything is decided.
- * @param unread news that came before: with the start, or to the run before this one
+ * The inbox: messages that the workflow has received and not handled yet. The handlers only record; the workflow's main
+ * path takes a message when it is ready, so that there is one place where anything is decided.
+ * @param unhandled payment events that came before: with the start, or to the run before this one
  */
-export function openDesk(bookingRef: string, unread: readonly PaymentNews[] = []) {
-  const news: PaymentNews[] = [...unread];
-  const cancels: CancelCase[] = [];
+export function openInbox(bookingRef: string, unhandled: readonly PaymentEvent[] = []) {
+  const paymentEvents: PaymentEvent[] = [...unhandled];
+  const cancels: PendingCancel[] = [];
   let booking: BookingState | undefined;
-  let changed = false;
+  let bookingChanged = false;
 
-  function addNews(item: PaymentNews): void {
-    // The same news, not yet read, is one piece of news.
-    if (!news.some((known) => isSame(known, item))) news.push(item);
+  /** An event that waits already is not added again. */
+  function addPaymentEvent(event: PaymentEvent): void {
+    if (!paymentEvents.some((waiting) => isSame(waiting, event))) paymentEvents.push(event);
   }
 
-  setHandler(paymentNewsSignal, addNews);
+  setHandler(paymentReceivedSignal, addPaymentEvent);
   setHandler(bookingChangedSignal, () => {
-    changed = true;
+    bookingChanged = true;
   });
   setHandler(cancelUpdate, async (request) => {
-    const entry: CancelCase = { request };
-    cancels.push(entry);
-    await condition(() => entry.result !== undefined);
-    return entry.result as CancelResult;
+    const cancel: PendingCancel = { request };
+    cancels.push(cancel);
+    await condition(() => cancel.result !== undefined);
+    return cancel.result as CancelResult;
   });
   setHandler(holdQuery, () => ({
     bookingRef,
@@ -49,34 +50,35 @@ export function openDesk(bookingRef: string, unread: readonly PaymentNews[] = []
   }));
 
   return {
-    /** Shows the operator and the query where the booking stands. */
+    /** Remembers the booking for the query, and shows its status to the operator. */
     show(state: BookingState): BookingState {
       if (state.status !== booking?.status) showStatus(state.status);
       booking = state;
       return state;
     },
+    hasMessages: () => bookingChanged || paymentEvents.length > 0 || cancels.length > 0,
     hasCancels: () => cancels.length > 0,
-    /** What another run must read. */
-    unreadNews: (): PaymentNews[] => [...news],
-    hasMail: () => changed || news.length > 0 || cancels.length > 0,
-    /** Mail that can be read without asking Stripe. */
-    hasPlainMail: () => cancels.length > 0 || news.some(({ verify }) => !verify),
-    nextNews: () => news.shift(),
-    /** News that is taken as it is. */
-    nextFact: () => takeFirst(news, ({ verify }) => !verify),
-    nextCancel: () => cancels.shift(),
-    /** Has the booking's row been changed since it was read? Asked once: the caller reads it again. */
-    takeChange(): boolean {
-      const wasChanged = changed;
-      changed = false;
+    /** Is there a message that can be handled without asking Stripe? */
+    hasMessageWithoutStripe: () => cancels.length > 0 || paymentEvents.some(({ verify }) => !verify),
+    /** Has the booking's row changed since it was read? Clears the mark: the caller reads the row again. */
+    takeBookingChange(): boolean {
+      const wasChanged = bookingChanged;
+      bookingChanged = false;
       return wasChanged;
     },
-    /** For later. */
-    putBack: addNews,
+    /** The oldest payment event that Stripe need not be asked about. */
+    takeVerifiedEvent: () => takeFirst(paymentEvents, ({ verify }) => !verify),
+    /** The oldest payment event. */
+    takePaymentEvent: () => paymentEvents.shift(),
+    takeCancel: () => cancels.shift(),
+    /** Puts a payment event back that was taken and not handled. */
+    requeue: addPaymentEvent,
+    /** What the next run must handle. */
+    unhandledEvents: (): PaymentEvent[] => [...paymentEvents],
   };
 }
 
-export type Desk = ReturnType<typeof openDesk>;
+export type Inbox = ReturnType<typeof openInbox>;
 
 const statusKey = defineSearchAttributeKey(bookingStatusAttribute, 'KEYWORD');
 
@@ -91,17 +93,12 @@ function takeFirst<T>(items: T[], matches: (item: T) => boolean): T | undefined 
   return index < 0 ? undefined : items.splice(index, 1)[0];
 }
 
-function isSame(known: PaymentNews, item: PaymentNews): boolean {
-  return known.intentId === item.intentId && known.verify === item.verify;
-}
-
-/** Milliseconds until an instant on the workflow's clock, never negative. */
-export function msUntil(instant: string): number {
-  return Math.max(0, Date.parse(instant) - Date.now());
+function isSame(waiting: PaymentEvent, event: PaymentEvent): boolean {
+  return waiting.intentId === event.intentId && waiting.verify === event.verify;
 }
 
 /**
- * Seconds until an instant, for a query. The workflow's own clock stands still between its tasks, so this asks the
+ * Seconds until an instant, for a query. The workflow's own clock stands still between its tasks, so this reads the
  * worker's, which no decision may rest on.
  */
 function secondsLeftUntil(instant: string): number {

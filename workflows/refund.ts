@@ -1,5 +1,5 @@
 import { ActivityFailure } from '@temporalio/workflow';
-import type { RefundInput } from './messages.ts';
+import type { RefundInput } from '../domain/messages.ts';
 import { databaseSteps, isFinal, refundSteps } from './steps.ts';
 
 /**

@@ -8,8 +8,8 @@ import {
 import type { Activities } from '../activities/index.ts';
 
 /**
- * Steps that call Stripe: minutes of trouble there are nothing to a workflow that lives for months. One that is given up
- * is not waited for; what it still does is harmless.
+ * Steps that ask Stripe, tried again for as long as it takes: a workflow lives for months. A step that is interrupted is
+ * not waited for; what it still does is harmless.
  */
 export const stripeSteps = proxyActivities<Activities>({
   startToCloseTimeout: '15s',
@@ -17,7 +17,7 @@ export const stripeSteps = proxyActivities<Activities>({
   retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '30s' },
 });
 
-/** A refund is tried for two weeks, then it is a person's. */
+/** A refund is tried for two weeks; after that staff must act. */
 export const refundSteps = proxyActivities<Activities>({
   startToCloseTimeout: '15s',
   scheduleToCloseTimeout: '14 days',
@@ -51,7 +51,7 @@ function databaseStep<Name extends keyof Activities>(name: Name): Activities[Nam
   return step as Activities[Name];
 }
 
-/** Can no retry help? A local activity's failure comes bare, an ordinary one's inside an ActivityFailure. */
+/** Can no retry help? An ordinary activity's failure comes inside an ActivityFailure, a local activity's by itself. */
 export function isFinal(error: unknown): boolean {
   const cause = error instanceof ActivityFailure ? error.cause : error;
   return cause instanceof ApplicationFailure && cause.nonRetryable === true;
@@ -60,11 +60,11 @@ export function isFinal(error: unknown): boolean {
 export const databaseSteps = {
   loadBooking: databaseStep('loadBooking'),
   decidePayment: databaseStep('decidePayment'),
-  expireUnaskedHold: databaseStep('expireUnaskedHold'),
+  settleHold: databaseStep('settleHold'),
   /**
    * Never a local activity: the update that asks for it is in the history only once its first workflow task is
    * complete. Done within that task, the cancellation would outlive an update that a dying server forgets, and the
-   * workflow would wait on for a stay that nobody comes to.
+   * workflow would keep waiting for a cancelled stay.
    */
   cancelBooking: durable.cancelBooking,
   completeStay: databaseStep('completeStay'),

@@ -3,9 +3,9 @@ import type { Logger } from 'pino';
 import type { Db } from '../../db/knex.ts';
 import { deleteMessages, putBack } from '../../db/outbox.ts';
 import { relayAttemptsMax } from '../../domain/limits.ts';
+import { isPoison } from './grpc-errors.ts';
 import type { LeasedMessage, MessageQueue } from './message-queue.ts';
 import { backoffMs, type RelayState } from './pace.ts';
-import { isPoison } from './workflow-client.ts';
 
 interface CarrierDeps {
   db: Db;

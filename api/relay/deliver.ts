@@ -1,9 +1,11 @@
+import { LRUCache } from 'lru-cache';
 import { readBookingState } from '../../db/booking-state.ts';
 import type { Db } from '../../db/knex.ts';
 import type { Message } from '../../db/outbox.ts';
-import { OrphanError, type WorkflowClient } from './workflow-client.ts';
+import { OrphanError } from './grpc-errors.ts';
+import type { WorkflowClient } from './workflow-client.ts';
 
-/** How many bookings are remembered whose payment has started their workflow. */
+/** Bookings that are remembered because a payment has started their workflow. */
 const startedMax = 10_000;
 
 /**
@@ -13,14 +15,7 @@ const startedMax = 10_000;
  */
 export function createDelivery(db: Db, workflows: WorkflowClient) {
   /** By booking, the id of the message that has started its workflow. */
-  const startedBy = new Map<string, number>();
-
-  /** Noted before the call: if the call fails, the payment message stays in the outbox and is sent again. */
-  function markStarted(bookingRef: string, messageId: string): void {
-    startedBy.set(bookingRef, Number(messageId));
-    const [oldest] = startedBy.keys();
-    if (startedBy.size > startedMax && oldest !== undefined) startedBy.delete(oldest);
-  }
+  const startedBy = new LRUCache<string, number>({ max: startedMax });
 
   return async function deliver(message: Message & { id: string }): Promise<void> {
     const { bookingRef } = message.payload;
@@ -30,15 +25,16 @@ export function createDelivery(db: Db, workflows: WorkflowClient) {
         if ((startedBy.get(bookingRef) ?? 0) > Number(message.id)) return;
         return workflows.startBooking(bookingRef, message.payload.summary);
       case 'booking_changed':
-        return workflows.tellChange(message.payload);
+        return workflows.signalChange(message.payload);
       case 'payment':
-        markStarted(bookingRef, message.id);
-        return workflows.tellPayment(message.payload, message.id);
+        // Noted before the call: if the call fails, the payment message stays in the outbox and is sent again.
+        startedBy.set(bookingRef, Number(message.id));
+        return workflows.signalPayment(message.payload, message.id);
       case 'refund':
         return workflows.startRefund(message.payload, message.id);
       case 'orphan_payment':
         if (!(await readBookingState(db, bookingRef))) throw new OrphanError(`no booking ${bookingRef}`);
-        return workflows.tellPayment(message.payload, message.id);
+        return workflows.signalPayment(message.payload, message.id);
     }
   };
 }

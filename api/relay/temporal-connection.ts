@@ -1,27 +1,17 @@
-import {
-  Client,
-  Connection,
-  defaultGrpcRetryOptions,
-  isGrpcServiceError,
-  makeGrpcRetryInterceptor,
-  ServiceError,
-} from '@temporalio/client';
+import { Client, Connection, defaultGrpcRetryOptions, makeGrpcRetryInterceptor } from '@temporalio/client';
 import type { Config } from '../../config.ts';
 import { temporalCallMs, temporalReconnectMaxMs } from '../../domain/limits.ts';
+import { grpcCodeOf, grpcDeadlineExceeded, grpcUnavailable } from './grpc-errors.ts';
 
-/** A connection and the client on it. A call that uses another connection than its own has no deadline. */
+/** A connection and the client on it. The deadline of a call holds for its own connection only. */
 export interface TemporalLink {
   connection: Connection;
   workflow: Client['workflow'];
 }
 
-/** gRPC's own numbers (https://grpc.io/docs/guides/status-codes/); the SDK's enum is a type only. */
-export const grpcDeadlineExceeded: number = 4;
-export const grpcUnavailable: number = 14;
-
 /**
- * By itself gRPC pauses for up to two minutes between attempts to connect, and asks DNS at most every 30 s, so that
- * Temporal would be back for minutes before we notice (https://grpc.github.io/grpc/core/md_doc_connection-backoff.html).
+ * gRPC's defaults pause for up to two minutes between attempts to connect and ask DNS at most every 30 s, so we would
+ * miss for minutes that Temporal is back (https://grpc.github.io/grpc/core/md_doc_connection-backoff.html).
  */
 const channelArgs = {
   'grpc.initial_reconnect_backoff_ms': 250,
@@ -31,14 +21,16 @@ const channelArgs = {
   'grpc.use_local_subchannel_pool': 1,
 };
 
-/** No call answered for this long: the connection may lead to a machine that is gone without a word. */
+const attemptsMax = 3;
+
+/** If no call is answered for this long, the connection may lead to a machine that has vanished. */
 const silenceMaxMs = 4_000;
 
 /**
- * The way to Temporal. It is lazy, so that a process starts without Temporal; every call has a deadline; and when
- * Temporal is back after any time, calls are answered again within a few seconds: pauses between attempts are bounded,
- * and a connection on which nothing is answered any more is replaced by a new one. TCP alone would go on for minutes
- * with packets that nobody receives.
+ * The connection to Temporal. It connects at the first call, so that a process starts without Temporal. Every call has a
+ * deadline: the client itself waits 20 s for a server that is down, and for ever for one that is frozen. When Temporal
+ * is back, after however long, calls are answered within a few seconds: pauses between attempts are bounded, and a
+ * connection that has fallen silent is replaced, since TCP alone would send packets into the void for minutes.
  */
 export function createTemporalConnection(settings: Config['temporal']) {
   let link = openLink(settings);
@@ -47,7 +39,7 @@ export function createTemporalConnection(settings: Config['temporal']) {
 
   function noteFailure(error: unknown, from: TemporalLink, sentAt: number): void {
     const code = grpcCodeOf(error);
-    // Refused at once, or an update that its worker did not answer: neither says that packets are lost.
+    // A refused connection, or an update that its worker did not answer, does not mean that packets are lost.
     if (code === undefined || code === grpcUnavailable || from !== link) return;
     if (code !== grpcDeadlineExceeded) {
       silentSince = undefined;
@@ -60,15 +52,18 @@ export function createTemporalConnection(settings: Config['temporal']) {
     void closeLater(from);
   }
 
-  /** Closes a connection after the calls under way: one that is about to be repeated would find it gone. */
+  /** Closes a connection after the calls under way: a call that is being retried would lose it. */
   async function closeLater({ connection }: TemporalLink): Promise<void> {
     await Promise.allSettled(underWay);
     await connection.close();
   }
 
   return {
-    /** Makes calls with a deadline for all of them together. @throws what the last of them throws */
-    call<T>(calls: (link: TemporalLink) => Promise<T>, withinMs = temporalCallMs): Promise<T> {
+    /**
+     * Makes calls to Temporal, all within one deadline.
+     * @throws a gRPC error when there is no answer by then: what the server did is unknown
+     */
+    withDeadline<T>(calls: (link: TemporalLink) => Promise<T>, withinMs = temporalCallMs): Promise<T> {
       const from = link;
       const sentAt = Date.now();
       const answer = from.connection.withDeadline(sentAt + withinMs, () => calls(from));
@@ -94,19 +89,13 @@ export type TemporalConnection = ReturnType<typeof createTemporalConnection>;
 function openLink(settings: Config['temporal']): TemporalLink {
   const connection = Connection.lazy({
     address: settings.address,
-    // Said either way: an API key alone would make the client turn it on.
+    // Without `false`, an API key alone would turn TLS on.
     tls: settings.tls ?? false,
     ...(settings.apiKey && { apiKey: settings.apiKey }),
     channelArgs,
-    // Its own ten attempts wait past the deadline: the pause between two of them is not cut short by it.
-    interceptors: [makeGrpcRetryInterceptor(defaultGrpcRetryOptions({ maxAttempts: 3 }))],
+    // The client's ten attempts would outlast the deadline, which does not cut the pause between two attempts short.
+    interceptors: [makeGrpcRetryInterceptor(defaultGrpcRetryOptions({ maxAttempts: attemptsMax }))],
   });
   const { workflow } = new Client({ connection, namespace: settings.namespace });
   return { connection, workflow };
-}
-
-/** The client throws what a start or a signal got from gRPC inside a `ServiceError`, anything else as it came. */
-export function grpcCodeOf(error: unknown): number | undefined {
-  const said = error instanceof ServiceError ? error.cause : error;
-  return isGrpcServiceError(said) ? Number(said.code) : undefined;
 }

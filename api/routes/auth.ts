@@ -4,9 +4,9 @@ import { logOut } from '../../core/accounts/log-out.ts';
 import { refreshSession } from '../../core/accounts/refresh-session.ts';
 import { register } from '../../core/accounts/register.ts';
 import { passwordBytesMax } from '../../domain/limits.ts';
-import { fieldProblem, invalidToken, Problem } from '../../domain/problems.ts';
+import { fieldProblem, Problem } from '../../domain/problems.ts';
 import { bearerToken, unauthenticated } from '../../http/auth/authenticate.ts';
-import { visitorOf } from '../../http/auth/visitor.ts';
+import { visitorOf } from '../../http/visitor.ts';
 import { addressKey } from '../../http/client-address.ts';
 import { route, type Route } from '../../http/route.ts';
 import { refuseForeign } from '../../http/same-origin.ts';
@@ -125,7 +125,7 @@ export function authRoutes(deps: Deps): Route[] {
     const sessionId = bearer === undefined ? undefined : accessTokens.verify(bearer)?.sessionId;
     const isEnded = await logOut(deps, { sessionId, refreshToken });
     cookies.refreshToken.clear(ctx);
-    if (!isEnded) throw bearer === undefined ? unauthenticated() : invalidToken();
+    if (!isEnded) throw bearer === undefined ? unauthenticated() : new Problem('invalid_token');
     return { message: 'Logout successful' };
   });
 

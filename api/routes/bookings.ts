@@ -4,9 +4,9 @@ import { guestCountMax, specialRequestsCharsMax } from '../../domain/limits.ts';
 import { Problem } from '../../domain/problems.ts';
 import { parseEndOfRange, parseTimeOfDay } from '../../domain/slots.ts';
 import type { Deps } from '../deps.ts';
-import { answerPage, loadBookingFor } from '../booking-answers.ts';
+import { readBookingPage, readBookingFor } from '../read-bookings.ts';
 import { cancelBooking } from '../cancel.ts';
-import { holdBooking } from '../../core/bookings/hold-slot.ts';
+import { holdSlot } from '../../core/bookings/hold-slot.ts';
 import { answerOnce } from '../../http/idempotency.ts';
 import { route, type Route } from '../../http/route.ts';
 import {
@@ -94,7 +94,7 @@ export function bookingRoutes(deps: Deps): Route[] {
       operation: 'create_booking',
       body,
       run: async (idempotencyLease) => {
-        const booking = await holdBooking(deps, {
+        const request = {
           roomId: body.room_id,
           userId,
           actor: `${forAnother ? 'staff' : 'user'}:${caller.userId}`,
@@ -104,10 +104,11 @@ export function bookingRoutes(deps: Deps): Route[] {
           guestCount: body.guest_count,
           specialRequests: body.special_requests ?? null,
           idempotencyLease,
-        });
-        return { madeId: booking.id, answer: viewBooking(booking), kept: true };
+        };
+        const booking = await holdSlot(deps, request, (message) => deps.relay.accept(message));
+        return { resultId: booking.id, answer: viewBooking(booking), alreadyStored: true };
       },
-      rebuild: async (bookingId) => viewBooking(await loadBookingFor(deps, caller, bookingId)),
+      rebuild: async (bookingId) => viewBooking(await readBookingFor(deps, caller, bookingId)),
     });
   });
 
@@ -121,7 +122,7 @@ export function bookingRoutes(deps: Deps): Route[] {
     status: 200,
     response: z.strictObject(pageShape),
     problems: ['invalid_cursor'],
-  })(({ caller, query }) => answerPage(deps, { ...query, userId: caller.userId }));
+  })(({ caller, query }) => readBookingPage(deps, { ...query, userId: caller.userId }));
 
   const listAll = route({
     method: 'GET',
@@ -133,7 +134,9 @@ export function bookingRoutes(deps: Deps): Route[] {
     status: 200,
     response: z.strictObject(pageShape),
     problems: ['invalid_cursor'],
-  })(({ query: { room, user, ...query } }) => answerPage(deps, { ...query, roomId: room, userId: user }));
+  })(({ query: { room, user, ...query } }) =>
+    readBookingPage(deps, { ...query, roomId: room, userId: user }),
+  );
 
   const show = route({
     method: 'GET',
@@ -146,7 +149,7 @@ export function bookingRoutes(deps: Deps): Route[] {
     status: 200,
     response: bookingView,
     problems: ['booking_not_found'],
-  })(async ({ params, caller }) => viewBooking(await loadBookingFor(deps, caller, params.id)));
+  })(async ({ params, caller }) => viewBooking(await readBookingFor(deps, caller, params.id)));
 
   const cancel = route({
     method: 'POST',
@@ -168,10 +171,10 @@ export function bookingRoutes(deps: Deps): Route[] {
     response: bookingView,
     problems: ['booking_not_found', 'not_cancellable', 'not_refundable', 'workflow_unavailable'],
   })(async ({ params, body, caller }) => {
-    const booking = await loadBookingFor(deps, caller, params.id);
+    const booking = await readBookingFor(deps, caller, params.id);
     const byStaff = booking.user_id !== caller.userId || caller.isStaff;
     await cancelBooking(deps, booking, { callerId: caller.userId, byStaff, refund: byStaff && body.refund });
-    return viewBooking(await loadBookingFor(deps, caller, params.id));
+    return viewBooking(await readBookingFor(deps, caller, params.id));
   });
 
   return [create, listMine, listAll, show, cancel];

@@ -4,14 +4,14 @@ import { findOverdueHolds } from '../../db/overdue-holds.ts';
 import { isStripeChangeOpen } from '../../db/deployment.ts';
 import { outboxDepth } from '../../db/outbox.ts';
 import { createWriteProbe } from '../../db/readiness.ts';
-import { settleHolds } from '../../core/bookings/settle-hold.ts';
+import { settleHolds } from '../../core/bookings/settle-holds.ts';
 import { clocksAgree } from '../../db/clocks.ts';
 import { cleanupBatchMax, outboxLaggingMs } from '../../domain/limits.ts';
 import { Problem } from '../../domain/problems.ts';
 import type { Deps } from '../deps.ts';
 import { requireToken } from '../../http/bearer-token.ts';
 import { route, type Route } from '../../http/route.ts';
-import { shareWhileUnderWay } from '../../http/share.ts';
+import { singleFlight } from '../../http/single-flight.ts';
 
 const health = z.enum(['ok', 'degraded']);
 
@@ -25,7 +25,7 @@ const cleanupToken = {
 
 export function operationRoutes(deps: Deps): Route[] {
   const isWritable = createWriteProbe(deps.db);
-  const readHealth = shareWhileUnderWay(() =>
+  const readHealth = singleFlight(() =>
     Promise.all([askDatabase(deps, isWritable), askEngine(deps), isStripeChangeOpen(deps.db)]),
   );
   const livez = route({
@@ -114,7 +114,7 @@ async function askDatabase({ db, log }: Deps, isWritable: () => Promise<unknown>
     return depth;
   } catch (error) {
     log.warn({ err: error }, 'not ready: Postgres takes no writes, or does not answer');
-    throw new Problem('database_unavailable', { headers: { 'Retry-After': '1' } });
+    throw new Problem('database_unavailable', { retryAfterSeconds: 1 });
   }
 }
 

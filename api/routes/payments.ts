@@ -2,12 +2,12 @@ import { z } from 'zod';
 import { toMajor, toMinor } from '../../domain/money.ts';
 import { integerMax, stripeRequestMs } from '../../domain/limits.ts';
 import { fieldProblem } from '../../domain/problems.ts';
-import { loadBookingFor } from '../booking-answers.ts';
+import { readBookingFor } from '../read-bookings.ts';
 import type { Deps } from '../deps.ts';
 import { answerOnce } from '../../http/idempotency.ts';
 import { route, type Route } from '../../http/route.ts';
 import { id, idParams } from '../../http/schemas.ts';
-import { findOpenedIntent, type OpenIntent, openIntent } from '../../core/payments/open-payment.ts';
+import { findOpenedPayment, type OpenedPayment, openPayment } from '../../core/payments/open-payment.ts';
 import { Problem } from '../../domain/problems.ts';
 import type { BookingDetailRow } from '../../db/bookings.ts';
 import { retryRefund } from '../../core/payments/retry-refund.ts';
@@ -42,7 +42,7 @@ function refuseOtherAmount(booking: BookingDetailRow, sent: z.output<typeof requ
   }
 }
 
-function viewIntent({ payment, intent }: OpenIntent): z.input<typeof intentView> {
+function viewIntent({ payment, intent }: OpenedPayment): z.input<typeof intentView> {
   return {
     payment_intent_id: intent.id,
     client_secret: intent.client_secret ?? '',
@@ -78,12 +78,12 @@ export function paymentRoutes(deps: Deps): Route[] {
     ],
   })(async ({ body, caller, ctx }) => {
     const run = async () => {
-      const booking = await loadBookingFor(deps, caller, body.booking_id);
+      const booking = await readBookingFor(deps, caller, body.booking_id);
       // The secret lets its holder pay: it is the owner's alone, not even staff's.
       if (booking.user_id !== caller.userId) throw new Problem('booking_not_found');
       refuseOtherAmount(booking, body);
-      const opened = await openIntent(deps, booking);
-      return { madeId: opened.payment.id, answer: viewIntent(opened) };
+      const opened = await openPayment(deps, booking);
+      return { resultId: opened.payment.id, answer: viewIntent(opened) };
     };
     return answerOnce(deps.db, {
       ctx,
@@ -92,7 +92,7 @@ export function paymentRoutes(deps: Deps): Route[] {
       operation: 'open_payment_intent',
       body,
       run,
-      rebuild: async (paymentId) => viewIntent(await findOpenedIntent(deps, paymentId)),
+      rebuild: async (paymentId) => viewIntent(await findOpenedPayment(deps, paymentId)),
     });
   });
 

@@ -36,7 +36,7 @@ const slotView = z
 
 const cursors = idCursor('after');
 
-export function roomRoutes({ db, config }: Deps): Route[] {
+export function roomRoutes({ db, config, dayClocks }: Deps): Route[] {
   const list = route({
     method: 'GET',
     path: '/api/rooms/',
@@ -89,7 +89,7 @@ export function roomRoutes({ db, config }: Deps): Route[] {
     if (!room) throw new Problem('room_not_found');
     const days = datesToShow(query, room, { now: new Date(), horizonDays: config.horizonDays });
     const [from, to] = [days[0] as string, days.at(-1) as string];
-    const slots = days.flatMap((day) => slotsOf(room, day));
+    const slots = days.flatMap((day) => slotsOf(room, day, dayClocks));
     const { now, taken } = await findTakenTimes(db, room.id, from, to);
     const horizon = new Date(now.getTime() + config.horizonDays * 86_400_000);
     return {

@@ -5,7 +5,7 @@ import { raiseFlag } from '../../db/flags.ts';
 import { webhookBodyBytesMax, webhookSkewSeconds } from '../../domain/limits.ts';
 import { Problem } from '../../domain/problems.ts';
 import type { Deps } from '../deps.ts';
-import { readRaw } from '../../http/read-raw.ts';
+import { readJsonBytes } from '../../http/body-bytes.ts';
 import { route, type Route } from '../../http/route.ts';
 
 const path = '/api/stripe-webhook/';
@@ -41,7 +41,7 @@ export function webhookRoutes(deps: Deps): Route[] {
     problems: ['invalid_signature', 'invalid_payload', 'payload_too_large', 'unsupported_media_type'],
     ownChecks: { header: signatureHeader, body: stripeEvent },
   })(async ({ ctx }) => {
-    const payload = (await readRaw(ctx, webhookBodyBytesMax)).toString();
+    const payload = (await readJsonBytes(ctx, webhookBodyBytesMax)).toString();
     const event = verify(deps, payload, ctx.get('Stripe-Signature'));
     const stranger = event.livemode !== deps.config.stripe.livemode || event.account;
     await (stranger ? flagStranger(deps, event) : record(deps, event));

@@ -84,7 +84,7 @@ export const lives: Figure = {
         ],
         method:
           'From the first request until the last is confirmed (the last smallest workflow is completed). CPU is from ' +
-          '/proc, divided by the lives. The customer pays at the emulator, whose webhook brings the news.',
+          '/proc, divided by the lives. The customer pays at the emulator, whose webhook tells of it.',
       };
     } finally {
       await counter.close();

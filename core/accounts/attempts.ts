@@ -186,9 +186,9 @@ function createAttemptCounter() {
 
 /** The refusal of a limit that is reached. @param waitMs until another attempt may be made */
 export function tooMany(waitMs: number): Problem {
-  const seconds = Math.max(1, Math.ceil(waitMs / 1_000));
+  const retryAfterSeconds = Math.max(1, Math.ceil(waitMs / 1_000));
   return new Problem('too_many_requests', {
-    detail: `Try again in ${seconds} seconds.`,
-    headers: { 'Retry-After': String(seconds) },
+    detail: `Try again in ${retryAfterSeconds} seconds.`,
+    retryAfterSeconds,
   });
 }

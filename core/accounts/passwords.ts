@@ -26,7 +26,7 @@ export function createPasswords() {
   async function takeTurn<T>(work: () => Promise<T>, from: HashPriority): Promise<T> {
     const priority = priorities[from];
     if (queue.sizeBy({ priority }) >= waitingMax) {
-      throw new Problem('overloaded', { headers: { 'Retry-After': '2' } });
+      throw new Problem('overloaded', { retryAfterSeconds: 2 });
     }
     return queue.add(work, { priority });
   }

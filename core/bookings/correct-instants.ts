@@ -26,7 +26,7 @@ export async function correctInstants(
   return { corrected, nextAfterId: part.length < limit ? 0 : (part.at(-1)?.id ?? 0) };
 }
 
-/** Corrects all open bookings of one room, under its lock, so that none begins by the old rules meanwhile. */
+/** Corrects all open bookings of one room, under its lock, so that no booking is made by the old rules meanwhile. */
 async function correctRoom(db: Db, roomId: number, actor: string): Promise<number> {
   return db.transaction(async (trx) => {
     await rows(trx, 'select 1 from rooms where id = ? for no key update', [roomId]);

@@ -1,20 +1,32 @@
 import { randomUUID } from 'node:crypto';
-import { settleHoldWithin } from './settle-hold.ts';
+import { type SettleDeps, settleHoldWithin } from './settle-hold.ts';
 import { type BookingDetailRow, noPayment } from '../../db/bookings.ts';
 import {
   type Conflict,
   type HeldTooOften,
-  holdSlot,
+  tryHoldSlot,
   type HoldOutcome,
   type Refused,
 } from '../../db/hold-slot.ts';
 import { retryTransient, violatedConstraint } from '../../db/errors.ts';
-import type { BookableRoom } from '../../db/rooms.ts';
+import type { Message } from '../../db/outbox.ts';
+import type { BookableRoom, RoomCache } from '../../db/rooms.ts';
+import type { DayClocks } from '../../domain/day-clock.ts';
 import { collisionWaitMs } from '../../domain/limits.ts';
 import { fieldProblem, Problem } from '../../domain/problems.ts';
 import { isChargeable, showAmount } from '../../domain/money.ts';
 import { formatTimeOfDay, type Quote, quote, type SlotRequest } from '../../domain/slots.ts';
-import type { Deps } from '../../api/deps.ts';
+
+export interface HoldDeps extends SettleDeps {
+  rooms: RoomCache;
+  /** Remembers the clocks of days (day-clocks.ts). */
+  dayClocks: DayClocks;
+  config: {
+    holdMs: number;
+    horizonDays: number;
+    limits: { openHolds: number; repeatedHolds: number };
+  };
+}
 
 export interface BookingRequest extends SlotRequest {
   roomId: number;
@@ -25,27 +37,27 @@ export interface BookingRequest extends SlotRequest {
   idempotencyLease: string | null;
 }
 
-/** A collision with an overdue hold, or with a room that was edited, is tried again this often. */
+/** How many attempts a request has: an overdue hold was in the way, or the room was edited. */
 const attemptsMax = 4;
 
 /**
- * Holds a slot for a user: priced from the remembered room, taken in one statement, its workflow started by the
- * relay after the answer. The database decides who is first.
+ * Holds a slot for a user: priced from the remembered room, and taken in one statement. The database decides who is first.
+ * @param carry takes the message that starts the booking's workflow; it is in the outbox already, leased to this process
  * @throws Problem room_not_found, slot_taken, too_many_holds, in_the_past, too_far_ahead, invalid_request (an account
  *   that is gone), amount_not_chargeable, overloaded, and those of `quote`
  */
-export async function holdBooking(deps: Deps, request: BookingRequest): Promise<BookingDetailRow> {
+export async function holdSlot(
+  deps: HoldDeps,
+  request: BookingRequest,
+  carry: (message: Message & { id: string }) => void,
+): Promise<BookingDetailRow> {
   for (let attempt = 1; ; attempt++) {
     const { room, price } = await priceRoom(deps, request);
     const ref = randomUUID();
     const summary = summaryOf(room, request);
     const held = await tryToHold(deps, { ...request, ref, room, price, summary });
     if (held?.outcome === 'held') {
-      deps.relay.accept({
-        id: held.outbox_id,
-        topic: 'start_booking',
-        payload: { bookingRef: ref, summary },
-      });
+      carry({ id: held.outbox_id, topic: 'start_booking', payload: { bookingRef: ref, summary } });
       return { ...held, ...noPayment };
     }
     if (held) await answerRefusal(deps, request, held);
@@ -54,41 +66,44 @@ export async function holdBooking(deps: Deps, request: BookingRequest): Promise<
 }
 
 /**
- * The room and what it costs. A refusal is believed only of a room that was read just now: one that is remembered may
- * have been edited by another process, and no version is compared where nothing is held.
+ * The room, and what the booking costs. Where the remembered room would refuse the request, the room is read anew: another
+ * process may have edited it, and no version is compared where nothing is held.
  */
-async function priceRoom(deps: Deps, request: BookingRequest): Promise<{ room: BookableRoom; price: Quote }> {
+async function priceRoom(
+  deps: HoldDeps,
+  request: BookingRequest,
+): Promise<{ room: BookableRoom; price: Quote }> {
   const remembered = await findOpenRoom(deps, request.roomId);
   try {
-    return { room: remembered, price: quotePayable(remembered, request) };
+    return { room: remembered, price: quotePayable(deps, remembered, request) };
   } catch {
     deps.rooms.forget(request.roomId);
     const room = await findOpenRoom(deps, request.roomId);
-    return { room, price: quotePayable(room, request) };
+    return { room, price: quotePayable(deps, room, request) };
   }
 }
 
-/** What a booking costs. A hold that nobody could pay for would only keep the slot from others. */
-function quotePayable(room: BookableRoom, request: BookingRequest): Quote {
-  const price = quote(room, request);
+/** What the booking costs. An amount that cannot be paid is refused: its hold would only keep the slot from others. */
+function quotePayable({ dayClocks }: HoldDeps, room: BookableRoom, request: BookingRequest): Quote {
+  const price = quote(room, request, dayClocks);
   const { amountMinor, currency } = price;
   if (isChargeable(amountMinor, currency)) return price;
   const detail = `${showAmount(amountMinor, currency)} cannot be paid by card. Book more or fewer slots, or ask the venue.`;
   throw new Problem('amount_not_chargeable', { detail });
 }
 
-async function findOpenRoom({ rooms }: Deps, id: number): Promise<BookableRoom> {
+async function findOpenRoom({ rooms }: HoldDeps, id: number): Promise<BookableRoom> {
   const room = await rooms.find(id);
   if (!room?.isAvailable) throw new Problem('room_not_found');
   return room;
 }
 
-/** What the last attempt came to. Undefined: the slot was taken in this moment, by whom was not seen. */
+/** What the client gets after the last attempt. `undefined`: another request took the slot at the same moment. */
 function givenUp(last: HoldOutcome | undefined): Problem {
-  const headers = { 'Retry-After': '1' };
-  if (last?.outcome === 'overdue') return slotTaken(last, headers);
-  if (!last) return new Problem('slot_taken', { headers });
-  return new Problem('overloaded', { detail: 'The room is being edited. Try again.', headers });
+  const soon = { retryAfterSeconds: 1 };
+  if (last?.outcome === 'overdue') return slotTaken(last, soon);
+  if (!last) return new Problem('slot_taken', soon);
+  return new Problem('overloaded', { detail: 'The room is being edited. Try again.', ...soon });
 }
 
 interface Attempt extends BookingRequest {
@@ -98,12 +113,12 @@ interface Attempt extends BookingRequest {
   summary: string;
 }
 
-/** One attempt. Undefined: another request took the slot in this moment; the next attempt will see whose it is. */
-async function tryToHold({ db, config }: Deps, attempt: Attempt): Promise<HoldOutcome | undefined> {
+/** @returns undefined when another request took the slot at the same moment; the next attempt sees whose hold it is */
+async function tryToHold({ db, config }: HoldDeps, attempt: Attempt): Promise<HoldOutcome | undefined> {
   const { room, price, summary, ref } = attempt;
   try {
     return await retryTransient(() =>
-      holdSlot(db, {
+      tryHoldSlot(db, {
         ...price,
         ref,
         summary,
@@ -134,7 +149,7 @@ async function tryToHold({ db, config }: Deps, attempt: Attempt): Promise<HoldOu
  * compared the version of the room before it refused anything.
  */
 async function answerRefusal(
-  deps: Deps,
+  deps: HoldDeps,
   request: BookingRequest,
   refusal: Conflict | HeldTooOften | Refused,
 ): Promise<void> {
@@ -155,12 +170,12 @@ async function answerRefusal(
     case 'too_many_holds':
       throw new Problem('too_many_holds', {
         detail: `A user has at most ${limits.openHolds} unpaid holds; pay or cancel one first.`,
-        headers: { 'Retry-After': '60' },
+        retryAfterSeconds: 60,
       });
     case 'held_too_often':
       throw new Problem('too_many_holds', {
         detail: `This time was held ${limits.repeatedHolds} times in 24 hours without being paid. Choose another time, or come back later.`,
-        headers: { 'Retry-After': String(refusal.retry_after_seconds) },
+        retryAfterSeconds: refusal.retry_after_seconds,
       });
     case 'room_unavailable':
       deps.rooms.forget(request.roomId);
@@ -168,23 +183,23 @@ async function answerRefusal(
   }
 }
 
-/** Settles the overdue hold that is in the way. Who cannot wait for that gets 409 now, and may ask again. */
-async function settleInTheWay(deps: Deps, refusal: Conflict): Promise<void> {
+/** Settles the overdue hold that is in the way. If that takes too long the client gets 409 with Retry-After. */
+async function settleInTheWay(deps: HoldDeps, refusal: Conflict): Promise<void> {
   const overdue = { bookingRef: refusal.conflict_ref, actor: 'collision', waitMs: collisionWaitMs };
   const state = await settleHoldWithin(deps, overdue);
-  if (!state || state.status === 'pending') throw slotTaken(refusal, { 'Retry-After': '1' });
+  if (!state || state.status === 'pending') throw slotTaken(refusal, { retryAfterSeconds: 1 });
 }
 
-function slotTaken(refusal: Conflict, headers: Record<string, string> = {}): Problem {
+function slotTaken(refusal: Conflict, extras: { retryAfterSeconds?: number } = {}): Problem {
   const { conflict_start: start_time, conflict_end: end_time } = refusal;
   return new Problem('slot_taken', {
     detail: `The room is taken from ${start_time} to ${end_time}.`,
-    headers,
+    ...extras,
     members: { conflicting_booking: { start_time, end_time } },
   });
 }
 
-/** For the operator in Temporal's UI: the room and the time, no person. */
+/** What the operator sees in Temporal's UI: the room and the time, but no person. */
 function summaryOf(room: BookableRoom, request: BookingRequest): string {
   const [from, to] = [request.startMinute, request.endMinute].map((minute) =>
     formatTimeOfDay(minute).slice(0, 5),

@@ -1,12 +1,11 @@
-import { ApplicationFailure } from '@temporalio/common';
 import { readBookingState, type BookingState } from '../../db/booking-state.ts';
 import type { Db } from '../../db/knex.ts';
+import { FinalFailure } from '../failures.ts';
 
-/** Final: no retry brings the row back. */
 export const bookingNotFound = (bookingRef: string) =>
-  ApplicationFailure.nonRetryable(`no booking ${bookingRef}`, 'BookingNotFound');
+  new FinalFailure('BookingNotFound', `no booking ${bookingRef}`);
 
-/** @throws BookingNotFound */
+/** @throws FinalFailure BookingNotFound */
 export async function loadBooking(db: Db, bookingRef: string): Promise<BookingState> {
   const booking = await readBookingState(db, bookingRef);
   if (!booking) throw bookingNotFound(bookingRef);

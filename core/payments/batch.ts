@@ -1,14 +1,14 @@
-interface GatherOptions<Item> {
+interface BatchOptions<Item> {
   /** Two items with the same key never go in one call. */
   keyOf: (item: Item) => string;
   /** The most that one call takes. */
   itemsMax: number;
-  /** Another call goes beside one that has been out for so long: something that it needs may be locked. */
-  patienceMs: number;
-  /** Calls under way at once, at most. */
+  /** A call that takes longer is waiting for something, a lock perhaps: another call goes beside it. */
+  slowCallMs: number;
+  /** How many calls are under way at once, at most. */
   callsMax: number;
-  /** Nothing would go better one by one: whatever the call was for has failed. */
-  isHopeless: (error: unknown) => boolean;
+  /** Would every item fail by itself too? Then the items of a failed call are not tried one by one. */
+  isFatal: (error: unknown) => boolean;
 }
 
 interface Waiting<Item, Result> {
@@ -18,63 +18,63 @@ interface Waiting<Item, Result> {
 }
 
 /**
- * Does work for one item at a time while it is quiet, and for several at once under load: what comes while a call is
- * under way goes with the next. Nobody waits for company, but for what arrives in the same turn of the event loop. When
- * a call for several fails, each is tried by itself, so that one cannot fail another.
+ * Does work for one item at a time while it is quiet, and for several at once under load: items that arrive while a call
+ * is under way go with the next call. No item is delayed to fill a batch; only those of one event-loop tick are combined.
+ * When a call for several items fails, each is tried by itself, so that one cannot fail another.
  * @param work returns a result for each item, in their order; fails without effect
  */
-export function gather<Item, Result>(
+export function batch<Item, Result>(
   work: (items: Item[]) => Promise<Result[]>,
-  { keyOf, itemsMax, patienceMs, callsMax, isHopeless }: GatherOptions<Item>,
+  { keyOf, itemsMax, slowCallMs, callsMax, isFatal }: BatchOptions<Item>,
 ): (item: Item) => Promise<Result> {
   let waiting: Waiting<Item, Result>[] = [];
-  let underWay = 0;
-  let mayGo = true;
+  let callsUnderWay = 0;
+  let isNextCallAllowed = true;
 
-  function pump(): void {
-    if (!mayGo || waiting.length === 0 || underWay >= callsMax) return;
-    mayGo = false;
-    underWay++;
-    const patience = setTimeout(letGo, patienceMs);
-    void carry(take()).finally(() => {
-      underWay--;
-      clearTimeout(patience);
-      letGo();
+  function startCall(): void {
+    if (!isNextCallAllowed || waiting.length === 0 || callsUnderWay >= callsMax) return;
+    isNextCallAllowed = false;
+    callsUnderWay++;
+    const slowCall = setTimeout(allowNextCall, slowCallMs);
+    void call(takeItems()).finally(() => {
+      callsUnderWay--;
+      clearTimeout(slowCall);
+      allowNextCall();
     });
   }
 
-  function letGo(): void {
-    mayGo = true;
-    pump();
+  function allowNextCall(): void {
+    isNextCallAllowed = true;
+    startCall();
   }
 
-  function take(): Waiting<Item, Result>[] {
+  function takeItems(): Waiting<Item, Result>[] {
     const taken = new Map<string, Waiting<Item, Result>>();
     const left: Waiting<Item, Result>[] = [];
-    for (const one of waiting) {
-      const key = keyOf(one.item);
-      if (taken.size < itemsMax && !taken.has(key)) taken.set(key, one);
-      else left.push(one);
+    for (const entry of waiting) {
+      const key = keyOf(entry.item);
+      if (taken.size < itemsMax && !taken.has(key)) taken.set(key, entry);
+      else left.push(entry);
     }
     waiting = left;
     return [...taken.values()];
   }
 
-  async function carry(some: Waiting<Item, Result>[]): Promise<void> {
+  async function call(entries: Waiting<Item, Result>[]): Promise<void> {
     try {
-      const results = await work(some.map(({ item }) => item));
-      some.forEach(({ resolve }, place) => {
-        resolve(results[place] as Result);
+      const results = await work(entries.map(({ item }) => item));
+      entries.forEach(({ resolve }, index) => {
+        resolve(results[index] as Result);
       });
     } catch (error) {
-      if (some.length > 1 && !isHopeless(error)) await Promise.all(some.map((one) => carry([one])));
-      else for (const { reject } of some) reject(error);
+      if (entries.length > 1 && !isFatal(error)) await Promise.all(entries.map((entry) => call([entry])));
+      else for (const { reject } of entries) reject(error);
     }
   }
 
   return (item) =>
     new Promise((resolve, reject) => {
       waiting.push({ item, resolve, reject });
-      if (waiting.length === 1) setImmediate(pump);
+      if (waiting.length === 1) setImmediate(startCall);
     });
 }

@@ -1,18 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import Stripe from 'stripe';
-import { factOf, factOfNone, findOrCreateIntent, flagLostIntent, retrieveIntent } from '../stripe/intents.ts';
-import { isFinalRefusal, isKeyRefused } from '../stripe/client.ts';
 import type { BookingDetailRow } from '../../db/bookings.ts';
 import type { Db } from '../../db/knex.ts';
 import {
   findPayment,
   findPaymentById,
-  openPayment,
+  openPaymentRow,
   type PaymentRow,
   recordIntent,
 } from '../../db/payments.ts';
 import { Problem } from '../../domain/problems.ts';
+import { isFinalRefusal, isKeyRefused } from '../stripe/errors.ts';
+import { findOrCreateIntent, intentFactOf, noIntentFact, retrieveIntent } from '../stripe/intents.ts';
+import { flagLostIntent } from './flag-lost-intent.ts';
 
 interface Deps {
   db: Db;
@@ -20,34 +21,34 @@ interface Deps {
   log: Logger;
 }
 
-export interface OpenIntent {
+export interface OpenedPayment {
   payment: PaymentRow;
   intent: Stripe.PaymentIntent;
 }
 
-/** Refusals of Stripe's that another amount would not meet (https://docs.stripe.com/error-codes). */
+/** Codes of refusals that are about the amount (https://docs.stripe.com/error-codes). */
 const amountCodes: readonly (string | undefined)[] = ['amount_too_small', 'amount_too_large'];
 
-/** A PaymentIntent that was canceled or could not be made is followed by another attempt, so often. */
+/** How many attempts a request has: a PaymentIntent that is canceled or could not be made is followed by another. */
 const attemptsMax = 4;
 
 /**
- * The live PaymentIntent of a booking: the one it has, or a new one. The row comes first and no connection is held
- * while Stripe is asked. The client secret is Stripe's to give: it is never stored.
+ * Opens the payment of a booking: gets the open PaymentIntent that the booking has, or makes one. The row is written first,
+ * and no database connection is held while Stripe is asked. The client secret is never stored.
  * @throws Problem already_paid, hold_expired, too_many_payment_attempts, stripe_unavailable, amount_not_chargeable,
  *   payment_provider_refused
  */
-export async function openIntent(deps: Deps, booking: Pick<BookingDetailRow, 'id'>): Promise<OpenIntent> {
+export async function openPayment(deps: Deps, booking: Pick<BookingDetailRow, 'id'>): Promise<OpenedPayment> {
   for (let attempt = 1; ; attempt++) {
-    const { outcome, payment } = await openPayment(deps.db, booking.id, randomUUID());
+    const { outcome, payment } = await openPaymentRow(deps.db, booking.id, randomUUID());
     if (outcome === 'already_paid') throw new Problem('already_paid');
     if (outcome === 'hold_expired') throw holdExpired();
     if (outcome === 'too_many_attempts') throw new Problem('too_many_payment_attempts');
     const intent = await askStripe(deps, payment);
     if (intent) {
-      await recordIntent(deps.db, payment, factOf(intent));
+      await recordIntent(deps.db, payment, intentFactOf(intent));
       if (intent.status === 'succeeded') throw new Problem('already_paid');
-      if (intent.status !== 'canceled') return stillWanted(deps, payment, intent);
+      if (intent.status !== 'canceled') return unlessClosed(deps, payment, intent);
     }
     if (attempt >= attemptsMax) throw stripeUnavailable();
   }
@@ -56,27 +57,27 @@ export async function openIntent(deps: Deps, booking: Pick<BookingDetailRow, 'id
 /**
  * The PaymentIntent that was opened for a payment, as it is by now: paid or canceled too. Where Stripe has none any more
  * the booking gets another.
- * @throws Problem booking_not_found, and those of `openIntent`
+ * @throws Problem booking_not_found, and those of `openPayment`
  */
-export async function findOpenedIntent(deps: Deps, paymentId: number): Promise<OpenIntent> {
+export async function findOpenedPayment(deps: Deps, paymentId: number): Promise<OpenedPayment> {
   const payment = await findPaymentById(deps.db, paymentId);
   if (!payment) throw new Problem('booking_not_found');
   const intent = await askStripe(deps, payment);
-  return intent ? { payment, intent } : openIntent(deps, { id: payment.bookingId });
+  return intent ? { payment, intent } : openPayment(deps, { id: payment.bookingId });
 }
 
-/** The hold may have been settled while Stripe was asked: then this intent was closed with it, and is of no use. */
-async function stillWanted(
+/** The hold may have been settled while Stripe was asked: then this payment was closed with it, and is of no use. */
+async function unlessClosed(
   { db }: Deps,
   payment: PaymentRow,
   intent: Stripe.PaymentIntent,
-): Promise<OpenIntent> {
+): Promise<OpenedPayment> {
   const now = await findPayment(db, { paymentRef: payment.ref });
   if (now?.status === 'canceled') throw holdExpired();
   return { payment, intent };
 }
 
-/** The payment's PaymentIntent, made if need be; undefined when it certainly was not made and a new attempt may be. */
+/** @returns the payment's PaymentIntent; undefined when Stripe certainly has none, so that there may be another attempt */
 async function askStripe(deps: Deps, payment: PaymentRow): Promise<Stripe.PaymentIntent | undefined> {
   const { db, stripe, log } = deps;
   try {
@@ -84,9 +85,9 @@ async function askStripe(deps: Deps, payment: PaymentRow): Promise<Stripe.Paymen
       ? await retrieveIntent(stripe, payment.intentId)
       : await findOrCreateIntent(stripe, payment);
     if (intent) return intent;
-    // Another account's key, perhaps: should that PaymentIntent be paid after all, its money is decided as late money is.
+    // The key may be that of another account. Should this PaymentIntent be paid after all, it is decided as a late payment.
     if (payment.intentId) await flagLostIntent(db, payment, payment.intentId);
-    await recordIntent(db, payment, factOfNone(payment));
+    await recordIntent(db, payment, noIntentFact(payment));
     return undefined;
   } catch (error) {
     if (!(error instanceof Stripe.errors.StripeError)) throw error;
@@ -107,5 +108,5 @@ const holdExpired = () => new Problem('hold_expired', { detail: 'The hold has en
 const stripeUnavailable = () =>
   new Problem('stripe_unavailable', {
     detail: 'No payment was taken. Ask again in a moment; the hold goes on.',
-    headers: { 'Retry-After': '2' },
+    retryAfterSeconds: 2,
   });

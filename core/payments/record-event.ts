@@ -12,9 +12,9 @@ import {
   recordMoneyFact,
 } from '../../db/stripe-events.ts';
 import { integerMax } from '../../domain/limits.ts';
-import { gather } from './batch.ts';
+import { batch } from './batch.ts';
 
-/** The events that mean something here; Stripe's list of events is asked for these (20 at most). */
+/** The types of events that are recorded. Stripe's list of events can be asked for at most 20 types. */
 export const handledEventTypes = [
   'payment_intent.succeeded',
   'payment_intent.payment_failed',
@@ -31,39 +31,39 @@ export const handledEventTypes = [
   'charge.dispute.closed',
 ] as const;
 
-/** Payments in one statement: while it runs, the answers of the one before go out and the next gather. */
+/** How many payment events one statement records (docs/performance.md, webhooks). */
 const eventsAtOnceMax = 16;
 const statementsAtOnceMax = 4;
-/** Far longer than such a statement takes, so that it is told by a lock that somebody holds. */
-const statementPatienceMs = 50;
+/** A statement that takes longer than this is waiting for a lock. */
+const slowStatementMs = 50;
 
-export interface EventRecord extends Pick<RecordedEvent, 'message'> {
+export interface EventOutcome extends Pick<RecordedEvent, 'message'> {
   outcome: RecordedEvent['outcome'] | 'parked' | 'ignored' | 'invalid';
 }
 
 /**
- * Records what an event of Stripe's says, once, in one transaction with the message that it leaves. The webhook
- * calls this with what Stripe has delivered, the reconciler with what Stripe says it has sent. Payments that come while
- * others are recorded go together.
- * @param leaseMs for so long a message is the caller's to carry; 0 leaves it to any relay
+ * Records what an event of Stripe's says, once, in one transaction with the message that it leaves. The webhook records
+ * the events that Stripe delivers, the reconciler those that Stripe lists. Payment events that arrive while others are
+ * being recorded are recorded together.
+ * @param leaseMs how long the caller alone carries the message; 0 leaves it to any relay
  */
 export function createEventRecorder(db: Db, leaseMs: number) {
-  const recordIntentEvent = gather((events: IntentEvent[]) => recordIntentEvents(db, events, leaseMs), {
+  const recordIntentEvent = batch((events: IntentEvent[]) => recordIntentEvents(db, events, leaseMs), {
     keyOf: ({ intentId }) => intentId,
     itemsMax: eventsAtOnceMax,
     callsMax: statementsAtOnceMax,
-    patienceMs: statementPatienceMs,
-    isHopeless: isOutOfReach,
+    slowCallMs: slowStatementMs,
+    isFatal: isOutOfReach,
   });
 
-  async function recordFact({ id, type }: Stripe.Event, fact: MoneyFact): Promise<EventRecord> {
+  async function recordFact({ id, type }: Stripe.Event, fact: MoneyFact): Promise<EventOutcome> {
     const { data } = moneyFactShape.safeParse(fact);
     if (!data) return { outcome: 'invalid' };
     if (fact.intentId === null && fact.chargeId === null) return { outcome: 'ignored' };
     return { outcome: await recordMoneyFact(db, fact, { id, type }) };
   }
 
-  return async function recordEvent(event: Stripe.Event): Promise<EventRecord> {
+  return async function recordEvent(event: Stripe.Event): Promise<EventOutcome> {
     switch (event.type) {
       case 'payment_intent.succeeded':
       case 'payment_intent.payment_failed':
@@ -97,7 +97,7 @@ const uuidOf = (value: unknown) => uuid.safeParse(value).data ?? null;
 const idOf = (value: string | { id: string } | null | undefined) =>
   typeof value === 'string' ? value : value?.id;
 
-/** Ours fit a column. What does not is of another system on this account, which is told by its metadata. */
+/** Larger amounts belong to another system on this Stripe account; its metadata says so. */
 const minorUnits = z
   .number()
   .int()
@@ -113,7 +113,7 @@ const intentShape = z.object({
   latest_charge: z.union([z.string(), z.object({ id: z.string() })]).nullish(),
 });
 
-/** What every fact about money must have; amounts beyond a column are of another system on this account, too. */
+/** What every fact about money must have. Larger amounts belong to another system on this Stripe account. */
 const moneyFactShape = z.object({
   id: z.string().min(1).max(255),
   intentId: z.string().min(1).max(255).nullable(),
@@ -124,11 +124,11 @@ const moneyFactShape = z.object({
   status: z.string().min(1).max(100).optional(),
 });
 
-/** When Stripe made an event; one that was made by hand may not say. */
+/** When Stripe made the event; now, where an event that was made by hand does not say. */
 const madeAt = ({ created }: { created?: number }) =>
   new Date(created === undefined ? Date.now() : created * 1000);
 
-/** What a `payment_intent.*` event says; undefined if it has not the shape of one. */
+/** What a `payment_intent.*` event says; undefined if it does not have the shape of one. */
 function intentEventOf(event: Stripe.Event, object: unknown): IntentEvent | undefined {
   const { id: eventId, type } = event;
   const { data: intent } = intentShape.safeParse(object);

@@ -7,9 +7,9 @@ import { Problem } from '../../domain/problems.ts';
 import { retryRefund } from './retry-refund.ts';
 
 /**
- * Gives all money of a cancelled booking back on staff's word: what a late cancellation kept, and what Stripe has refused
- * or a bank has returned. Money that is on its way, or has arrived, is left alone.
- * @returns whether some of it waits for the end of a dispute, and nothing of that is sent now
+ * Refunds all money of a cancelled booking on staff's request: what a late cancellation kept, and refunds that Stripe has
+ * refused or a bank has returned. Money that is on its way, or has arrived, is left alone.
+ * @returns `isWaiting` when a refund waits for the end of a dispute and is not sent now
  */
 export async function refundCancelled(
   db: Db,
@@ -33,7 +33,7 @@ export async function refundCancelled(
   });
 }
 
-/** One refund that cannot be retried says nothing about the others. */
+/** A refund that cannot be retried does not keep the others from being retried. */
 function ignoreRefusal(error: unknown): void {
   if (!(error instanceof Problem)) throw error;
 }

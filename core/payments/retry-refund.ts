@@ -7,8 +7,8 @@ import { Problem } from '../../domain/problems.ts';
 import { unreachable } from '../../domain/unreachable.ts';
 
 /**
- * Sends a refund again that has not gone through, on staff's word: one that Stripe has refused, or that the bank has
- * returned, which is made anew. One that is still tried gets its workflow again, should that be lost.
+ * Sends a refund again on staff's request: one that Stripe has refused, or one that the bank has returned, which is replaced
+ * by another. A refund that is still being tried gets a workflow again, in case it was lost.
  * @returns the refund that is sent now
  * @throws Problem refund_not_found, refund_not_retryable with what has become of it
  */
@@ -74,7 +74,7 @@ async function sendWaiting(trx: Db, { id, paymentId, intentId }: RefundRow): Pro
   return id;
 }
 
-/** What the bank has returned is sent by another refund, once: the failed one stays as Stripe has it. */
+/** Replaces a refund that the bank has returned by another, once. The failed one stays as Stripe has it. */
 async function replaceFailed(trx: Db, refund: RefundRow): Promise<number> {
   if (refund.retried) throw notRetryable('This refund was made anew already.');
   const newId = await insertRefund(trx, {

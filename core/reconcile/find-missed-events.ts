@@ -2,7 +2,7 @@ import type Stripe from 'stripe';
 import { isUnavailable } from '../../db/errors.ts';
 import { raiseFlag } from '../../db/flags.ts';
 import { knownEvents } from '../../db/stripe-events.ts';
-import type { ActivityDeps } from '../deps.ts';
+import type { CoreDeps } from '../deps.ts';
 import { type EventRecorder, handledEventTypes } from '../payments/record-event.ts';
 
 const firstSpanSeconds = 10 * 60;
@@ -24,7 +24,7 @@ interface Search {
  * @returns how many were missed, and until when it has looked
  */
 export async function recordMissedEvents(
-  deps: ActivityDeps,
+  deps: CoreDeps,
   recordEvent: EventRecorder,
   { from, until, stopAtMs }: Search,
 ): Promise<{ missed: number; until: number }> {
@@ -51,7 +51,7 @@ export async function recordMissedEvents(
  * @throws when the database is out of reach
  */
 async function recordMissed(
-  { db, log }: ActivityDeps,
+  { db, log }: CoreDeps,
   recordEvent: EventRecorder,
   event: Stripe.Event,
 ): Promise<boolean> {
@@ -68,7 +68,7 @@ async function recordMissed(
 }
 
 /** Stripe's clock, which its events are dated by, in seconds. Ours may be wrong by any amount. */
-export async function readStripeClock({ stripe }: ActivityDeps): Promise<number> {
+export async function readStripeClock({ stripe }: CoreDeps): Promise<number> {
   const { lastResponse } = await stripe.events.list({ limit: 1 });
   const stripeMs = Date.parse(lastResponse.headers['date'] ?? '');
   return Math.floor((Number.isNaN(stripeMs) ? Date.now() : stripeMs) / 1000);
@@ -79,7 +79,7 @@ export async function readStripeClock({ stripe }: ActivityDeps): Promise<number>
  * @returns undefined when there are more pages of them than that
  */
 async function listUnknownEvents(
-  { db, stripe }: ActivityDeps,
+  { db, stripe }: CoreDeps,
   created: Stripe.RangeQueryParam,
   pagesMax: number,
 ): Promise<Stripe.Event[] | undefined> {

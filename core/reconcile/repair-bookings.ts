@@ -1,7 +1,7 @@
-import type { ActivityDeps } from '../deps.ts';
-import { closeAllPayments } from '../stripe/intents.ts';
+import type { CoreDeps } from '../deps.ts';
+import { closePayments } from '../payments/close-payments.ts';
 import { correctInstants } from '../bookings/correct-instants.ts';
-import { settleHolds } from '../bookings/settle-hold.ts';
+import { settleHolds } from '../bookings/settle-holds.ts';
 import { completeStays } from '../../db/bookings.ts';
 import { clocksAgree } from '../../db/clocks.ts';
 import { deleteOutdated } from '../../db/housekeeping.ts';
@@ -52,7 +52,7 @@ export interface Repairs extends Record<StepName, number | 'failed'> {
   instantsCheckedTo: number;
 }
 
-interface RepairDeps extends ActivityDeps {
+interface RepairDeps extends CoreDeps {
   workflows: WorkflowsAsked;
 }
 
@@ -134,17 +134,17 @@ async function inTime(db: Db, work: () => Promise<number>): Promise<number> {
 }
 
 /** @returns how many were overdue */
-async function settleOverdue(deps: ActivityDeps, stopAtMs: number): Promise<number> {
+async function settleOverdue(deps: CoreDeps, stopAtMs: number): Promise<number> {
   const overdue = await findOverdueHolds(deps.db, 10_000, reconcileBatchMax);
   await settleHolds(deps, overdue, { actor: 'reconciler', totalMs: stopAtMs - Date.now() });
   return overdue.length;
 }
 
 /** What turns out to be paid is recorded as such, and decided through a message. @returns how many bookings had one */
-async function closeDead(deps: ActivityDeps, stopAtMs: number): Promise<number> {
+async function closeDead(deps: CoreDeps, stopAtMs: number): Promise<number> {
   const dead = await findDeadWithOpenIntent(deps.db, reconcileBatchMax);
   await inLanes(dead, { lanes: closeLanes, stopAtMs }, async (bookingRef) => {
-    await closeAllPayments(deps, bookingRef).catch((error: unknown) =>
+    await closePayments(deps, bookingRef).catch((error: unknown) =>
       deps.log.warn({ err: error, bookingRef }, 'the PaymentIntent of a booking that is over stays open'),
     );
   });

@@ -60,13 +60,17 @@ as $$ select greatest(p_booking.hold_expires_at, p_booking.settle_after) $$;
 create function is_overdue(p_booking bookings, p_at timestamptz) returns boolean language sql immutable parallel safe
 as $$ select p_booking.status = 'pending' and settle_at(p_booking) <= p_at $$;
 
--- One legal move each way; domain/booking.ts holds the same table and a test compares the two.
-create function refuse_illegal_move() returns trigger language plpgsql as $$
-begin
-  if (old.status, new.status) not in (
+-- The table of legal moves; domain/booking.ts holds the same, and a test compares the two.
+create function is_legal_move(p_from text, p_to text) returns boolean language sql immutable as $$
+  select (p_from, p_to) in (
     ('pending', 'confirmed'), ('pending', 'expired'), ('pending', 'cancelled'),
     ('expired', 'confirmed'), ('confirmed', 'cancelled'), ('confirmed', 'completed')
-  ) then
+  )
+$$;
+
+create function refuse_illegal_move() returns trigger language plpgsql as $$
+begin
+  if not is_legal_move(old.status, new.status) then
     raise exception 'a booking cannot move from % to %', old.status, new.status
       using errcode = 'check_violation', constraint = 'bookings_legal_move';
   end if;

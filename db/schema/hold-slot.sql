@@ -114,7 +114,7 @@ begin
   );
 
   if v_idempotency_lease is not null then
-    update idempotency_keys k set made_id = v_booking_id where k.lease_id = v_idempotency_lease and k.made_id is null;
+    update idempotency_keys k set result_id = v_booking_id where k.lease_id = v_idempotency_lease and k.result_id is null;
     if not found then
       raise exception 'the idempotency lease is lost' using errcode = 'lock_not_available';
     end if;

@@ -6,7 +6,7 @@ create table idempotency_keys (
   lease_id    uuid not null unique,
   lease_until timestamptz not null,
   -- What the request made; null while it runs. The answer is rebuilt from it.
-  made_id     integer,
+  result_id     integer,
   created_at  timestamptz not null default now(),
   primary key (user_id, operation, key)
 );

@@ -1,10 +1,9 @@
--- The two ends of nearly every hold, in one round trip, so that the booking is locked for no longer than Postgres
--- itself needs. Neither locks the room: the slot goes on being held, or is given back, and neither can overlap another.
-
--- Expires a hold that was not paid. Without `p_leased` only if its deadline has passed, nobody is settling it, and no
--- PaymentIntent of it could be paid: then Stripe has no say in it. The row is locked first, and what is asked of the
--- payments comes after, in statements that see what was committed meanwhile. `p_latest` is the latest that it can be by
--- the caller's clock: a database whose clock is ahead ends no hold before its time.
+-- Expires a hold that was not paid. With `p_leased` the caller holds the lease of an overdue hold, and Stripe has had its
+-- say. Without it the hold expires only if it is overdue, nobody is settling it, and none of its payments is still payable:
+-- then Stripe has no say. The booking is locked first, so that the statements that read its payments see what was committed
+-- meanwhile. The room is not locked: a slot that is given back cannot overlap another.
+-- `p_latest` is the latest that it can be by a second clock: a database whose clock is ahead ends no hold before its time.
+-- Returns false when the hold stays: also when money is on record that nothing was decided about.
 create function expire_hold(p_ref uuid, p_actor text, p_cause text, p_leased boolean, p_latest timestamptz) returns boolean
 language plpgsql as $$
 declare
@@ -26,15 +25,11 @@ begin
     return false;
   end if;
 
-  update bookings set status = 'expired', settle_lease_until = null, updated_at = clock_timestamp()
-   where id = v_booking.id;
-  insert into booking_events (booking_id, actor, from_status, to_status, cause)
-  values (v_booking.id, p_actor, 'pending', 'expired', p_cause);
-  return true;
+  return move_booking(v_booking.id, 'expired', p_actor, p_cause);
 end $$;
 
--- Expires holds that are overdue by `p_late_ms` and that nobody began to pay for, the most overdue first. Waits for no
--- lock: whoever works on a booking meanwhile has it.
+-- Expires holds that are overdue by `p_late_ms` and without a payable payment, the most overdue first. It waits for no lock:
+-- a booking that is locked is being worked on.
 create function expire_overdue_holds(p_late_ms integer, p_limit integer, p_actor text, p_latest timestamptz)
 returns integer
 language plpgsql as $$

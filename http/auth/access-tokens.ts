@@ -1,5 +1,6 @@
 import { createSecretKey, type KeyObject } from 'node:crypto';
 import jwt from 'jsonwebtoken';
+import { LRUCache } from 'lru-cache';
 import { z } from 'zod';
 import type { TokenSubject } from '../../core/accounts/check-session.ts';
 import { accessTokenSeconds, clockToleranceSeconds } from '../../domain/limits.ts';
@@ -7,7 +8,7 @@ import { accessTokenSeconds, clockToleranceSeconds } from '../../domain/limits.t
 const algorithm = 'HS256';
 const issuer = 'booking-service';
 const audience = 'booking-api';
-/** RFC 9068 §2.1: what an access token calls itself, so that no other token is taken for one. */
+/** The type of an access token (RFC 9068, 2.1), so that no other token is accepted as one. */
 const type = 'at+jwt';
 
 const claims = z.object({
@@ -22,7 +23,7 @@ interface Verified {
   expiresAtSeconds: number;
 }
 
-/** Tokens that were verified lately: a client sends one again and again, and checking it is a tenth of a request. */
+/** Verified tokens that are remembered: a client sends one again and again, and verifying takes a tenth of a request. */
 const rememberedMax = 10_000;
 
 /**
@@ -31,10 +32,10 @@ const rememberedMax = 10_000;
  * key derived from it, so that another service that shares it can verify them with any JWT library.
  */
 export function createAccessTokens(secretKeys: readonly string[]) {
-  // As key objects: given a string, jsonwebtoken tries to read it as a public key first, half a millisecond each time.
+  // Key objects, since jsonwebtoken tries to read a string as a public key first, which takes half a millisecond.
   const keys = secretKeys.map((key) => createSecretKey(Buffer.from(key)));
   const [signingKey] = keys;
-  const remembered = new Map<string, Verified>();
+  const remembered = new LRUCache<string, Verified>({ max: rememberedMax });
   if (!signingKey) throw new Error('at least one key is needed');
   return {
     /** A token for one session of one user. */
@@ -48,14 +49,13 @@ export function createAccessTokens(secretKeys: readonly string[]) {
         header: { alg: algorithm, typ: type },
       });
     },
-    /** Whom the token names; undefined if it is not one of ours, or too old. It says nothing of the session's end. */
+    /** The user and session of a token; undefined if it is not ours or has expired. The session may have ended since. */
     verify(token: string): TokenSubject | undefined {
       const known = remembered.get(token);
       if (known && !hasExpired(known)) return known.subject;
       for (const key of keys) {
         const verified = verifyWith(key, token);
         if (!verified) continue;
-        if (remembered.size >= rememberedMax) remembered.clear();
         remembered.set(token, verified);
         return verified.subject;
       }

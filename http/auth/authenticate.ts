@@ -1,7 +1,7 @@
 import type { Context } from 'koa';
-import { invalidToken, Problem } from '../../domain/problems.ts';
+import { Problem } from '../../domain/problems.ts';
 import type { SessionChecks } from '../../core/accounts/check-session.ts';
-import type { Caller } from '../route.ts';
+import type { Caller } from './caller.ts';
 import type { AccessTokens } from './access-tokens.ts';
 
 export interface AuthDeps {
@@ -14,15 +14,15 @@ export function bearerToken(ctx: Context): string | undefined {
   return /^Bearer ([\w.~+/=-]{1,4096})$/i.exec(ctx.get('Authorization'))?.[1];
 }
 
-/** A route that needs the caller got neither a token nor a cookie (RFC 6750, 3). */
+/** The refusal of a request without token or cookie, on a route that needs a caller (RFC 6750, 3). */
 export function unauthenticated(): Problem {
   const detail = 'Send the header "Authorization: Bearer <access token>"; POST /api/login/ gives one.';
-  return new Problem('unauthenticated', { detail, headers: { 'WWW-Authenticate': 'Bearer' } });
+  return new Problem('unauthenticated', { detail });
 }
 
 /**
- * The caller of a request: its token is genuine, its session open, and its account active. A read by a guest goes by an
- * answer of the database that is at most 5 s old.
+ * The caller of a request, whose token is genuine, session open and account active. For a guest's read, the database's
+ * answer may be up to 5 s old.
  * @throws Problem unauthenticated, invalid_token
  */
 export async function authenticate(
@@ -33,8 +33,8 @@ export async function authenticate(
   const token = bearerToken(ctx);
   if (token === undefined) throw unauthenticated();
   const subject = accessTokens.verify(token);
-  if (!subject) throw invalidToken();
+  if (!subject) throw new Problem('invalid_token');
   const session = await (isRead ? sessionChecks.lately(subject) : sessionChecks.now(subject));
-  if (!session) throw invalidToken();
+  if (!session) throw new Problem('invalid_token');
   return { ...subject, isStaff: session.isStaff };
 }

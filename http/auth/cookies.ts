@@ -3,7 +3,7 @@ import { deviceCookieShape } from '../../core/accounts/devices.ts';
 import type { LoggedIn } from '../../core/accounts/log-in.ts';
 import { deviceDays, refreshTokenDays } from '../../domain/limits.ts';
 
-/** An opaque token; anything else that is sent is none of ours. */
+/** The shape of an opaque token; a value of another shape is not ours. */
 const tokenShape = /^[\w-]{1,128}$/;
 
 interface CookieOptions {

@@ -20,7 +20,7 @@ const everyMs = 150;
 /** The rival asks this often, from before the deadline until the race is over. */
 const rivalEveryMs = 120;
 const rivalForMs = 6_000;
-/** The news of the payment comes so late at most; now and then Stripe does not take a cancellation. */
+/** How late the payment event comes at most; now and then Stripe does not take a cancellation. */
 const webhookDelayMs = 1_500;
 
 /**

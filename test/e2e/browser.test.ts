@@ -4,7 +4,7 @@ import type { BrowserContext, Page, Route } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { startChromium } from '../../dev/chromium.ts';
 import { connectStripeControl, emulatorKeys } from 'stripe-emulator';
-import { deskSays, hold, openDay, pay, signUp, slot } from './guest.ts';
+import { cardSays, hold, openDay, pay, signUp, slot } from './guest.ts';
 import { createMachine, type Machine } from './npm-start.ts';
 
 /** Long enough to pay on a slow machine, short enough to wait for. */
@@ -67,7 +67,7 @@ beforeAll(async () => {
   await openDay(sleeper, home(), 'Studio B', 5);
   await hold(sleeper, '12:00');
   await signUp(sleeper, newEmail());
-  await deskSays(sleeper, 'Pay to confirm');
+  await cardSays(sleeper, 'Pay to confirm');
   [unanswered] = await Promise.all([sleeper.context().waitForEvent('page'), pay(sleeper, 'asks')]);
   onlooker = await somebody();
   await openDay(onlooker, home(), 'Studio B', 5);
@@ -89,10 +89,10 @@ describe('a guest in a browser', () => {
     await openDay(guest, home(), 'Conference Room A', 4);
     await hold(guest, '09:00', '10:00');
     await signUp(guest, newEmail());
-    await deskSays(guest, 'Pay to confirm');
+    await cardSays(guest, 'Pay to confirm');
     expect(await guest.getByRole('timer').textContent()).toMatch(/^0:[0-3]\d$/);
     await pay(guest, 'pays');
-    await deskSays(guest, 'Confirmed');
+    await cardSays(guest, 'Confirmed');
     await row(guest, '09:00–10:30').getByText('confirmed').waitFor();
     await slot(guest, '10:00', 'booked').waitFor();
   });
@@ -109,38 +109,38 @@ describe('a guest in a browser', () => {
   test('is told that 9995 is declined, pays again with another card and is confirmed', async () => {
     await openDay(guest, home(), 'Conference Room A', 4);
     await hold(guest, '14:00');
-    await deskSays(guest, 'Pay to confirm');
+    await cardSays(guest, 'Pay to confirm');
     await pay(guest, 'declines');
     await guest.getByRole('alert').filter({ hasText: 'insufficient funds' }).waitFor();
     await pay(guest, 'pays');
-    await deskSays(guest, 'Confirmed');
+    await cardSays(guest, 'Confirmed');
   });
 
   test('confirms at the bank when the card asks for it, and is led back to what happened', async () => {
     await openDay(guest, home(), 'Conference Room A', 4);
     await hold(guest, '16:00');
-    await deskSays(guest, 'Pay to confirm');
+    await cardSays(guest, 'Pay to confirm');
     const [bank] = await Promise.all([guest.context().waitForEvent('page'), pay(guest, 'asks')]);
     await bank.getByRole('button', { name: 'Complete' }).click();
     await bank.getByRole('heading', { name: 'Confirmed' }).waitFor();
     expect(bank.url()).toContain('/payment/success');
     expect(await axeFaults(bank)).toEqual([]);
     await bank.close();
-    await deskSays(guest, 'Confirmed');
+    await cardSays(guest, 'Confirmed');
   });
 
   test('who leaves the payment form is led to the page for that, and pays later from my bookings', async () => {
     const page = await guest.context().newPage();
     await openDay(page, home(), 'Conference Room A', 4);
     await hold(page, '11:00');
-    await deskSays(page, 'Pay to confirm');
+    await cardSays(page, 'Pay to confirm');
     await page.getByRole('link', { name: 'Pay later' }).click();
     await page.getByRole('heading', { name: 'Payment cancelled' }).waitFor();
     expect(page.url()).toMatch(/\/payment\/cancel\?booking=\d+$/);
     await page.getByRole('link', { name: 'My bookings' }).click();
     await row(page, '11:00–11:30').getByRole('button', { name: /^Pay/ }).click();
     await pay(page, 'pays');
-    await deskSays(page, 'Confirmed');
+    await cardSays(page, 'Confirmed');
     await page.close();
   });
 
@@ -154,7 +154,7 @@ describe('a guest in a browser', () => {
     }, { once: true })`);
     await openDay(page, home(), 'Conference Room A', 4);
     await hold(page, '12:00');
-    await deskSays(page, 'Pay to confirm');
+    await cardSays(page, 'Pay to confirm');
     await pay(page, 'pays');
     await page.getByRole('heading', { name: 'Confirmed' }).waitFor();
     expect(page.url()).toMatch(/\/payment\/success\?from=shop&booking=\d+$/);
@@ -164,9 +164,9 @@ describe('a guest in a browser', () => {
   test('cancels a paid booking after being asked, and gets the money back', async () => {
     const booking = row(guest, '14:00–14:30');
     await booking.getByRole('button', { name: /^Cancel/ }).click();
-    await booking.getByText('You get USD 50.00 back.').waitFor();
+    await booking.getByText('You will be refunded USD 50.00.').waitFor();
     expect(await axeFaults(guest)).toEqual([]);
-    await booking.getByRole('button', { name: 'Yes, cancel it' }).click();
+    await booking.getByRole('button', { name: 'Yes, cancel' }).click();
     await booking.getByText('cancelled, refunded').waitFor();
     await slot(guest, '14:00', 'free').waitFor();
   });
@@ -182,9 +182,9 @@ describe('a guest in a browser', () => {
     await staff.goto(`${machine.apiUrl}/admin/bookings/${id}`);
     expect(await axeFaults(staff)).toEqual([]);
     await staff.getByRole('link', { name: /Cancel/ }).click();
-    await staff.getByLabel('Give all of it back').check();
+    await staff.getByLabel('Refund it in full').check();
     expect(await axeFaults(staff)).toEqual([]);
-    await staff.getByRole('button', { name: 'Cancel the booking' }).click();
+    await staff.getByRole('button', { name: 'Cancel booking' }).click();
     await staff.getByText('cancelled', { exact: true }).first().waitFor();
     await row(guest, '09:00–10:30').getByText('cancelled, refunded').waitFor();
     for (const path of [
@@ -205,7 +205,7 @@ describe('a guest in a browser', () => {
   });
 
   test('who does not pay loses the slot, and everybody sees it free again', async () => {
-    await sleeper.getByRole('region', { name: 'The hold has ended' }).waitFor({ timeout: 40_000 });
+    await sleeper.getByRole('region', { name: 'Your hold expired' }).waitFor({ timeout: 40_000 });
     await slot(onlooker, '12:00', 'free').waitFor();
     expect(await slot(onlooker, '12:00').isEnabled()).toBe(true);
   }, 50_000);
@@ -214,8 +214,8 @@ describe('a guest in a browser', () => {
     const page = await sleeper.context().newPage();
     const id = await row(sleeper, '12:00–12:30').getAttribute('data-booking');
     await page.goto(`${machine.apiUrl}/payment/success?booking=${id}`);
-    await page.getByRole('heading', { name: 'The hold had ended' }).waitFor();
-    await page.getByText('If it still does, the booking is confirmed when the time is free').waitFor();
+    await page.getByRole('heading', { name: 'Your hold expired' }).waitFor();
+    await page.getByText('If it still does, the booking is confirmed if the time is free').waitFor();
     const emulator = `http://127.0.0.1:${machine.ports.DEV_STRIPE_PORT}`;
     const stripe = connectStripeControl(emulator, emulatorKeys.STRIPE_SECRET_KEY);
     const [intentId = ''] = /pi_\w+/.exec(unanswered.url()) ?? [];
@@ -237,9 +237,9 @@ describe('signing out', () => {
     await openDay(page, home(), 'Studio B', 9);
     await hold(page, '09:00');
     await signUp(page, email);
-    await deskSays(page, 'Pay to confirm');
+    await cardSays(page, 'Pay to confirm');
     await pay(page, 'pays');
-    await deskSays(page, 'Confirmed');
+    await cardSays(page, 'Confirmed');
     await row(page, '09:00–09:30').waitFor();
   });
   afterAll(() => page.context().close());
@@ -316,17 +316,17 @@ describe('no page has a serious or critical fault for axe-core', () => {
     await openDay(page, home(), 'Workshop C', options.viewport.width === 390 ? 6 : 7);
     expect(await axeFaults(page)).toEqual([]);
     await slot(page, '09:00').click();
-    await page.getByRole('button', { name: /^Hold it for/ }).click();
+    await page.getByRole('button', { name: /^Hold for/ }).click();
     await page.getByRole('dialog').waitFor();
     expect(await axeFaults(page)).toEqual([]);
     await signUp(page, newEmail());
-    await deskSays(page, 'Pay to confirm');
+    await cardSays(page, 'Pay to confirm');
     expect(await axeFaults(page)).toEqual([]);
     const widths: unknown = await page.evaluate('[document.documentElement.scrollWidth, innerWidth]');
     const [wide = 0, seen = 0] = widths as number[];
     expect(wide).toBeLessThanOrEqual(seen);
-    await page.getByRole('button', { name: 'Give the slot back' }).click();
-    await deskSays(page, 'Cancelled');
+    await page.getByRole('button', { name: 'Release the slot' }).click();
+    await cardSays(page, 'Cancelled');
     await page.context().close();
   });
 
@@ -366,7 +366,7 @@ describe('the booking page by keyboard alone', () => {
     const outline = await page.evaluate('getComputedStyle(document.activeElement).outlineStyle');
     expect(outline).toBe('solid');
     await page.keyboard.press('Enter');
-    const hold = page.getByRole('button', { name: /^Hold it for/ });
+    const hold = page.getByRole('button', { name: /^Hold for/ });
     await hold.waitFor();
     expect(await page.getByLabel('From').inputValue()).toBe('00:30:00');
     await hold.focus();

@@ -30,17 +30,17 @@ export const slot = (page: Page, start: string, state?: 'free' | 'held' | 'booke
 export async function hold(page: Page, first: string, last = first): Promise<void> {
   await slot(page, first).click();
   if (last !== first) await slot(page, last).click();
-  await page.getByRole('button', { name: /^Hold it for/ }).click();
+  await page.getByRole('button', { name: /^Hold for/ }).click();
 }
 
-/** In the dialog that a hold opens for somebody who is not signed in. */
+/** Registers in the dialog that a hold opens for a guest who is not signed in. */
 export async function signUp(page: Page, email: string, password = 'correct horse'): Promise<void> {
   const dialog = page.getByRole('dialog');
-  await dialog.getByRole('button', { name: 'Make an account' }).click();
+  await dialog.getByRole('button', { name: 'Create account' }).click();
   await dialog.getByLabel('E-mail').fill(email);
   await dialog.getByLabel('Password', { exact: true }).fill(password);
-  await dialog.getByLabel('The same password again').fill(password);
-  await dialog.getByRole('button', { name: 'Make my account' }).click();
+  await dialog.getByLabel('Confirm password').fill(password);
+  await dialog.getByRole('button', { name: 'Create account' }).click();
 }
 
 /** Fills in a test card with one click, as debug allows, and pays. */
@@ -49,7 +49,7 @@ export async function pay(page: Page, card: keyof typeof testCards): Promise<voi
   await page.getByRole('button', { name: /^Pay USD/ }).click();
 }
 
-/** Waits until the heading of the booking at the desk says so. */
-export async function deskSays(page: Page, title: string): Promise<void> {
+/** Waits until the booking card has this heading. */
+export async function cardSays(page: Page, title: string): Promise<void> {
   await page.getByRole('region', { name: title }).waitFor();
 }

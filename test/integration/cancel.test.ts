@@ -181,7 +181,7 @@ test('a hold that is paid as it is cancelled gives all back, also within the hou
     await until('the question to the workflow', async () => asked.mock.calls.length > 0);
     const worker = await payments.system.startWorker();
     expect((await answer).status).toBe(200);
-    // Its workflow reads the news of the money first.
+    // Its workflow handles the payment event first.
     expect(await payments.moves(held.id)).toEqual(['pending', 'confirmed', 'cancelled']);
     expect(await payments.refundsOf(held.id)).toMatchObject([
       { reason: 'cancelled', amount_minor: priceMinor },

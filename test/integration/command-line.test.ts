@@ -124,13 +124,13 @@ describe.concurrent('DATABASE_URL', () => {
 
   test('is told to be away when nobody listens', async () => {
     const result = await runWith(changed({ host: `127.0.0.1:${await refusingPort()}` }));
-    expectOneLine(result, 1, /^Postgres does not answer at DATABASE_URL \(ECONNREFUSED\)/);
+    expectOneLine(result, 1, /^Postgres is not responding at DATABASE_URL \(ECONNREFUSED\)/);
   });
 
   test('refuses a wrong password, which is not told', async () => {
     const password = randomUUID();
     const result = await runWith(changed({ password }));
-    expectOneLine(result, 1, /^Postgres refuses the user or the password of DATABASE_URL/);
+    expectOneLine(result, 1, /^Postgres does not accept the user or password of DATABASE_URL/);
     expect(result.stderr).not.toContain(password);
   });
 
@@ -156,7 +156,7 @@ describe.concurrent('create-admin', () => {
       env,
     });
     expect(result).toMatchObject({ code: 0, stderr: '' });
-    expect(result.stdout).toMatch(new RegExp(`^${email} is staff now \\(user \\d+\\)\\.\n$`));
+    expect(result.stdout).toMatch(new RegExp(`^${email} is now staff \\(user \\d+\\)\\.\n$`));
     const answer = await login(email, password);
     expect(answer.body).toMatchObject({ email, is_staff: true, is_superuser: true });
     const all = await system.call('GET', '/api/bookings/all/', { token: answer.body.access });
@@ -172,7 +172,7 @@ describe.concurrent('create-admin', () => {
 
     const result = await run(createAdmin, { args: stdinArgs(body.email), input: 'the new one\n', env });
     expect(result).toMatchObject({ code: 0, stderr: '' });
-    expect(result.stdout).toContain('an account that was there already');
+    expect(result.stdout).toContain('an existing account, now signed out everywhere');
     const headers = { Cookie: cookieOf(old)?.pair ?? '' };
     expectProblem(
       await system.call('POST', '/api/token/refresh-cookie/', { headers }),
@@ -206,7 +206,7 @@ describe.concurrent('create-admin', () => {
   test.each<[string, string, RegExp]>([
     ['of seven characters', '7 chars\n', /at least 8 characters/],
     ['of 1025 bytes', `${'é'.repeat(512)}x\n`, /at most 1024 bytes/],
-    ['that anybody guesses', 'Password1\n', /among the first that anybody guesses/],
+    ['too easy to guess', 'Password1\n', /too easy to guess/],
     ['that does not come', '', /^No password was given/],
   ])('refuses a password %s', async (_, secret, line) => {
     const email = newEmail();
@@ -234,10 +234,10 @@ describe.concurrent('create-admin', () => {
       env,
       typed: [
         ['Password', `${password}\r`],
-        ['The same again', `${password}\r`],
+        ['Repeat the password', `${password}\r`],
       ],
     });
-    expect(stdout).toContain(`${email} is staff now`);
+    expect(stdout).toContain(`${email} is now staff`);
     expect(code).toBe(0);
     expect(stdout).not.toContain(password.slice(0, 8));
     expect((await login(email, password)).body).toMatchObject({ is_staff: true });
@@ -250,10 +250,10 @@ describe.concurrent('create-admin', () => {
       typed: [
         ['E-mail address', ` ${email.toUpperCase()} \r${password}\r`],
         ['Password', `${password}\r`],
-        ['The same again', `${password}\r`],
+        ['Repeat the password', `${password}\r`],
       ],
     });
-    expect(stdout).toContain(`${email} is staff now`);
+    expect(stdout).toContain(`${email} is now staff`);
     expect(code).toBe(0);
     expect(stdout).not.toContain(password.slice(0, 8));
   });
@@ -316,7 +316,7 @@ describe('migrate:make', () => {
     const names = [numbered(1, 'add-room-floor'), numbered(2, 'add-2-words')];
     for (const [index, name] of ['add-room-floor', 'add-2-words'].entries()) {
       const { code, stdout } = await make(name);
-      expect(stdout).toContain(`Made db/migrations/${names[index]}.sql`);
+      expect(stdout).toContain(`Created db/migrations/${names[index]}.sql`);
       expect(code).toBe(0);
     }
     const list = readFileSync(inFolder('index.ts'), 'utf8');
@@ -335,7 +335,7 @@ describe('migrate:make', () => {
     const next = `${String(readdirSync(inFolder('.')).length + 1).padStart(4, '0')}-mine`;
     writeFileSync(inFolder(`${next}.sql`), 'select 1;');
     const list = readFileSync(inFolder('index.ts'), 'utf8');
-    expectOneLine(await make('mine'), 1, /is there already/);
+    expectOneLine(await make('mine'), 1, /already exists/);
     expect(readFileSync(inFolder(`${next}.sql`), 'utf8')).toBe('select 1;');
     expect(readFileSync(inFolder('index.ts'), 'utf8')).toBe(list);
     rmSync(inFolder(`${next}.sql`));
@@ -366,7 +366,7 @@ describe('seed', () => {
 
   test('puts in rooms, accounts in debug only, each once, and leaves alone what was changed', async () => {
     for (const { code, stdout } of await Promise.all([seed(), seed('0')])) {
-      expect(stdout).toContain('Seeded demo rooms (accounts only with DEBUG=true)');
+      expect(stdout).toContain('Added demo rooms (accounts only with DEBUG=true)');
       expect(code).toBe(0);
     }
     expect(await demoRooms()).toHaveLength(3);

@@ -40,7 +40,7 @@ describe('money whose workflow has ended', () => {
     return held;
   }
 
-  test('declined and then paid late: the second news is decided although the first has had its workflow', async () => {
+  test('declined and then paid late: the second event is decided although the first has had its workflow', async () => {
     const held = await lapse();
     await untilCompleted(`booking-${held.ref}`);
     await payments.control.pay(held.intentId, 'pm_card_visa_chargeDeclined').catch(() => undefined);

@@ -6,7 +6,8 @@ import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 import { createActivities } from '../../activities/index.ts';
 import { createStripe } from '../../core/stripe/client.ts';
-import { bookingWorkflowId, holdQuery, paymentNewsSignal } from '../../workflows/messages.ts';
+import { holdQuery, paymentReceivedSignal } from '../../workflows/messages.ts';
+import { bookingWorkflowId } from '../../domain/workflow-ids.ts';
 import { newBooking, requestIntent } from '../factories.ts';
 import { startSystem, type System, type TestUser, until } from '../setup/system.ts';
 import { useTemporal } from '../setup/temporal.ts';
@@ -227,8 +228,8 @@ describe('a worker that is told to stop', () => {
     try {
       await takenUp([held]);
       await system.stripe.control.setLatency(2_000);
-      const news = { bookingRef: held.ref, intentId, verify: true };
-      await handleOf(held).signal(paymentNewsSignal, news);
+      const event = { bookingRef: held.ref, intentId, verify: true };
+      await handleOf(held).signal(paymentReceivedSignal, event);
       await until('Stripe to be asked', async () => {
         const { pendingActivities } = (await handleOf(held).describe()).raw;
         return pendingActivities?.some(({ state }) => Number(state) === activityStarted);

@@ -92,7 +92,7 @@ describe('AU-09 a session that has ended', () => {
     expect((await browser.get('/admin')).status).toBe(200);
     expect((await system.call('GET', '/api/bookings/all/', { token: former.token })).status).toBe(200);
 
-    await change(former, 'take_staff');
+    await change(former, 'remove_staff');
     expectProblem(await system.call('GET', '/api/bookings/all/', { token: former.token }), 'staff_only');
     expectProblem(
       await system.call('GET', `/api/bookings/${booking.id}/`, { token: former.token }),

@@ -29,7 +29,7 @@ describe('programs that act as soon as they start', { timeout: timeout + 10_000 
     ['npm run worker', 'worker/main.ts'],
     ['npm run schema:dump', 'dev/schema-dump.ts'],
     ['npm run poolers', 'test/poolers/main.ts'],
-    ['npm run screenshots', 'dev/screenshots.ts'],
+    ['npm run screenshots', 'test/e2e/screenshots.ts'],
     ['npm run security', 'test/security/main.ts'],
     ['npm run histories', 'test/workflow/save-histories.ts'],
     ['npm run sbom', 'test/security/sbom.ts'],

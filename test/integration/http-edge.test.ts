@@ -38,12 +38,12 @@ describe('the edge', () => {
   );
 
   test.each([
-    ['DELETE', '/api/bookings/', 'HEAD, GET, POST'],
-    ['PUT', '/api/bookings', 'HEAD, GET, POST'],
-    ['PATCH', '/api/bookings/1/', 'HEAD, GET'],
+    ['DELETE', '/api/bookings/', 'GET, HEAD, POST'],
+    ['PUT', '/api/bookings', 'GET, HEAD, POST'],
+    ['PATCH', '/api/bookings/1/', 'GET, HEAD'],
     ['GET', '/api/login/', 'POST'],
     ['GET', '/api/cleanup-expired-bookings', 'POST'],
-    ['POST', '/api/rooms/', 'HEAD, GET'],
+    ['POST', '/api/rooms/', 'GET, HEAD'],
     ['GET', '/api/stripe-webhook/', 'POST'],
   ])('HT-01 %s %s is refused with 405 and Allow', async (method, path, allow) => {
     const answer = await system.call(method, path, { token: guest.token });

@@ -62,7 +62,7 @@ describe('the Idempotency-Key', () => {
     await book(guest, key, body);
     const setKey = (change: string) =>
       rows(system.db, `update idempotency_keys set ${change} where key = ?`, [key]);
-    await setKey('made_id = null');
+    await setKey('result_id = null');
     expectProblem(await book(guest, key, body), 'request_in_progress');
     await setKey('lease_until = now()');
     // The run that died had taken the slot: the new run says so, and by a refusal the key is free again.
@@ -178,7 +178,7 @@ describe('the Idempotency-Key', () => {
     const { body: first } = await askForIntent(key, booking.id);
     await rows(
       system.db,
-      `update idempotency_keys set operation = 'create_payment_intent', made_id = ? where key = ?`,
+      `update idempotency_keys set operation = 'create_payment_intent', result_id = ? where key = ?`,
       [booking.id, key],
     );
     expect((await askForIntent(key, booking.id)).body).toEqual(first);

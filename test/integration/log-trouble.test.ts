@@ -163,7 +163,7 @@ describe('a worker', () => {
         'the worker to wait for Temporal',
         async () => {
           const said = worker.child.stdout?.read() as Buffer | null;
-          return said?.toString().includes('Temporal does not answer; trying again');
+          return said?.toString().includes('Temporal is not responding; retrying');
         },
         40_000,
       );

@@ -4,7 +4,8 @@ import { Client, Connection } from '@temporalio/client';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { createRelay } from '../../api/relay/relay.ts';
-import { createWorkflowClient, isPoison, type WorkflowClient } from '../../api/relay/workflow-client.ts';
+import { isPoison } from '../../api/relay/grpc-errors.ts';
+import { createWorkflowClient, type WorkflowClient } from '../../api/relay/workflow-client.ts';
 import { rows } from '../../db/knex.ts';
 import { asOwner, newBooking, requestBooking } from '../factories.ts';
 import { startSystem, type System, type TestUser, until } from '../setup/system.ts';
@@ -102,9 +103,9 @@ describe('the outbox', () => {
           sent.push('start');
           await workflows.startBooking(ref, summary);
         },
-        tellPayment: async (news, id) => {
+        signalPayment: async (event, id) => {
           sent.push('payment');
-          await workflows.tellPayment(news, id);
+          await workflows.signalPayment(event, id);
         },
       },
     });
@@ -159,7 +160,7 @@ describe('the outbox', () => {
     await systemsOwn.stop();
     const carried: string[] = [];
     const workflows = {
-      tellPayment: async (_: unknown, id: string) => {
+      signalPayment: async (_: unknown, id: string) => {
         await sleep(20);
         carried.push(id);
       },
@@ -199,7 +200,7 @@ describe('the outbox', () => {
       const carried: string[] = [];
       const workflows = {
         startBooking: async (ref: string) => void carried.push(ref),
-        tellPayment: async ({ bookingRef }: { bookingRef: string }) => void carried.push(bookingRef),
+        signalPayment: async ({ bookingRef }: { bookingRef: string }) => void carried.push(bookingRef),
       } as unknown as WorkflowClient;
       const relay = createRelay({ db, workflows, log: pino({ level: 'silent' }), traffic });
       relay.start();

@@ -177,7 +177,7 @@ describe('what staff does in the panel', () => {
     ] as const) {
       const { status, text } = await browser.fill('/admin/rooms/new', { ...fields, currency, price });
       expect([status, currency]).toEqual([400, currency]);
-      expect(text).toContain(`Stripe charges ${currency} in steps of ${step} only.`);
+      expect(text).toContain(`Stripe only charges ${currency} in multiples of ${step}.`);
     }
     const added = await browser.fill('/admin/rooms/new', fields);
     expect(added.status).toBe(303);
@@ -195,7 +195,7 @@ describe('what staff does in the panel', () => {
     expect((await browser.fill(path, edit)).status).toBe(303);
     const stale = await browser.fill(path, { ...edit, price: '70' });
     expect(stale.status).toBe(409);
-    expect(stale.text).toContain('Somebody has changed this room');
+    expect(stale.text).toContain('Somebody else has changed this room');
     expect(await system.db('rooms').where({ id: room.id }).first()).toMatchObject({
       price_minor: 6_000,
       version: 2,
@@ -244,7 +244,7 @@ describe('what staff does in the panel', () => {
     expect((await browser.fill(`${page}/make_staff`)).status).toBe(303);
     expect((await own.signIn(user.email, secret)).status).toBe(303);
     expect((await own.get('/admin')).status).toBe(200);
-    expect((await browser.fill(`${page}/take_staff`)).status).toBe(303);
+    expect((await browser.fill(`${page}/remove_staff`)).status).toBe(303);
     expect((await own.get('/admin')).status).toBe(401);
 
     const login = await system.call('POST', '/api/login/', { body: { email: user.email, password: secret } });
@@ -264,10 +264,10 @@ describe('what staff does in the panel', () => {
       .orderBy('id');
     expect(trail.map(({ action, actor_id }) => [action, actor_id])).toEqual([
       ['made_staff', staff.id],
-      ['staff_taken_away', staff.id],
+      ['staff_removed', staff.id],
       ['deactivated', staff.id],
     ]);
-    for (const change of ['take_staff', 'deactivate']) {
+    for (const change of ['remove_staff', 'deactivate']) {
       expect((await browser.fill(`/admin/users/${staff.id}/${change}`)).status).toBe(403);
     }
     await expect(system.db('staff_events').update({ action: 'nothing' })).rejects.toThrow(
@@ -279,8 +279,8 @@ describe('what staff does in the panel', () => {
   test('two who take the role from each other at once: one keeps it', async () => {
     const [one, two] = [await system.newUser({ isStaff: true }), await system.newUser({ isStaff: true })];
     const outcomes = await Promise.all([
-      changeUser(system.db, one.id, two.id, 'take_staff'),
-      changeUser(system.db, two.id, one.id, 'take_staff'),
+      changeUser(system.db, one.id, two.id, 'remove_staff'),
+      changeUser(system.db, two.id, one.id, 'remove_staff'),
     ]);
     expect(outcomes.sort()).toEqual(['done', 'not_allowed']);
   });
@@ -306,7 +306,7 @@ describe('what staff does in the panel', () => {
     const { text } = await browser.get('/admin');
     expect(text).toContain('Disputed: &lt;b>look');
     expect(text).toContain(`/admin/bookings/${booking.id}/settle`);
-    expect(text).toMatch(/Messages set aside<\/span><span class="tile-value">1</);
+    expect(text).toMatch(/Undeliverable messages<\/span><span class="tile-value">1</);
 
     const flag = await system.db('flags').where({ kind: 'dispute' }).first();
     expect((await browser.fill(`/admin/flags/${flag.id}/resolve`, { note: 'Evidence sent' })).status).toBe(
@@ -389,7 +389,7 @@ describe('while Temporal or the worker is away', () => {
     const answer = await browser.fill(`/admin/bookings/${booking.id}/cancel`);
     expect(answer.status).toBe(503);
     expect(answer.headers.get('retry-after')).toBe('2');
-    expect(answer.text).toContain('The booking engine does not answer.');
+    expect(answer.text).toContain('The booking engine is not responding.');
     expect(answer.text).toContain('asking again is safe');
     expect((await browser.get('/admin')).text).toContain('no worker');
     expect(await system.db('bookings').where({ id: booking.id }).first()).toMatchObject({

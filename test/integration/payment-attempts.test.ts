@@ -127,7 +127,7 @@ describe('the attempts to pay for a hold', () => {
       const owner = { bookingRef: held.ref, actor: 'test', workflowId: `booking-${held.ref}` };
       waits.push(
         await activities
-          .closeIntents(owner)
+          .closePayments(owner)
           .catch((error: { nextRetryDelay: unknown }) => error.nextRetryDelay),
       );
     }

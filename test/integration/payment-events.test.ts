@@ -111,7 +111,7 @@ describe('payment events that are recorded together', () => {
       eventOf(unknownBooking, 'succeeded'),
     ]);
 
-    const news = ({ bookingRef, paymentRef, intentId }: Subject, verify: boolean) => ({
+    const messageOf = ({ bookingRef, paymentRef, intentId }: Subject, verify: boolean) => ({
       topic: 'payment',
       payload: { bookingRef, paymentRef, intentId, verify },
     });
@@ -123,10 +123,10 @@ describe('payment events that are recorded together', () => {
       recorded.map(({ outcome, message: { id: _, ...message } = { id: '' } }) => ({ outcome, ...message })),
     ).toEqual([
       { outcome: 'repeat' },
-      { outcome: 'recorded', ...news(paid, false) },
-      { outcome: 'to_verify', ...news(short, true) },
-      { outcome: 'to_verify', ...news(lost, true) },
-      { outcome: 'to_verify', ...news(failed, true) },
+      { outcome: 'recorded', ...messageOf(paid, false) },
+      { outcome: 'to_verify', ...messageOf(short, true) },
+      { outcome: 'to_verify', ...messageOf(lost, true) },
+      { outcome: 'to_verify', ...messageOf(failed, true) },
       { outcome: 'recorded' },
       { outcome: 'foreign' },
       { outcome: 'unknown_intent', ...bare('payment', unknownIntent) },

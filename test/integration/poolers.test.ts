@@ -147,7 +147,7 @@ describe('connections through a pooler', () => {
 
   test('by statement are refused in one sentence, since nothing could be taken in a transaction', async () => {
     const { db, said } = open('statement');
-    await expect(rows(db, 'select 1')).rejects.toThrow('the database does not answer');
+    await expect(rows(db, 'select 1')).rejects.toThrow('the database is not responding');
     await db.destroy();
     expect(said).toContain(
       'The pooler of DATABASE_URL allows no transactions (pool_mode=statement): the service cannot work through it. Use pool_mode=session or transaction.',

@@ -30,15 +30,15 @@ describe('prices that Stripe does not charge', () => {
     });
 
   test.each([
-    ['0.30', 'usd', 'at least 0.50 USD'],
-    ['0.20', 'gbp', 'at least 0.30 GBP'],
-    ['10', 'jpy', 'at least 50 JPY'],
-    ['5', 'mxn', 'at least 10.00 MXN'],
-    ['100', 'huf', 'at least 175.00 HUF'],
-    ['0', 'usd', 'at least 0.50 USD'],
-    ['200000', 'usd', 'At most 166666.66 USD'],
-    ['20000000', 'jpy', 'At most 16666666 JPY'],
-    ['1000.50', 'isk', 'steps of 1 only'],
+    ['0.30', 'usd', 'Stripe charges is 0.50 USD'],
+    ['0.20', 'gbp', 'Stripe charges is 0.30 GBP'],
+    ['10', 'jpy', 'Stripe charges is 50 JPY'],
+    ['5', 'mxn', 'Stripe charges is 10.00 MXN'],
+    ['100', 'huf', 'Stripe charges is 175.00 HUF'],
+    ['0', 'usd', 'Stripe charges is 0.50 USD'],
+    ['200000', 'usd', 'at most 166666.66 USD'],
+    ['20000000', 'jpy', 'at most 16666666 JPY'],
+    ['1000.50', 'isk', 'multiples of 1'],
   ])('%s %s is refused by the form of a room: %s', async (price, currency, why) => {
     const { status, text } = await addRoom({ price, currency });
     expect(status).toBe(400);

@@ -4,13 +4,13 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { repairBookings } from '../../core/reconcile/repair-bookings.ts';
 import { readBookingState } from '../../db/booking-state.ts';
-import { completeStay, findBooking } from '../../db/bookings.ts';
+import { completeStayIfOver, findBooking } from '../../db/bookings.ts';
 import { countOpenFlags, countOpenRefunds, countOverdueHolds, createMoveReader } from '../../db/figures.ts';
 import { raiseFlag } from '../../db/flags.ts';
-import { holdSlot } from '../../db/hold-slot.ts';
-import { claimKey, keepAnswer, releaseKey } from '../../db/idempotency-keys.ts';
+import { tryHoldSlot } from '../../db/hold-slot.ts';
+import { claimKey, releaseKey, storeResult } from '../../db/idempotency-keys.ts';
 import type { Db } from '../../db/knex.ts';
-import { decideMoney } from '../../core/payments/decide-payment.ts';
+import { decidePayment } from '../../core/payments/decide-payment.ts';
 import { claimMessages, deleteMessages, outboxDepth } from '../../db/outbox.ts';
 import {
   expireHold,
@@ -21,7 +21,7 @@ import {
 } from '../../db/overdue-holds.ts';
 import { instantsCheckedMax } from '../../domain/limits.ts';
 import { readAttention } from '../../web/staff/queries/attention.ts';
-import { findOpenPayments, openPayment } from '../../db/payments.ts';
+import { findOpenPayments, openPaymentRow } from '../../db/payments.ts';
 import { findTakenTimes } from '../../db/rooms.ts';
 import { knownEvents, recordIntentEvents } from '../../db/stripe-events.ts';
 import { watchPlans } from '../../dev/postgres/watch-plans.ts';
@@ -186,7 +186,7 @@ describe('a database with 20,000 bookings', () => {
     const startsAt = new Date(Math.ceil(Date.now() / 86_400_000 + 200) * 86_400_000);
     const date = startsAt.toISOString().slice(0, 10);
     const excesses = await excessesOf(50, async (db) => {
-      const held = await holdSlot(db, {
+      const held = await tryHoldSlot(db, {
         ref: randomUUID(),
         userId,
         actor: `user:${userId}`,
@@ -212,16 +212,16 @@ describe('a database with 20,000 bookings', () => {
       expect(held.outcome).toBe('held');
       await findBooking(db, hold.id);
       await readBookingState(db, hold.ref);
-      await openPayment(db, hold.id, randomUUID());
+      await openPaymentRow(db, hold.id, randomUUID());
       await findOpenPayments(db, hold.ref);
       await findTakenTimes(db, room.id, date, date);
       const call = { userId, operation: 'x', key: randomUUID(), fingerprint: Buffer.from('') };
       await claimKey(db, call, randomUUID());
-      await keepAnswer(db, randomUUID(), 1);
+      await storeResult(db, randomUUID(), 1);
       await releaseKey(db, randomUUID());
       await leaseOverdueHold(db, hold.ref, 1_000);
       await releaseHoldLease(db, hold.id, { retryInMs: 0, silentMs: 0 });
-      await completeStay(db, { bookingRef: hold.ref, actor: 'x' });
+      await completeStayIfOver(db, { bookingRef: hold.ref, actor: 'x' });
       await raiseFlag(db, { kind: 'dispute', subject: 's1', detail: 'again' });
     });
     expect(excesses).toEqual([]);
@@ -248,7 +248,7 @@ describe('a database with 20,000 bookings', () => {
       };
       await knownEvents(db, [event.eventId]);
       await recordIntentEvents(db, [event], 1_000);
-      expect(await decideMoney(db, { paymentRef: payment.ref, actor: 'x' })).toBe('kept');
+      expect(await decidePayment(db, { paymentRef: payment.ref, actor: 'x' })).toBe('kept');
       await expireHold(db, { bookingRef: unpaid.ref, actor: 'x', cause: 'unpaid', leased: true });
     });
     expect(excesses).toEqual([]);

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { bookingWorkflow } from '../../workflows/index.ts';
-import { bookingWorkflowId, type PaymentNews, paymentNewsSignal } from '../../workflows/messages.ts';
+import { paymentReceivedSignal } from '../../workflows/messages.ts';
+import type { PaymentEvent } from '../../domain/messages.ts';
+import { bookingWorkflowId } from '../../domain/workflow-ids.ts';
 import { newBooking } from '../factories.ts';
 import { startSystem, type System, type TestUser, until } from '../setup/system.ts';
 import { useTemporal } from '../setup/temporal.ts';
@@ -95,8 +97,8 @@ describe('a message that is carried again', () => {
     const held = await book();
     const { intentId, paymentId, paymentRef } = await finish(held);
     const payload = { bookingRef: held.ref, paymentRef, intentId, verify: false };
-    const news = { topic: 'payment', payload };
-    await carryAgain([startAgain(held), news, news, startAgain(held), news]);
+    const event = { topic: 'payment', payload };
+    await carryAgain([startAgain(held), event, event, startAgain(held), event]);
 
     const late = temporal.workflow.getHandle(`late-payment-${paymentRef}`);
     expect(await late.result()).toBe('cancelled');
@@ -113,14 +115,14 @@ describe('a message that is carried again', () => {
     const moves = () => system.db('booking_events').where({ booking_id: held.id }).orderBy('id');
     const before = await moves();
     // A server deletes what is past its retention when it likes; this is the start that it would then accept.
-    const again = await temporal.workflow.signalWithStart<typeof bookingWorkflow, [PaymentNews]>(
+    const again = await temporal.workflow.signalWithStart<typeof bookingWorkflow, [PaymentEvent]>(
       'bookingWorkflow',
       {
         workflowId: bookingWorkflowId(held.ref),
         taskQueue: system.config.temporal.taskQueue,
         workflowIdReusePolicy: 'ALLOW_DUPLICATE',
         args: [{ bookingRef: held.ref }],
-        signal: paymentNewsSignal,
+        signal: paymentReceivedSignal,
         signalArgs: [{ bookingRef: held.ref, paymentRef, intentId, verify: true }],
       },
     );

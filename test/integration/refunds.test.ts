@@ -146,7 +146,7 @@ describe('refunds', () => {
         payment_status: 'succeeded',
         payment: { refund: { status: 'failed' } },
       });
-      // Late and repeated news of its better days changes nothing.
+      // Late and repeated events of its better days change nothing.
       for (const event of await payments.eventsOf([refundId])) await payments.control.redeliver(event.id);
       expect((await payments.refundsOf(paid.id))[0]).toMatchObject({ status: 'failed' });
       expect((await payments.show(paid.id)).payment_status).toBe('succeeded');
@@ -232,7 +232,7 @@ describe('refunds', () => {
     expect(refundedMinor).toBe(priceMinor);
   });
 
-  test('ST-23 news of a part given back by hand is not taken for our own refund', async () => {
+  test('ST-23 the event of a part given back by hand is not taken for our own refund', async () => {
     const paid = await payments.holdAndPay();
     const byHand = await payments.stripe.refunds.create({ payment_intent: paid.intentId, amount: 1_000 });
     await payments.control.whenDelivered();

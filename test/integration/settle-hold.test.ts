@@ -85,7 +85,7 @@ describe('a hold at its deadline', { timeout: 60_000 }, () => {
     expect(await payments.ledgerOf(held.intentId)).toMatchObject({ chargedMinor: priceMinor, refunds: [] });
   });
 
-  test.concurrent('ST-26 paid, and the news never came: Stripe is asked at the deadline, and it is confirmed', async ({
+  test.concurrent('ST-26 paid, and the event never came: Stripe is asked at the deadline, and it is confirmed', async ({
     expect,
   }) => {
     const held = await payments.holdToPay();
@@ -122,7 +122,7 @@ describe('a hold at its deadline', { timeout: 60_000 }, () => {
   test.concurrent('ST-19 processing, then refused: expired at the next look', async ({ expect }) => {
     const held = await holdKeptForProcessing();
     await payments.control.settleProcessing(held.intentId, 'failed');
-    await until('the news', async () => (await payments.facts(held.id)).payment_status === 'failed');
+    await until('the event', async () => (await payments.facts(held.id)).payment_status === 'failed');
     expect((await payments.facts(held.id)).status).toBe('pending');
     await lookAgain(held);
     await settleHold(settling(), { bookingRef: held.ref, actor: 'test', waitMs: 1_000 });
@@ -285,7 +285,11 @@ describe('an overdue hold while no worker runs', () => {
       [held.id],
     );
     const activities = createActivities({ ...payments.system.server.deps, freeCancelHours: 24 });
-    await activities.closeIntents({ bookingRef: held.ref, actor: 'test', workflowId: `booking-${held.ref}` });
+    await activities.closePayments({
+      bookingRef: held.ref,
+      actor: 'test',
+      workflowId: `booking-${held.ref}`,
+    });
     expect(await payments.moves(held.id)).toEqual(['pending', 'expired', 'confirmed']);
   });
 

@@ -146,14 +146,14 @@ describe('a hold whose stay has begun', () => {
     const paid = await payments.holdAndPay();
     await beginIn(paid, -5);
     const activities = createActivities({ ...payments.system.server.deps, freeCancelHours: 24 });
-    const news = {
+    const event = {
       bookingRef: paid.ref,
       intentId: paid.intentId,
       verify: false,
       actor: 'test',
       workflowId: 'test',
     };
-    await activities.decidePayment(news);
+    await activities.decidePayment(event);
     expect(await payments.refundsOf(paid.id)).toEqual([]);
   });
 });

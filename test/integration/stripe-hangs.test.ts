@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rows } from '../../db/knex.ts';
-import { bookingWorkflowId, paymentNewsSignal } from '../../workflows/messages.ts';
+import { paymentReceivedSignal } from '../../workflows/messages.ts';
+import { bookingWorkflowId } from '../../domain/workflow-ids.ts';
 import { useTemporal } from '../setup/temporal.ts';
 import { type Payments, startPayments } from './payment-kit.ts';
 
@@ -24,13 +25,13 @@ describe('while Stripe hangs and more dead holds wait for it than a worker has p
     const stuck = await Promise.all(Array.from({ length: stuckCount }, () => payments.holdToPay()));
     await payments.untilCarried();
     await payments.control.failNext({ kind: 'timeout', count: 100_000, match: { path: '/cancel$' } });
-    // As if each had expired in the silence of Stripe; any news has its workflow look, and go on closing.
+    // As if each had expired in the silence of Stripe; any payment event lets its workflow look, and go on closing.
     await rows(payments.db, "update bookings set status = 'expired' where status = 'pending'");
     await Promise.all(
       stuck.map(({ ref: bookingRef, intentId }) =>
         workflow
           .getHandle(bookingWorkflowId(bookingRef))
-          .signal(paymentNewsSignal, { bookingRef, intentId, verify: false }),
+          .signal(paymentReceivedSignal, { bookingRef, intentId, verify: false }),
       ),
     );
     for (const { id } of others) {

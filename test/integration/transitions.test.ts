@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { moveBooking } from '../../db/bookings.ts';
 import { rows } from '../../db/knex.ts';
-import { decideMoney } from '../../core/payments/decide-payment.ts';
+import { decidePayment } from '../../core/payments/decide-payment.ts';
 import { expireHold, expireOverdueHolds } from '../../db/overdue-holds.ts';
 import { type BookingStatus, bookingStatuses, legalMoves } from '../../domain/booking.ts';
 import { asOwner, newBooking } from '../factories.ts';
@@ -54,7 +54,7 @@ describe('the moves of a booking', () => {
     for (let round = 0; round < 40; round++) {
       const { id, ref, paymentRef } = await paidHold();
       const moves = [
-        () => decideMoney(system.db, { paymentRef, actor: 'test', workflowId: `booking-${ref}` }),
+        () => decidePayment(system.db, { paymentRef, actor: 'test', workflowId: `booking-${ref}` }),
         () => expireHold(system.db, { bookingRef: ref, actor: 'test', cause: 'unpaid', leased: true }),
         () => moveBooking(system.db, { bookingId: id, to: 'cancelled', actor: 'test', cause: 'test' }),
         () => moveBooking(system.db, { bookingId: id, to: 'expired', actor: 'test', cause: 'test' }),
@@ -194,10 +194,10 @@ describe('the moves of a booking', () => {
   test('late money is not decided without a workflow that owns the booking from there on', async () => {
     const { paymentRef, id } = await paidHold();
     await moveBooking(system.db, { bookingId: id, to: 'expired', actor: 'test', cause: 'test' });
-    const settler = await decideMoney(system.db, { paymentRef, actor: 'test' });
+    const settler = await decidePayment(system.db, { paymentRef, actor: 'test' });
     expect(settler).toBe('undecided');
     const owner = { paymentRef, actor: 'test', workflowId: `late-payment-${paymentRef}` };
-    expect(await decideMoney(system.db, owner)).toBe('kept');
+    expect(await decidePayment(system.db, owner)).toBe('kept');
   });
 
   test('PG-05 the database makes the legal moves and no other, for every pair of statuses', async () => {

@@ -11,7 +11,8 @@ import { deleteOutdated } from '../../db/housekeeping.ts';
 import { rows } from '../../db/knex.ts';
 import { Room } from '../../db/models.ts';
 import { resolveRange } from '../../domain/slots.ts';
-import { bookingWorkflowId, holdQuery } from '../../workflows/messages.ts';
+import { holdQuery } from '../../workflows/messages.ts';
+import { bookingWorkflowId } from '../../domain/workflow-ids.ts';
 import {
   asOwner,
   expectProblem,

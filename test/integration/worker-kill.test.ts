@@ -1,7 +1,8 @@
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rows } from '../../db/knex.ts';
-import { bookingWorkflowId, paymentNewsSignal, refundWorkflowId } from '../../workflows/messages.ts';
+import { paymentReceivedSignal } from '../../workflows/messages.ts';
+import { bookingWorkflowId, refundWorkflowId } from '../../domain/workflow-ids.ts';
 import { until } from '../setup/system.ts';
 import { type PaidFor, type Payments, priceMinor, startPayments } from './payment-kit.ts';
 import { connectTemporal, spawnWorker, type Temporal, type WorkerProcess } from './worker-process.ts';
@@ -84,7 +85,7 @@ describe('a worker that is killed', () => {
   /** Lets the hold end now, and its workflow know. */
   async function lapse({ id, ref, intentId }: PaidFor) {
     await rows(payments.db, 'update bookings set hold_expires_at = clock_timestamp() where id = ?', [id]);
-    await handleOf({ ref } as PaidFor).signal(paymentNewsSignal, {
+    await handleOf({ ref } as PaidFor).signal(paymentReceivedSignal, {
       bookingRef: ref,
       intentId,
       verify: false,
@@ -133,7 +134,7 @@ describe('a worker that is killed', () => {
         isLocked(),
         isAt('verifyPayment', handleOf(asked)),
         isAt('settleHold', handleOf(lapsed)),
-        isAt('closeIntents', handleOf(closed)),
+        isAt('closePayments', handleOf(closed)),
         isAt('sendRefund', refund).catch(() => false),
       ]);
       return stuck.every(Boolean);

@@ -4,7 +4,7 @@ import { Client, Connection, ScheduleNotFoundError } from '@temporalio/client';
 import { inject } from 'vitest';
 import type { Config } from '../../config.ts';
 import { projectDir } from '../../dev/project-dir.ts';
-import { reconcileScheduleId } from '../../workflows/messages.ts';
+import { reconcileScheduleId } from '../../domain/workflow-ids.ts';
 
 /**
  * A worker as a process of its own, as in production: it can be killed, and has metrics of its own. The reconciler

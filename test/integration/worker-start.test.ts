@@ -1,6 +1,6 @@
 import { afterEach, beforeAll, afterAll, describe, expect, inject, test } from 'vitest';
 import { findFreePort } from '../../dev/ports.ts';
-import { reconcileScheduleId } from '../../workflows/messages.ts';
+import { reconcileScheduleId } from '../../domain/workflow-ids.ts';
 import { type GrpcProxy, startGrpcProxy } from '../setup/grpc-proxy.ts';
 import { startProxy } from '../setup/proxy.ts';
 import { startSystem, type System, until } from '../setup/system.ts';

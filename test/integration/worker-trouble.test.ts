@@ -6,7 +6,7 @@ import { parse } from 'yaml';
 import { rows } from '../../db/knex.ts';
 import { findFreePort } from '../../dev/ports.ts';
 import { projectDir } from '../../dev/project-dir.ts';
-import { bookingWorkflowId } from '../../workflows/messages.ts';
+import { bookingWorkflowId } from '../../domain/workflow-ids.ts';
 import { type Proxy, startProxy } from '../setup/proxy.ts';
 import { until } from '../setup/system.ts';
 import { bundleOtherRelease } from '../workflow/other-release.ts';

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { bookingStatusAttribute, bookingWorkflowId, holdQuery } from '../../workflows/messages.ts';
+import { bookingStatusAttribute, holdQuery } from '../../workflows/messages.ts';
+import { bookingWorkflowId } from '../../domain/workflow-ids.ts';
 import { newBooking } from '../factories.ts';
 import { dayAhead, startSystem, type System, type TestUser, until } from '../setup/system.ts';
 import { useTemporal } from '../setup/temporal.ts';

@@ -9,7 +9,7 @@ import type { ProcessSpec, RunningProcess } from '../../dev/processes.ts';
 import { projectDir } from '../../dev/project-dir.ts';
 import type { Stack as Processes } from '../../dev/stack.ts';
 import { until } from '../../dev/until.ts';
-import { interpolate, readCompose } from '../unit/compose-kit.ts';
+import { interpolate, readCompose } from '../compose-kit.ts';
 import type { Tools } from './tools.ts';
 
 const namespace = 'default';

@@ -1,4 +1,4 @@
-import { answerToArguments } from '../../domain/arguments.ts';
+import { answerToArguments } from '../../program-arguments.ts';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectDir } from '../../dev/project-dir.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { flagKinds } from '../../db/flags.ts';
-import { read } from './compose-kit.ts';
+import { read } from '../compose-kit.ts';
 
 interface Rule {
   alert: string;

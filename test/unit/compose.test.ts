@@ -18,7 +18,7 @@ import {
   type Service,
   sourcesOf,
   variablesOf,
-} from './compose-kit.ts';
+} from '../compose-kit.ts';
 
 const baseFile = 'docker-compose.yml';
 const emulatorFile = 'docker-compose.emulator.yml';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { judgeRefundRefusal } from '../../core/stripe/refund-refusals.ts';
+import { judgeRefundRefusal } from '../../core/stripe/refunds.ts';
 
 test.each([
   ['charge_disputed', 'disputed'],

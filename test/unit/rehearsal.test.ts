@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { temporalServer, temporalSqlTool } from '../../dev/go-tool.ts';
 import type { Answer } from '../chaos/browser.ts';
 import { type Facts, judge } from '../rehearsal/verdict.ts';
-import { read } from './compose-kit.ts';
+import { read } from '../compose-kit.ts';
 
 const answer = (change: Partial<Answer> = {}): Answer => ({
   call: 'book',

@@ -27,7 +27,7 @@ describe('SQLSTATEs', () => {
       expect(meaning.answer === 'unavailable').toBe(meaning.retry !== 'never');
       const answer = problemOf(serverError(`${name}000`));
       expect(answer?.code === 'database_unavailable').toBe(meaning.answer === 'unavailable');
-      if (meaning.answer === 'unavailable') expect(answer?.extras.headers).toHaveProperty('Retry-After');
+      if (meaning.answer === 'unavailable') expect(answer?.extras).toHaveProperty('retryAfterSeconds');
     },
   );
 

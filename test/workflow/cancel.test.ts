@@ -1,12 +1,8 @@
 import type { WorkflowUpdateHandle } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import {
-  cancelUpdate,
-  cancelUpdateId,
-  type CancelResult,
-  paymentNewsSignal,
-} from '../../workflows/messages.ts';
-import { byGuest, byStaff, dayMs, hourMs, minuteMs, newsOf, openStage, type Stage } from './stage.ts';
+import { cancelUpdate, cancelUpdateId, paymentReceivedSignal } from '../../workflows/messages.ts';
+import type { CancelResult } from '../../domain/messages.ts';
+import { byGuest, byStaff, dayMs, hourMs, minuteMs, eventOf, openStage, type Stage } from './stage.ts';
 
 let stage: Stage;
 beforeAll(async () => {
@@ -17,13 +13,13 @@ afterAll(() => stage.close());
 async function confirmed(row: Parameters<Stage['newBooking']>[0] = {}) {
   const booking = await stage.newBooking(row);
   const payment = stage.newPayment(booking, 'succeeded');
-  const handle = await stage.startWithNews(booking, newsOf(booking, payment));
+  const handle = await stage.startWithEvent(booking, eventOf(booking, payment));
   await expect.poll(() => booking.status).toBe('confirmed');
   return { booking, payment, handle };
 }
 
 /** Lets a step hang, as it does while Stripe is away, until Stripe comes back. */
-function stripeAway(step: 'verifyPayment' | 'closeIntents', bookingRef: string) {
+function stripeAway(step: 'verifyPayment' | 'closePayments', bookingRef: string) {
   let comeBack = () => {};
   const back = new Promise<void>((resolve) => {
     comeBack = resolve;
@@ -56,7 +52,7 @@ describe('cancelling', () => {
     const stripeIsBack = new Promise<void>((resolve) => {
       open = resolve;
     });
-    stage.fake.before('closeIntents', booking.ref, () => stripeIsBack);
+    stage.fake.before('closePayments', booking.ref, () => stripeIsBack);
     expect(await stage.cancel(handle, byGuest)).toMatchObject({ cancelled: true });
     open();
     await handle.result();
@@ -67,7 +63,7 @@ describe('cancelling', () => {
     const doubtful = stage.newPayment(booking);
     const stripe = stripeAway('verifyPayment', booking.ref);
     const handle = await stage.start(booking);
-    await handle.signal(paymentNewsSignal, newsOf(booking, doubtful, true));
+    await handle.signal(paymentReceivedSignal, eventOf(booking, doubtful, true));
     await stripe.asked;
     expect(await stage.cancel(handle, byGuest)).toMatchObject({ cancelled: true });
     stripe.comeBack();
@@ -81,9 +77,9 @@ describe('cancelling', () => {
     const [doubtful, paid] = [stage.newPayment(booking), stage.newPayment(booking, 'succeeded')];
     const stripe = stripeAway('verifyPayment', booking.ref);
     const handle = await stage.start(booking);
-    await handle.signal(paymentNewsSignal, newsOf(booking, doubtful, true));
+    await handle.signal(paymentReceivedSignal, eventOf(booking, doubtful, true));
     await stripe.asked;
-    await handle.signal(paymentNewsSignal, newsOf(booking, paid));
+    await handle.signal(paymentReceivedSignal, eventOf(booking, paid));
     await expect.poll(() => booking.status).toBe('confirmed');
     expect(await stage.cancel(handle, byGuest)).toEqual({ cancelled: true, refund: true });
     stripe.comeBack();
@@ -94,8 +90,8 @@ describe('cancelling', () => {
   test('a stay, while another PaymentIntent of it is still to be closed: the answer does not wait', async () => {
     const booking = await stage.newBooking();
     const [paid, open] = [stage.newPayment(booking, 'succeeded'), stage.newPayment(booking)];
-    const stripe = stripeAway('closeIntents', booking.ref);
-    const handle = await stage.startWithNews(booking, newsOf(booking, paid));
+    const stripe = stripeAway('closePayments', booking.ref);
+    const handle = await stage.startWithEvent(booking, eventOf(booking, paid));
     await stripe.asked;
     expect(await stage.cancel(handle, byGuest)).toEqual({ cancelled: true, refund: true });
     stripe.comeBack();
@@ -129,7 +125,7 @@ describe('cancelling', () => {
     stage.fake.before('loadBooking', booking.ref, async () => {
       answer = stage.cancel(stage.handleOf(booking), byGuest);
       await new Promise((resolve) => setTimeout(resolve, 100));
-      await stage.handleOf(booking).signal(paymentNewsSignal, newsOf(booking, payment));
+      await stage.handleOf(booking).signal(paymentReceivedSignal, eventOf(booking, payment));
     });
     const handle = await stage.start(booking);
     expect(await handle.result()).toBe('cancelled');
@@ -199,7 +195,7 @@ describe('cancelling', () => {
     stage.fake.before('cancelBooking', booking.ref, async (attempt) => {
       if (attempt > 1) return;
       const late = stage.newPayment(booking, 'succeeded');
-      await handle.signal(paymentNewsSignal, newsOf(booking, late));
+      await handle.signal(paymentReceivedSignal, eventOf(booking, late));
     });
     await stage.sleep(31 * minuteMs);
     expect(await refused?.result()).toEqual({

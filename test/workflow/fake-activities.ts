@@ -2,7 +2,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { Activities, BookingState } from '../../activities/index.ts';
 import { type BookingStatus, judgeCancel } from '../../domain/booking.ts';
 import { processingGraceMs, processingPollMs } from '../../domain/limits.ts';
-import type { PaymentNews } from '../../workflows/messages.ts';
+import type { PaymentEvent } from '../../domain/messages.ts';
 
 /** A payment as Stripe has it, and what we have made of it. */
 export interface FakePayment {
@@ -30,7 +30,7 @@ export interface FakeBooking {
   moves: { to: BookingStatus; atMs: number }[];
 }
 
-type Name = keyof Activities;
+type Name = keyof Activities | 'settleHoldWithoutStripe';
 /** Runs before an activity does its work: may throw, wait, or let the world change meanwhile. */
 type Before = (attempt: number) => Promise<void> | void;
 
@@ -103,7 +103,7 @@ export function createFakeActivities(clock: () => Promise<number>) {
       endsAt: new Date(booking.endsAtMs).toISOString(),
       endsInMs: Math.max(0, booking.endsAtMs - now),
       workflowId: booking.workflowId,
-      hasOpenIntent: booking.payments.some(({ atStripe }) => !closedAtStripe.includes(atStripe)),
+      hasOpenPayment: booking.payments.some(({ atStripe }) => !closedAtStripe.includes(atStripe)),
     };
   }
 
@@ -138,10 +138,10 @@ export function createFakeActivities(clock: () => Promise<number>) {
     return payment;
   }
 
-  async function decideNews(news: PaymentNews & { workflowId: string }): Promise<BookingState> {
-    const booking = find(news.bookingRef);
-    const payment = booking.payments.find((one) => one.intentId === news.intentId);
-    if (payment) await decide(booking, payment, news.workflowId);
+  async function decideEvent(event: PaymentEvent & { workflowId: string }): Promise<BookingState> {
+    const booking = find(event.bookingRef);
+    const payment = booking.payments.find((one) => one.intentId === event.intentId);
+    if (payment) await decide(booking, payment, event.workflowId);
     return stateOf(booking);
   }
 
@@ -150,19 +150,13 @@ export function createFakeActivities(clock: () => Promise<number>) {
       await enter('loadBooking', bookingRef);
       return stateOf(find(bookingRef));
     },
-    async expireUnaskedHold({ bookingRef }) {
-      await enter('expireUnaskedHold', bookingRef);
-      const booking = find(bookingRef);
-      const isDue = booking.settleAtMs <= (await clock());
-      const asked = booking.payments.some(({ atStripe }) => atStripe !== 'canceled');
-      if (booking.status === 'pending' && isDue && !asked) await move(booking, 'expired');
-      return stateOf(booking);
-    },
-    async settleHold({ bookingRef }) {
-      await enter('settleHold', bookingRef);
+    async settleHold({ bookingRef, askStripe }) {
+      await enter(askStripe ? 'settleHold' : 'settleHoldWithoutStripe', bookingRef);
       const booking = find(bookingRef);
       const now = await clock();
       if (booking.status !== 'pending' || booking.settleAtMs > now + shortWaitMs) return stateOf(booking);
+      const needsStripe = booking.payments.some(({ atStripe }) => atStripe !== 'canceled');
+      if (needsStripe && !askStripe) return { ...(await stateOf(booking)), settleInMs: 0 };
       if (!close(booking) && now < booking.holdExpiresAtMs + processingGraceMs) {
         booking.settleAtMs = now + processingPollMs;
         return stateOf(booking);
@@ -171,18 +165,18 @@ export function createFakeActivities(clock: () => Promise<number>) {
       if (booking.status === 'pending') await move(booking, 'expired');
       return stateOf(booking);
     },
-    async decidePayment(news) {
-      await enter('decidePayment', news.bookingRef);
-      return decideNews(news);
+    async decidePayment(event) {
+      await enter('decidePayment', event.bookingRef);
+      return decideEvent(event);
     },
-    async verifyPayment(news) {
-      await enter('verifyPayment', news.bookingRef);
-      return decideNews(news);
+    async verifyPayment(event) {
+      await enter('verifyPayment', event.bookingRef);
+      return decideEvent(event);
     },
-    async closeIntents({ bookingRef, workflowId }) {
-      await enter('closeIntents', bookingRef);
+    async closePayments({ bookingRef, workflowId }) {
+      await enter('closePayments', bookingRef);
       const booking = find(bookingRef);
-      if (!close(booking)) throw ApplicationFailure.retryable('Stripe says processing', 'IntentStillOpen');
+      if (!close(booking)) throw ApplicationFailure.retryable('Stripe says processing', 'PaymentStillOpen');
       for (const payment of booking.payments) await decide(booking, payment, workflowId);
       return stateOf(booking);
     },

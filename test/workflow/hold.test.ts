@@ -4,10 +4,10 @@ import {
   bookingChangedSignal,
   bookingStatusAttribute,
   holdQuery,
-  paymentNewsSignal,
+  paymentReceivedSignal,
 } from '../../workflows/messages.ts';
 import type { FakeBooking } from './fake-activities.ts';
-import { dayMs, hourMs, minuteMs, newsOf, openStage, type Stage } from './stage.ts';
+import { dayMs, hourMs, minuteMs, eventOf, openStage, type Stage } from './stage.ts';
 
 let stage: Stage;
 beforeAll(async () => {
@@ -64,7 +64,7 @@ describe('the deadline', () => {
       const booking = await stage.newBooking({ startsAtMs: now + 6 * hourMs, endsAtMs: now + 7 * hourMs });
       const payment = stage.newPayment(booking, 'succeeded');
       const handle = await stage.start(booking);
-      await handle.signal(paymentNewsSignal, newsOf(booking, payment));
+      await handle.signal(paymentReceivedSignal, eventOf(booking, payment));
       await stage.sleep(minuteMs);
       booking.endsAtMs += shiftMs;
       await handle.signal(bookingChangedSignal);
@@ -98,7 +98,7 @@ describe('the deadline', () => {
     await stage.sleep(34 * minuteMs);
     expect(booking.status).toBe('pending');
     payment.atStripe = 'succeeded';
-    await handle.signal(paymentNewsSignal, newsOf(booking, payment));
+    await handle.signal(paymentReceivedSignal, eventOf(booking, payment));
     expect(await handle.result()).toBe('completed');
     expect(movesOf(booking)).toEqual(['confirmed', 'completed']);
   });
@@ -106,7 +106,7 @@ describe('the deadline', () => {
   test('a payment that is processing for ever keeps the hold ten minutes longer and no more', async () => {
     const booking = await stage.newBooking();
     const payment = stage.newPayment(booking, 'processing');
-    stage.fake.before('closeIntents', booking.ref, () => {
+    stage.fake.before('closePayments', booking.ref, () => {
       payment.atStripe = 'canceled';
     });
     expect(await (await stage.start(booking)).result()).toBe('expired');
@@ -131,7 +131,7 @@ describe('a payment', () => {
     const booking = await stage.newBooking();
     const payment = stage.newPayment(booking, 'succeeded');
     const handle = await stage.start(booking);
-    await handle.signal(paymentNewsSignal, newsOf(booking, payment));
+    await handle.signal(paymentReceivedSignal, eventOf(booking, payment));
     expect(await handle.result()).toBe('completed');
     expect(movesOf(booking)).toEqual(['confirmed', 'completed']);
     expect(booking.moves[1]?.atMs).toBeGreaterThanOrEqual(booking.endsAtMs);
@@ -142,7 +142,7 @@ describe('a payment', () => {
   test('that comes with the start confirms', async () => {
     const booking = await stage.newBooking();
     const payment = stage.newPayment(booking, 'succeeded');
-    const handle = await stage.startWithNews(booking, newsOf(booking, payment));
+    const handle = await stage.startWithEvent(booking, eventOf(booking, payment));
     expect(await handle.result()).toBe('completed');
     expect(movesOf(booking)).toEqual(['confirmed', 'completed']);
   });
@@ -151,7 +151,7 @@ describe('a payment', () => {
     const now = await stage.now();
     const booking = await stage.newBooking({ startsAtMs: now + 365 * dayMs, endsAtMs: now + 366 * dayMs });
     const payment = stage.newPayment(booking, 'succeeded');
-    const handle = await stage.startWithNews(booking, newsOf(booking, payment));
+    const handle = await stage.startWithEvent(booking, eventOf(booking, payment));
     expect(await handle.result()).toBe('completed');
     expect((booking.moves.at(-1)?.atMs ?? NaN) - booking.endsAtMs).toBeLessThan(10_000);
     expect((await handle.fetchHistory()).events?.length).toBeLessThan(40);
@@ -160,29 +160,29 @@ describe('a payment', () => {
   test.each([
     ['before Stripe is asked', 'succeeded'],
     ['that Stripe had refused to cancel', 'processing'],
-  ] as const)('M6 TM-06: news while the hold is settled is honoured (%s)', async (_, atStripe) => {
+  ] as const)('M6 TM-06: a payment event while the hold is settled is honoured (%s)', async (_, atStripe) => {
     const booking = await stage.newBooking();
     const payment = stage.newPayment(booking);
     const handle = await stage.start(booking);
     stage.fake.before('settleHold', booking.ref, async (attempt) => {
       payment.atStripe = attempt === 1 ? atStripe : 'succeeded';
-      if (attempt === 1) await handle.signal(paymentNewsSignal, newsOf(booking, payment));
+      if (attempt === 1) await handle.signal(paymentReceivedSignal, eventOf(booking, payment));
     });
     expect(await handle.result()).toBe('completed');
     expect(movesOf(booking)).toEqual(['confirmed', 'completed']);
     expect(payment.refund).toBeUndefined();
   });
 
-  test('TM-06: news of a payment that was too late for the settlement confirms after all', async () => {
+  test('TM-06: the event of a payment that was too late for the settlement confirms after all', async () => {
     const booking = await stage.newBooking();
     const handle = await stage.start(booking);
-    stage.fake.before('expireUnaskedHold', booking.ref, () =>
+    stage.fake.before('settleHoldWithoutStripe', booking.ref, () =>
       handle.signal(
-        paymentNewsSignal,
-        newsOf(booking, { intentId: 'pi_1', ref: 'x', atStripe: 'succeeded' }),
+        paymentReceivedSignal,
+        eventOf(booking, { intentId: 'pi_1', ref: 'x', atStripe: 'succeeded' }),
       ),
     );
-    // The row learns of it only when the news is decided.
+    // The row learns of it only when the event is handled.
     stage.fake.before('decidePayment', booking.ref, () => {
       if (booking.payments.length === 0) stage.newPayment(booking, 'succeeded');
     });
@@ -190,30 +190,30 @@ describe('a payment', () => {
     expect(movesOf(booking)).toEqual(['expired', 'confirmed', 'completed']);
   });
 
-  test('TM-13 the same news a thousand times is one decision and less than 2,000 events', async () => {
+  test('TM-13 the same event a thousand times is one decision and less than 2,000 events', async () => {
     const booking = await stage.newBooking();
     const payment = stage.newPayment(booking, 'succeeded');
     const handle = await stage.start(booking);
     for (let sent = 0; sent < 1_000; sent += 50) {
-      const news = newsOf(booking, payment);
-      await Promise.all(Array.from({ length: 50 }, () => handle.signal(paymentNewsSignal, news)));
+      const event = eventOf(booking, payment);
+      await Promise.all(Array.from({ length: 50 }, () => handle.signal(paymentReceivedSignal, event)));
     }
     expect(await handle.result()).toBe('completed');
     expect(movesOf(booking)).toEqual(['confirmed', 'completed']);
     expect((await handle.fetchHistory()).events?.length).toBeLessThan(2_000);
   });
 
-  test('news that arrives with the last step is read', async () => {
+  test('an event that arrives with the last step is handled', async () => {
     const booking = await stage.newBooking();
     const payment = stage.newPayment(booking);
     const handle = await stage.start(booking);
     const second = stage.newPayment(booking);
-    stage.fake.before('closeIntents', booking.ref, async () => {
+    stage.fake.before('closePayments', booking.ref, async () => {
       second.atStripe = 'succeeded';
-      await handle.signal(paymentNewsSignal, newsOf(booking, second));
+      await handle.signal(paymentReceivedSignal, eventOf(booking, second));
     });
     payment.atStripe = 'succeeded';
-    await handle.signal(paymentNewsSignal, newsOf(booking, payment));
+    await handle.signal(paymentReceivedSignal, eventOf(booking, payment));
     expect(await handle.result()).toBe('completed');
     expect(second.refund).toBe('pending');
     expect(payment.refund).toBeUndefined();
@@ -229,7 +229,7 @@ describe('what an operator sees', () => {
       .poll(() => handle.query(holdQuery))
       .toMatchObject({ status: 'pending', holdExpiresAt: new Date(booking.holdExpiresAtMs).toISOString() });
     const payment = stage.newPayment(booking, 'succeeded');
-    await handle.signal(paymentNewsSignal, newsOf(booking, payment));
+    await handle.signal(paymentReceivedSignal, eventOf(booking, payment));
     await expect
       .poll(() => handle.query(holdQuery))
       .toEqual({ bookingRef: booking.ref, status: 'confirmed', secondsLeft: 0 });
@@ -240,7 +240,7 @@ describe('what an operator sees', () => {
   test('the search attribute follows the status where the run was started with it', async () => {
     const booking = await stage.newBooking();
     const payment = stage.newPayment(booking, 'succeeded');
-    const handle = await stage.startWithNews(booking, newsOf(booking, payment));
+    const handle = await stage.startWithEvent(booking, eventOf(booking, payment));
     await handle.result();
     const { events = [] } = await handle.fetchHistory();
     const shown = (events ?? []).flatMap((event) => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { paymentNewsSignal } from '../../workflows/messages.ts';
+import { paymentReceivedSignal } from '../../workflows/messages.ts';
 import { bundleOtherRelease } from './other-release.ts';
-import { byGuest, hourMs, newsOf, openStage, type Stage } from './stage.ts';
+import { byGuest, hourMs, eventOf, openStage, type Stage } from './stage.ts';
 
 let stage: Stage;
 beforeAll(async () => {
@@ -16,11 +16,11 @@ test('a booking whose history grows long goes on in another run, with what it ha
   const handle = await stage.start(booking);
   const first = (await handle.describe()).runId;
   for (let round = 0; round < 6; round++) {
-    await handle.signal(paymentNewsSignal, newsOf(booking, doubtful, true));
+    await handle.signal(paymentReceivedSignal, eventOf(booking, doubtful, true));
     await stage.sleep(1_000);
   }
   const paid = stage.newPayment(booking, 'succeeded');
-  await stage.handleOf(booking).signal(paymentNewsSignal, newsOf(booking, paid));
+  await stage.handleOf(booking).signal(paymentReceivedSignal, eventOf(booking, paid));
   await expect.poll(() => booking.status).toBe('confirmed');
   expect((await stage.handleOf(booking).describe()).runId).not.toBe(first);
   // The cancellation is the new run's to answer.

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { paymentNewsSignal } from '../../workflows/messages.ts';
-import { minuteMs, newsOf, openStage, type Stage } from './stage.ts';
+import { paymentReceivedSignal } from '../../workflows/messages.ts';
+import { minuteMs, eventOf, openStage, type Stage } from './stage.ts';
 
 let stage: Stage;
 beforeAll(async () => {
@@ -9,7 +9,7 @@ beforeAll(async () => {
 afterAll(() => stage.close());
 
 describe('without a worker for a while', () => {
-  test('M5: news in the same workflow task as the timer is read before the hold is settled', async () => {
+  test('M5: an event in the same workflow task as the timer is handled before the hold is settled', async () => {
     const booking = await stage.newBooking();
     const payment = stage.newPayment(booking);
     const handle = await stage.start(booking);
@@ -18,7 +18,7 @@ describe('without a worker for a while', () => {
     // The timer fires; its task waits for a worker, and with it the clock, so the sleep ends just behind it.
     await stage.sleep(booking.holdExpiresAtMs - (await stage.now()) + 50);
     payment.atStripe = 'succeeded';
-    await handle.signal(paymentNewsSignal, newsOf(booking, payment));
+    await handle.signal(paymentReceivedSignal, eventOf(booking, payment));
     await stage.startWorker();
     expect(await handle.result()).toBe('completed');
     expect(stage.fake.count('settleHold', booking.ref)).toBe(0);
@@ -32,7 +32,7 @@ describe('without a worker for a while', () => {
     await stage.stopWorker();
     await stage.startWorker();
     payment.atStripe = 'succeeded';
-    await handle.signal(paymentNewsSignal, newsOf(booking, payment));
+    await handle.signal(paymentReceivedSignal, eventOf(booking, payment));
     await expect.poll(() => booking.status).toBe('confirmed');
     await stage.stopWorker();
     await stage.startWorker();

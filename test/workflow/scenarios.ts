@@ -1,7 +1,7 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import { processingGraceMs } from '../../domain/limits.ts';
-import { bookingChangedSignal, cancelUpdate, paymentNewsSignal } from '../../workflows/messages.ts';
-import { byGuest, byStaff, dayMs, hourMs, minuteMs, newsOf, type Stage } from './stage.ts';
+import { bookingChangedSignal, cancelUpdate, paymentReceivedSignal } from '../../workflows/messages.ts';
+import { byGuest, byStaff, dayMs, hourMs, minuteMs, eventOf, type Stage } from './stage.ts';
 
 /** Plays one course of events to its end and returns the run that was played. */
 type Scenario = (stage: Stage) => Promise<WorkflowHandle>;
@@ -30,19 +30,19 @@ export const scenarios: Record<string, Scenario> = {
     const handle = await stage.start(booking);
     await stage.sleep(5 * minuteMs);
     payment.atStripe = 'succeeded';
-    await handle.signal(paymentNewsSignal, newsOf(booking, payment));
+    await handle.signal(paymentReceivedSignal, eventOf(booking, payment));
     return finished(handle);
   },
   async 'payment comes with the start'(stage) {
     const booking = await stage.newBooking();
     const payment = stage.newPayment(booking, 'succeeded');
-    return finished(await stage.startWithNews(booking, newsOf(booking, payment)));
+    return finished(await stage.startWithEvent(booking, eventOf(booking, payment)));
   },
   async 'payment is verified and was not one'(stage) {
     const booking = await stage.newBooking();
     const payment = stage.newPayment(booking);
     const handle = await stage.start(booking);
-    await handle.signal(paymentNewsSignal, newsOf(booking, payment, true));
+    await handle.signal(paymentReceivedSignal, eventOf(booking, payment, true));
     return finished(handle);
   },
   async 'payment is verified, interrupted by others'(stage) {
@@ -53,30 +53,30 @@ export const scenarios: Record<string, Scenario> = {
       if (away) throw new Error('Stripe does not answer');
     });
     const handle = await stage.start(booking);
-    await handle.signal(paymentNewsSignal, newsOf(booking, doubtful, true));
+    await handle.signal(paymentReceivedSignal, eventOf(booking, doubtful, true));
     await stage.sleep(2 * minuteMs);
-    await handle.signal(paymentNewsSignal, newsOf(booking, paid));
+    await handle.signal(paymentReceivedSignal, eventOf(booking, paid));
     await stage.sleep(2 * minuteMs);
     await stage.cancel(handle, byGuest);
     away = false;
     return finished(handle);
   },
-  async 'payments in doubt and plain ones come with the start'(stage) {
+  async 'unverified and verified payments come with the start'(stage) {
     const booking = await stage.newBooking();
     const [doubtful, paid] = [stage.newPayment(booking), stage.newPayment(booking, 'succeeded')];
     stage.fake.before('loadBooking', booking.ref, async () => {
-      await stage.handleOf(booking).signal(paymentNewsSignal, newsOf(booking, paid));
+      await stage.handleOf(booking).signal(paymentReceivedSignal, eventOf(booking, paid));
     });
     // Under way while it is given up: one that is done in that instant stops the test server, though not Temporal's own.
     stage.fake.before('verifyPayment', booking.ref, async (attempt) => {
       if (attempt === 1) await new Promise((resolve) => setTimeout(resolve, 2_000));
     });
-    return finished(await stage.startWithNews(booking, newsOf(booking, doubtful, true)));
+    return finished(await stage.startWithEvent(booking, eventOf(booking, doubtful, true)));
   },
-  async 'cancel comes while intents are closed'(stage) {
+  async 'cancel comes while payments are closed'(stage) {
     const booking = await stage.newBooking();
     const [paid, open] = [stage.newPayment(booking, 'succeeded'), stage.newPayment(booking, 'processing')];
-    const handle = await stage.startWithNews(booking, newsOf(booking, paid));
+    const handle = await stage.startWithEvent(booking, eventOf(booking, paid));
     await stage.sleep(2 * minuteMs);
     await stage.cancel(handle, byGuest);
     open.atStripe = 'open';
@@ -88,7 +88,7 @@ export const scenarios: Record<string, Scenario> = {
     const handle = await stage.start(booking);
     stage.fake.before('settleHold', booking.ref, async () => {
       payment.atStripe = 'succeeded';
-      await handle.signal(paymentNewsSignal, newsOf(booking, payment));
+      await handle.signal(paymentReceivedSignal, eventOf(booking, payment));
     });
     return finished(handle);
   },
@@ -108,7 +108,7 @@ export const scenarios: Record<string, Scenario> = {
     stage.fake.before('settleHold', booking.ref, (attempt) => {
       if (attempt > 2) booking.holdExpiresAtMs -= processingGraceMs;
     });
-    stage.fake.before('closeIntents', booking.ref, (attempt) => {
+    stage.fake.before('closePayments', booking.ref, (attempt) => {
       if (attempt > 2) payment.atStripe = 'succeeded';
     });
     return finished(handle);
@@ -127,9 +127,9 @@ export const scenarios: Record<string, Scenario> = {
     const booking = await stage.newBooking();
     const payment = stage.newPayment(booking);
     const handle = await stage.start(booking);
-    stage.fake.before('closeIntents', booking.ref, async () => {
+    stage.fake.before('closePayments', booking.ref, async () => {
       payment.atStripe = 'succeeded';
-      await handle.signal(paymentNewsSignal, newsOf(booking, payment));
+      await handle.signal(paymentReceivedSignal, eventOf(booking, payment));
     });
     await stage.cancel(handle, byGuest);
     return finished(handle);
@@ -137,7 +137,7 @@ export const scenarios: Record<string, Scenario> = {
   async 'guest cancels the stay'(stage) {
     const booking = await stage.newBooking();
     const payment = stage.newPayment(booking, 'succeeded');
-    const handle = await stage.startWithNews(booking, newsOf(booking, payment));
+    const handle = await stage.startWithEvent(booking, eventOf(booking, payment));
     await stage.sleep(dayMs);
     await stage.cancel(handle, byGuest);
     return finished(handle);
@@ -145,7 +145,7 @@ export const scenarios: Record<string, Scenario> = {
   async 'cancel is refused during the stay, then done by staff'(stage) {
     const booking = await stage.newBooking();
     const payment = stage.newPayment(booking, 'succeeded');
-    const handle = await stage.startWithNews(booking, newsOf(booking, payment));
+    const handle = await stage.startWithEvent(booking, eventOf(booking, payment));
     await stage.sleep(7 * dayMs + hourMs / 2);
     await stage.cancel(handle, byGuest);
     await stage.cancel(handle, byStaff);
@@ -168,8 +168,8 @@ export const scenarios: Record<string, Scenario> = {
   async 'second payment after the first'(stage) {
     const booking = await stage.newBooking();
     const [first, second] = [stage.newPayment(booking, 'succeeded'), stage.newPayment(booking)];
-    const handle = await stage.startWithNews(booking, newsOf(booking, first));
-    stage.fake.before('closeIntents', booking.ref, () => {
+    const handle = await stage.startWithEvent(booking, eventOf(booking, first));
+    stage.fake.before('closePayments', booking.ref, () => {
       second.atStripe = 'succeeded';
     });
     return finished(handle);
@@ -194,7 +194,7 @@ export const scenarios: Record<string, Scenario> = {
   async 'database clock is behind at the end of the stay'(stage) {
     const booking = await stage.newBooking();
     const payment = stage.newPayment(booking, 'succeeded');
-    const handle = await stage.startWithNews(booking, newsOf(booking, payment));
+    const handle = await stage.startWithEvent(booking, eventOf(booking, payment));
     stage.skew.databaseBehindMs = minuteMs;
     try {
       return await finished(handle);
@@ -216,12 +216,12 @@ export const scenarios: Record<string, Scenario> = {
   async 'late payment confirms and the stay ends'(stage) {
     const booking = await stage.newBooking({ status: 'expired' });
     const payment = stage.newPayment(booking, 'succeeded');
-    return finished(await stage.startLate(newsOf(booking, payment)));
+    return finished(await stage.startLate(eventOf(booking, payment)));
   },
   async 'late payment confirms and is cancelled'(stage) {
     const booking = await stage.newBooking({ status: 'expired' });
     const payment = stage.newPayment(booking, 'succeeded');
-    const handle = await stage.startLate(newsOf(booking, payment, true));
+    const handle = await stage.startLate(eventOf(booking, payment, true));
     await stage.sleep(dayMs);
     await stage.cancel(handle, byGuest);
     return finished(handle);
@@ -229,7 +229,7 @@ export const scenarios: Record<string, Scenario> = {
   async 'late payment goes back'(stage) {
     const booking = await stage.newBooking({ status: 'expired', slotTaken: true });
     const payment = stage.newPayment(booking, 'succeeded');
-    return finished(await stage.startLate(newsOf(booking, payment)));
+    return finished(await stage.startLate(eventOf(booking, payment)));
   },
   async 'refund after days of trouble'(stage) {
     const booking = await stage.newBooking({ status: 'cancelled' });

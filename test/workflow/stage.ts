@@ -10,16 +10,9 @@ import type {
   reconcileWorkflow,
   refundWorkflow,
 } from '../../workflows/index.ts';
-import {
-  bookingStatusAttribute,
-  bookingWorkflowId,
-  cancelUpdate,
-  type CancelRequest,
-  latePaymentWorkflowId,
-  type PaymentNews,
-  paymentNewsSignal,
-  refundWorkflowId,
-} from '../../workflows/messages.ts';
+import { bookingStatusAttribute, cancelUpdate, paymentReceivedSignal } from '../../workflows/messages.ts';
+import type { CancelRequest, PaymentEvent } from '../../domain/messages.ts';
+import { bookingWorkflowId, latePaymentWorkflowId, refundWorkflowId } from '../../domain/workflow-ids.ts';
 import { createFakeActivities, type FakeBooking, type FakePayment } from './fake-activities.ts';
 
 export const minuteMs = 60_000;
@@ -134,17 +127,17 @@ export async function openStage(options: { testServerPath: string; cache?: boole
         ...startOptions(bookingWorkflowId(bookingRef), options.attribute),
         args: [{ bookingRef }],
       }),
-    startWithNews: (booking: FakeBooking, news: PaymentNews) =>
-      workflow.signalWithStart<typeof bookingWorkflow, [PaymentNews]>('bookingWorkflow', {
+    startWithEvent: (booking: FakeBooking, event: PaymentEvent) =>
+      workflow.signalWithStart<typeof bookingWorkflow, [PaymentEvent]>('bookingWorkflow', {
         ...startOptions(bookingWorkflowId(booking.ref)),
         args: [{ bookingRef: booking.ref }],
-        signal: paymentNewsSignal,
-        signalArgs: [news],
+        signal: paymentReceivedSignal,
+        signalArgs: [event],
       }),
-    startLate: (news: PaymentNews) =>
+    startLate: (event: PaymentEvent) =>
       workflow.start<typeof latePaymentWorkflow>('latePaymentWorkflow', {
-        ...startOptions(latePaymentWorkflowId(news.paymentRef ?? news.intentId)),
-        args: [news],
+        ...startOptions(latePaymentWorkflowId(event.paymentRef ?? event.intentId)),
+        args: [event],
       }),
     startRefund: (booking: FakeBooking, { ref: refundRef }: FakePayment) =>
       workflow.start<typeof refundWorkflow>('refundWorkflow', {
@@ -192,6 +185,6 @@ export async function openStage(options: { testServerPath: string; cache?: boole
 export type Stage = Awaited<ReturnType<typeof openStage>>;
 
 /** What the relay says of a payment. */
-export function newsOf(booking: FakeBooking, payment: FakePayment, verify = false): PaymentNews {
+export function eventOf(booking: FakeBooking, payment: FakePayment, verify = false): PaymentEvent {
   return { bookingRef: booking.ref, intentId: payment.intentId, paymentRef: payment.ref, verify };
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { WorkflowFailedError } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { holdQuery } from '../../workflows/messages.ts';
-import { byGuest, dayMs, newsOf, openStage, type Stage } from './stage.ts';
+import { byGuest, dayMs, eventOf, openStage, type Stage } from './stage.ts';
 
 let stage: Stage;
 beforeAll(async () => {
@@ -14,7 +14,7 @@ describe('late money', () => {
   test('confirms, and its workflow owns the stay to its end', async () => {
     const booking = await stage.newBooking({ status: 'expired' });
     const payment = stage.newPayment(booking, 'succeeded');
-    const handle = await stage.startLate(newsOf(booking, payment));
+    const handle = await stage.startLate(eventOf(booking, payment));
     await expect.poll(() => booking.workflowId).toBe(handle.workflowId);
     expect(await handle.result()).toBe('completed');
     expect(booking.moves.map(({ to }) => to)).toEqual(['confirmed', 'completed']);
@@ -23,7 +23,7 @@ describe('late money', () => {
   test('confirms, and its workflow can be asked to cancel', async () => {
     const booking = await stage.newBooking({ status: 'expired' });
     const payment = stage.newPayment(booking, 'succeeded');
-    const handle = await stage.startLate(newsOf(booking, payment));
+    const handle = await stage.startLate(eventOf(booking, payment));
     expect(await stage.cancel(handle, byGuest)).toEqual({ cancelled: true, refund: true });
     expect(await handle.result()).toBe('cancelled');
     expect(payment.refund).toBe('pending');
@@ -34,7 +34,7 @@ describe('late money', () => {
     async (status) => {
       const booking = await stage.newBooking({ status, slotTaken: true });
       const payment = stage.newPayment(booking, 'succeeded');
-      expect(await (await stage.startLate(newsOf(booking, payment))).result()).toBe(status);
+      expect(await (await stage.startLate(eventOf(booking, payment))).result()).toBe(status);
       expect(payment.refund).toBe('pending');
       expect(booking.moves).toEqual([]);
     },
@@ -43,14 +43,14 @@ describe('late money', () => {
   test('for a booking that another workflow owns goes back and leaves that one alone', async () => {
     const booking = await stage.newBooking({ status: 'confirmed', confirmedBy: 'another payment' });
     const payment = stage.newPayment(booking, 'succeeded');
-    expect(await (await stage.startLate(newsOf(booking, payment))).result()).toBe('confirmed');
+    expect(await (await stage.startLate(eventOf(booking, payment))).result()).toBe('confirmed');
     expect(payment.refund).toBe('pending');
   });
 
   test('for a hold whose own workflow was lost confirms it', async () => {
     const booking = await stage.newBooking();
     const payment = stage.newPayment(booking, 'succeeded');
-    expect(await (await stage.startLate(newsOf(booking, payment))).result()).toBe('completed');
+    expect(await (await stage.startLate(eventOf(booking, payment))).result()).toBe('completed');
   });
 });
 
@@ -150,7 +150,7 @@ describe('trouble', () => {
     await expect.poll(async () => (await first.query(holdQuery)).status).toBe('pending');
     await first.terminate('lost');
     const payment = stage.newPayment(booking, 'succeeded');
-    const second = await stage.startWithNews(booking, newsOf(booking, payment));
+    const second = await stage.startWithEvent(booking, eventOf(booking, payment));
     expect(await second.result()).toBe('completed');
     expect(booking.moves.map(({ to }) => to)).toEqual(['confirmed', 'completed']);
   });
@@ -160,7 +160,7 @@ describe('trouble', () => {
     await (await stage.start(booking)).result();
     await expect(stage.start(booking)).rejects.toThrow(/already started/);
     const payment = stage.newPayment(booking, 'succeeded');
-    await expect(stage.startWithNews(booking, newsOf(booking, payment))).rejects.toThrow(/already started/);
+    await expect(stage.startWithEvent(booking, eventOf(booking, payment))).rejects.toThrow(/already started/);
     expect(stage.fake.count('loadBooking', booking.ref)).toBe(1);
   });
 });

@@ -5,8 +5,8 @@ import { pathToFileURL } from 'node:url';
 import type { Context, Middleware } from 'koa';
 import type { Config } from '../../config.ts';
 import { createFiles } from '../../http/files.ts';
-import { refuseOtherMethods } from '../../http/reading.ts';
-import { bookingPage, docsPage, paymentPage, problemsPage } from './pages.ts';
+import { refuseWrites } from '../../http/read-only-path.ts';
+import { bookingPage, docsPage, paymentPage, problemsPage } from './pages.tsx';
 import { bookingPolicy, docsPolicy, plainPolicy } from './policy.ts';
 import { siteSettings } from './settings.ts';
 
@@ -15,7 +15,7 @@ interface Page {
   policy: string;
 }
 
-/** Our own files change with every release: a browser asks each time, and mostly hears 304. */
+/** Our own files change with every release, so a browser asks each time and is mostly answered 304. */
 const ownFiles = 'no-cache';
 /** Swagger UI changes when its version does. */
 const swaggerFiles = 'public, max-age=86400';
@@ -23,7 +23,7 @@ const swaggerFiles = 'public, max-age=86400';
 const assets = new URL('./assets/', import.meta.url);
 const swaggerNames = ['swagger-ui.css', 'swagger-ui-bundle.js'];
 
-/** The pages for people who book and for those who write clients. They know the public API and nothing more. */
+/** The pages for guests and for developers of clients. They use the public API only. */
 export function site({ config }: { config: Config }): Middleware {
   const settings = siteSettings(config);
   const pages = new Map<string, Page>([
@@ -33,10 +33,13 @@ export function site({ config }: { config: Config }): Middleware {
     ['/docs', { html: docsPage(), policy: docsPolicy }],
     ['/docs/problems', { html: problemsPage(), policy: plainPolicy }],
   ]);
-  // Stripe.js is loaded from Stripe and wants to know which site it serves.
+  // Stripe.js needs to know which site has loaded it.
   const referrer = settings.payment.kind === 'stripe' ? 'strict-origin-when-cross-origin' : 'same-origin';
   const own = createFiles(
-    Object.fromEntries(readdirSync(assets).map((name) => [`/site/${name}`, new URL(name, assets)])),
+    Object.fromEntries([
+      ['/site/tokens.css', new URL('../tokens.css', import.meta.url)],
+      ...readdirSync(assets).map((name) => [`/site/${name}`, new URL(name, assets)]),
+    ]),
   );
   const swagger = createFiles(
     Object.fromEntries(swaggerNames.map((name) => [`/docs/${name}`, swaggerFile(name)])),
@@ -46,7 +49,7 @@ export function site({ config }: { config: Config }): Middleware {
     if (!isSitePath(ctx.path)) return next();
     const page = pages.get(ctx.path) ?? pages.get(ctx.path.replace(/\/$/, ''));
     if (page) {
-      refuseOtherMethods(ctx);
+      refuseWrites(ctx);
       ctx.set('Referrer-Policy', referrer);
       return servePage(ctx, page);
     }
@@ -59,7 +62,7 @@ export function site({ config }: { config: Config }): Middleware {
   };
 }
 
-/** Is this one of our addresses? Cheap, because every request of the API is asked. */
+/** Is this address one of the site's? Every request to the API is checked, so this is cheap. */
 function isSitePath(path: string): boolean {
   return (
     path === '/' || path.startsWith('/site/') || path.startsWith('/docs') || path.startsWith('/payment/')
@@ -74,7 +77,7 @@ function servePage(ctx: Context, { html, policy }: Page): void {
   ctx.body = html;
 }
 
-/** From the package that npm installed, wherever that is. */
+/** A file of the installed package `swagger-ui-dist`. */
 function swaggerFile(name: string): URL {
   const manifest = createRequire(import.meta.url).resolve('swagger-ui-dist/package.json');
   return pathToFileURL(join(dirname(manifest), name));

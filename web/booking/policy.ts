@@ -1,42 +1,25 @@
+import { contentPolicy, ownScripts } from '../policy.ts';
 import type { SiteSettings } from './settings.ts';
 
-type Directives = Record<string, readonly string[]>;
+/** The policy of a page that needs only our own files. */
+export const plainPolicy = contentPolicy(ownScripts);
 
-const strict: Directives = {
-  'default-src': ["'none'"],
-  'script-src': ["'self'"],
-  'style-src': ["'self'"],
-  'img-src': ["'self'"],
-  'connect-src': ["'self'"],
-  'form-action': ["'self'"],
-  'base-uri': ["'none'"],
-  'frame-ancestors': ["'none'"],
-};
-
-const print = (directives: Directives) =>
-  Object.entries(directives)
-    .map(([name, values]) => `${name} ${values.join(' ')}`)
-    .join('; ');
-
-/** A page that shows and does nothing but ours. */
-export const plainPolicy = print(strict);
-
-/** Swagger UI draws its arrows from `data:` addresses; apart from that it needs nothing beyond our own files. */
-export const docsPolicy = print({ ...strict, 'img-src': ["'self'", 'data:'] });
+/** Swagger UI draws its arrows from `data:` addresses and needs nothing else beyond our own files. */
+export const docsPolicy = contentPolicy({ ...ownScripts, 'img-src': ["'self'", 'data:'] });
 
 /**
- * The booking page's policy: the emulator's address for its card form, or what Stripe.js asks for
- * (https://docs.stripe.com/security/guide – content security policy), and only then.
+ * The booking page's policy. It allows the emulator's address where its card form is used, and what Stripe.js needs
+ * (https://docs.stripe.com/security/guide – content security policy) where Stripe's is.
  */
 export function bookingPolicy({ payment }: SiteSettings): string {
   switch (payment.kind) {
     case 'none':
       return plainPolicy;
     case 'emulator':
-      return print({ ...strict, 'connect-src': ["'self'", new URL(payment.apiBase).origin] });
+      return contentPolicy({ ...ownScripts, 'connect-src': ["'self'", new URL(payment.apiBase).origin] });
     case 'stripe':
-      return print({
-        ...strict,
+      return contentPolicy({
+        ...ownScripts,
         'script-src': ["'self'", 'https://js.stripe.com', 'https://*.js.stripe.com'],
         'connect-src': ["'self'", 'https://api.stripe.com'],
         'frame-src': ['https://js.stripe.com', 'https://*.js.stripe.com', 'https://hooks.stripe.com'],

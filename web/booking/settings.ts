@@ -1,9 +1,9 @@
 import type { Config } from '../../config.ts';
 import { demoAccounts, demoPassword } from '../../db/seed.ts';
 
-/** What the booking page is told. Everybody can read it: nothing here is a secret. */
+/** The settings that the booking page gets. Anybody can read them, so none is a secret. */
 export interface SiteSettings {
-  /** How long a slot is kept without payment. */
+  /** How long an unpaid slot is held. */
   holdMinutes: number;
   /** A confirmed booking is refunded when it is cancelled this long before its start. */
   freeCancelHours: number;
@@ -11,17 +11,17 @@ export interface SiteSettings {
   debug: boolean;
   payment:
     | { kind: 'stripe'; publishableKey: string }
-    /** An emulator that takes card numbers itself; `apiBase` without a slash at its end. */
+    /** The emulator takes card numbers directly; `apiBase` has no slash at its end. */
     | { kind: 'emulator'; publishableKey: string; apiBase: string }
     | { kind: 'none' };
-  /** The pages after payment; a path is one of ours, an address is the operator's. Each is told `?booking=ID`. */
+  /** The pages after payment: a path of ours, or an address of the operator's. `?booking=ID` is added to each. */
   successUrl: string;
   cancelUrl: string;
-  /** The account that exists in debug only. */
+  /** The demo account, which exists with DEBUG only. */
   demo: { email: string; password: string } | null;
 }
 
-/** @param config the settings of the API, secrets included; only what is named here leaves it */
+/** @param config all settings of the API, secrets included; only those named here reach the page */
 export function siteSettings(config: Config): SiteSettings {
   const guest = demoAccounts.find((account) => !account.isStaff);
   return {
@@ -36,7 +36,7 @@ export function siteSettings(config: Config): SiteSettings {
   };
 }
 
-/** Real cards are typed into Stripe's own form only, whatever address stands between Stripe and us. */
+/** Real card numbers go into Stripe's own form only, even when a proxy stands between Stripe and us. */
 function paymentOf({ publishableKey, isEmulated, browserBase }: Config['stripe']): SiteSettings['payment'] {
   if (!publishableKey) return { kind: 'none' };
   if (!isEmulated) return { kind: 'stripe', publishableKey };

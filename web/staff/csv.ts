@@ -1,13 +1,13 @@
-/** CSV as RFC 4180 has it, and safe to open in a spreadsheet. */
+/** CSV according to RFC 4180, safe to open in a spreadsheet. */
 
 export type CsvValue = string | number | boolean | Date | null | undefined;
 
-/** So that a spreadsheet reads UTF-8. */
+/** Makes spreadsheets read the file as UTF-8. */
 export const byteOrderMark = '\ufeff';
 
 /**
- * One line. A text that a spreadsheet would take for a formula begins with an apostrophe instead (OWASP, "CSV
- * Injection": = + - @, tab and carriage return, in their full-width forms too).
+ * One line. Text that a spreadsheet would take for a formula gets an apostrophe in front (OWASP, "CSV Injection":
+ * = + - @, tab and carriage return, also in their full-width forms).
  */
 export function csvLine(values: readonly CsvValue[]): string {
   return `${values.map(csvCell).join(',')}\r\n`;

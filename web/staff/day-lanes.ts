@@ -3,7 +3,7 @@ import type { Room } from '../../db/models.ts';
 import { hoursOf } from '../../db/rooms.ts';
 import { parseTimeOfDay, type SlotStatus, slotsOf } from '../../domain/slots.ts';
 
-/** A stretch of a room's day, half-open, in minutes of the room's own clock. */
+/** A half-open stretch of a room's day, in minutes since midnight on the room's own clock. */
 export interface Stretch {
   startMinute: number;
   endMinute: number;
@@ -17,18 +17,18 @@ export interface Lane {
 }
 
 export interface DayGrid {
-  /** The axis, in whole hours. */
+  /** Where the axis begins and ends, on whole hours. */
   fromMinute: number;
   toMinute: number;
-  /** The greatest step that all stretches fall on. */
+  /** The largest step that the edges of all stretches fall on. */
   unitMinutes: number;
   lanes: Lane[];
 }
 
-/** What a day shows unless all of it is asked for; a booking outside stretches it. */
+/** The hours that are shown unless the whole day is asked for. A booking outside extends them. */
 const usualHours = { fromMinute: 7 * 60, toMinute: 21 * 60 };
 
-/** The day of every room as one lane of stretches without gaps, all on one axis. */
+/** Lays out a day: one lane per room, each a sequence of stretches without gaps, all on one axis. */
 export function layOutDay(
   rooms: readonly Room[],
   bookings: readonly DayBooking[],
@@ -41,29 +41,29 @@ export function layOutDay(
   });
   const shown = drafts
     .flatMap(({ stretches }) => stretches)
-    .filter((one) => day.whole || one.booking)
-    .flatMap((one) => [one.startMinute, one.endMinute]);
+    .filter((stretch) => day.whole || stretch.booking)
+    .flatMap(({ startMinute, endMinute }) => [startMinute, endMinute]);
   const fromMinute = Math.floor(Math.min(usualHours.fromMinute, ...shown) / 60) * 60;
   const toMinute = Math.ceil(Math.max(usualHours.toMinute, ...shown) / 60) * 60;
   const lanes = drafts.map(({ room, stretches }) => ({
     room,
     stretches: fillGaps(clip(stretches, fromMinute, toMinute), fromMinute, toMinute),
   }));
-  const edges = lanes.flatMap(({ stretches }) => stretches.map((one) => one.endMinute - fromMinute));
+  const edges = lanes.flatMap(({ stretches }) => stretches.map(({ endMinute }) => endMinute - fromMinute));
   return { fromMinute, toMinute, unitMinutes: edges.reduce(gcd, 60), lanes };
 }
 
 function clip(stretches: readonly Stretch[], fromMinute: number, toMinute: number): Stretch[] {
   return stretches
-    .filter((one) => one.endMinute > fromMinute && one.startMinute < toMinute)
-    .map((one) => ({
-      ...one,
-      startMinute: Math.max(one.startMinute, fromMinute),
-      endMinute: Math.min(one.endMinute, toMinute),
+    .filter(({ startMinute, endMinute }) => endMinute > fromMinute && startMinute < toMinute)
+    .map((stretch) => ({
+      ...stretch,
+      startMinute: Math.max(stretch.startMinute, fromMinute),
+      endMinute: Math.min(stretch.endMinute, toMinute),
     }));
 }
 
-/** What is taken, as booked at its time, and the slots that nothing touches. A room may have changed its hours since. */
+/** The day's bookings, and the slots that none of them touches: a room may have changed its hours since they were made. */
 function stretchesOf(room: Room, bookings: readonly DayBooking[], date: string, now: Date): Stretch[] {
   const taken: Stretch[] = bookings.map((booking) => ({
     startMinute: parseTimeOfDay(booking.start_time),
@@ -73,7 +73,8 @@ function stretchesOf(room: Room, bookings: readonly DayBooking[], date: string, 
   }));
   const open = slotsOf(hoursOf(room), date)
     .filter(
-      (slot) => !taken.some((one) => one.startMinute < slot.endMinute && one.endMinute > slot.startMinute),
+      (slot) =>
+        !taken.some((booked) => booked.startMinute < slot.endMinute && booked.endMinute > slot.startMinute),
     )
     .map(({ startMinute, endMinute, range }): Stretch => {
       const kind = !range || !room.is_available ? 'closed' : range.startsAt <= now ? 'past' : 'free';
@@ -82,7 +83,7 @@ function stretchesOf(room: Room, bookings: readonly DayBooking[], date: string, 
   return [...taken, ...open].sort((a, b) => a.startMinute - b.startMinute);
 }
 
-/** Closed where nothing is; neighbours that are closed or past become one. */
+/** Fills gaps as closed, and merges neighbours that are both closed or both past. */
 function fillGaps(stretches: readonly Stretch[], fromMinute: number, toMinute: number): Stretch[] {
   const filled: Stretch[] = [];
   const add = (stretch: Stretch) => {

@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact';
-import { noticeOf, type Visit } from './visit.ts';
+import { Shell } from '../shell.tsx';
+import { noticeOf, type PanelRequest } from './panel-request.ts';
 
 const sections = [
   { path: '/admin', title: 'Overview' },
@@ -12,38 +13,35 @@ const sections = [
 ] as const;
 export type Section = (typeof sections)[number]['title'];
 
-/** The document around every page: nothing but our own stylesheet is loaded. */
+/** A document of the panel. */
 export function Document({ title, children }: { title: string; children: ComponentChildren }) {
   return (
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta name="robots" content="noindex" />
-        <title>{`${title} · Staff panel`}</title>
-        <link rel="icon" href="/admin/icon.svg" type="image/svg+xml" />
-        <link rel="stylesheet" href="/admin/panel.css" />
-      </head>
+    <Shell
+      title={`${title} · Staff panel`}
+      assets="/admin"
+      stylesheet="panel.css"
+      head={<meta name="robots" content="noindex" />}
+    >
       <body>{children}</body>
-    </html>
+    </Shell>
   );
 }
 
-/** A page of somebody who is signed in. */
+/** A page for a signed-in member of staff. */
 export function Page(props: {
-  visit: Visit;
+  request: PanelRequest;
   section: Section;
   title: string;
-  /** Beside the heading: links and buttons. */
+  /** Links and buttons beside the heading. */
   actions?: ComponentChildren;
   children: ComponentChildren;
 }) {
-  const { visit, section, title, actions, children } = props;
-  const notice = noticeOf(visit.ctx);
+  const { request, section, title, actions, children } = props;
+  const notice = noticeOf(request.ctx);
   return (
     <Document title={title}>
       <a class="skip" href="#main">
-        Skip to the content
+        Skip to content
       </a>
       <header class="top">
         <a class="brand" href="/admin">
@@ -52,18 +50,18 @@ export function Page(props: {
         </a>
         <nav aria-label="Sections">
           <ul>
-            {sections.map((one) => (
-              <li key={one.path}>
-                <a href={one.path} aria-current={one.title === section ? 'page' : undefined}>
-                  {one.title}
+            {sections.map(({ path, title: name }) => (
+              <li key={path}>
+                <a href={path} aria-current={name === section ? 'page' : undefined}>
+                  {name}
                 </a>
               </li>
             ))}
           </ul>
         </nav>
         <form class="who" method="post" action="/admin/sign-out">
-          <input type="hidden" name="csrf" value={visit.csrf} />
-          <span class="me">{visit.staff.email}</span>
+          <input type="hidden" name="csrf" value={request.csrf} />
+          <span class="me">{request.staff.email}</span>
           <button class="quiet" type="submit">
             Sign out
           </button>

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import type { Context } from 'koa';
 import type { ComponentChildren } from 'preact';
 import type { Db } from '../../db/knex.ts';
 import {
@@ -14,16 +15,16 @@ import { byteOrderMark, csvLine, type CsvValue } from './csv.ts';
 import { Page, type Section } from './layout.tsx';
 import { type Choice, cursorOf, type Filter, listAddress, readListQuery } from './list-query.ts';
 import { type Column, Table } from './parts.tsx';
-import { type PanelRoute, respond, type Visit } from './visit.ts';
+import { type PanelRoute, respond, type PanelRequest } from './panel-request.ts';
 
 export interface ListColumn<Row> extends Column<Row> {
-  /** The columns of the exported file that stand for this one: name → value. */
+  /** The columns that the exported file has for this one: name → value. */
   csv: Readonly<Record<string, (row: Row) => CsvValue>>;
-  /** Which sort its title offers. */
+  /** The sort that a click on its title selects. */
   sort?: string;
 }
 
-/** A list as data: its page and its export follow from it. */
+/** A list as data; its page and its export are made from it. */
 export interface ListView<Row> {
   section: Section;
   path: string;
@@ -40,29 +41,33 @@ type Query = Omit<ListRequest, 'limit'>;
 
 /** The page of a list and its export, `<path>.csv`. */
 export function listRoutes<Row extends { id: number }>({ db }: WebDeps, view: ListView<Row>): PanelRoute[] {
-  const ask = async (visit: Visit) => {
+  const readQuery = async (ctx: Context) => {
     const filters = typeof view.filters === 'function' ? await view.filters(db) : view.filters;
-    const query = readListQuery(visit.ctx, { sorts: view.source.sorts, filters, sort: view.sort });
+    const query = readListQuery(ctx, { sorts: view.source.sorts, filters, sort: view.sort });
     return { filters, query };
   };
   return [
     {
       method: 'GET',
       path: view.path,
-      async serve(visit) {
-        const { filters, query } = await ask(visit);
+      async serve(request) {
+        const { filters, query } = await readQuery(request.ctx);
         const [page, total] = await Promise.all([
           readPage(db, view.source, { ...query, limit: pageRows }),
           countRows(db, view.source, query),
         ]);
-        respond(visit.ctx, 200, <List view={view} visit={visit} {...{ filters, query, page, total }} />);
+        respond(
+          request.ctx,
+          200,
+          <List view={view} request={request} {...{ filters, query, page, total }} />,
+        );
       },
     },
     {
       method: 'GET',
       path: `${view.path}.csv`,
       async serve({ ctx }) {
-        const { query } = await ask({ ctx } as Visit);
+        const { query } = await readQuery(ctx);
         const name = `${view.path.slice(1)}-${new Date().toISOString().slice(0, 10)}.csv`;
         ctx.set('Content-Disposition', `attachment; filename="${name}"`);
         ctx.type = 'text/csv; charset=utf-8';
@@ -82,14 +87,14 @@ async function* csvOf<Row>(db: Db, view: ListView<Row>, query: Query): AsyncGene
 
 interface ListProps<Row> {
   view: ListView<Row>;
-  visit: Visit;
+  request: PanelRequest;
   filters: readonly Filter[];
   query: Query;
   page: { rows: Listed<Row>[]; more: boolean };
   total: { count: number; exact: boolean };
 }
 
-function List<Row extends { id: number }>({ view, visit, filters, query, page, total }: ListProps<Row>) {
+function List<Row extends { id: number }>({ view, request, filters, query, page, total }: ListProps<Row>) {
   const path = `/admin${view.path}`;
   const { count, exact } = total;
   const number = `${exact ? '' : 'more than '}${count.toLocaleString('en')}`;
@@ -102,13 +107,13 @@ function List<Row extends { id: number }>({ view, visit, filters, query, page, t
     </>
   );
   return (
-    <Page visit={visit} section={view.section} title={view.section} actions={actions}>
+    <Page request={request} section={view.section} title={view.section} actions={actions}>
       <Search view={view} query={query} filters={filters} />
       <p class="count" role="status">
         {number} {count === 1 ? 'row' : 'rows'}
       </p>
       {page.rows.length === 0 ? (
-        <p class="card empty">Nothing matches.</p>
+        <p class="card empty">No results.</p>
       ) : (
         <Table
           caption={`${view.section}, ${number} rows`}

@@ -9,7 +9,7 @@ export interface Choice {
   label: string;
 }
 
-/** A filter beside the search: one of several values, a text, a date, or an id that only links carry. */
+/** A filter beside the search: one of several values, text, a date, or an id, which only links set. */
 export type Filter =
   | { kind: 'choice'; name: string; label: string; choices: readonly Choice[] }
   | { kind: 'text'; name: string; label: string }
@@ -26,24 +26,25 @@ const searchText = text(254).transform((value) => value.trim());
 const cursorShape = z.tuple([z.string().max(300), id]);
 
 /**
- * What an address asks of a list. Sorts and filters are looked up in the list's own, nothing else passes.
+ * Reads the query string of a list. Only the list's own sorts and filters are accepted.
  * @throws Problem invalid_request, invalid_cursor
  */
 export function readListQuery(ctx: Context, rules: ListRules): Omit<ListRequest, 'limit'> {
   const query = Object.fromEntries(new URLSearchParams(ctx.querystring));
   const sort = query['sort'] || rules.sort.key;
   if (!Object.hasOwn(rules.sorts, sort))
-    throw fieldProblem('invalid_request', 'sort', 'This list cannot be sorted by that.');
+    throw fieldProblem('invalid_request', 'sort', 'This list cannot be sorted that way.');
   const order = query['order'] || (sort === rules.sort.key && rules.sort.descending ? 'desc' : 'asc');
   if (order !== 'asc' && order !== 'desc') throw fieldProblem('invalid_request', 'order', 'Use asc or desc.');
   const search = searchText.safeParse(query['q'] ?? '');
-  if (!search.success) throw fieldProblem('invalid_request', 'q', 'Search for less, and for text only.');
+  if (!search.success)
+    throw fieldProblem('invalid_request', 'q', 'The search is too long or contains invalid characters.');
   const filters: Record<string, string> = {};
   for (const filter of rules.filters) {
     const value = query[filter.name];
     if (!value) continue;
     if (!fits(filter, value))
-      throw fieldProblem('invalid_request', filter.name, `${filter.label}: not a value of this filter.`);
+      throw fieldProblem('invalid_request', filter.name, `${filter.label}: not a valid value.`);
     filters[filter.name] = value;
   }
   return {
@@ -88,7 +89,7 @@ function parseJson(json: string): unknown {
   }
 }
 
-/** The address of the same list with something changed; a list that is asked anew begins at its first page. */
+/** The address of the same list with some parameters changed, from its first page unless `change` has a cursor. */
 export function listAddress(
   path: string,
   request: Omit<ListRequest, 'limit'>,

@@ -2,7 +2,7 @@ import type { ComponentChildren } from 'preact';
 import type { BookingStatus, PaymentStatus } from '../../domain/booking.ts';
 import { toMajor } from '../../domain/money.ts';
 
-/** The small things that every page is made of. */
+/** The components that all pages share. */
 
 type Tone = 'good' | 'wait' | 'bad' | 'calm';
 
@@ -29,7 +29,7 @@ export const plain = (word: string) => word.replaceAll('_', ' ');
 
 export const bookingLink = (id: number) => <a href={`/admin/bookings/${id}`}>#{id}</a>;
 
-/** A status: a word in a colour, never a colour alone. */
+/** A status as a coloured word, so that colour never carries the meaning alone. */
 export function Badge({ status, tone }: { status: string; tone?: Tone }) {
   return <span class={`badge ${tone ?? tones[status] ?? 'calm'}`}>{plain(status)}</span>;
 }
@@ -93,11 +93,11 @@ export interface Column<Row> {
   key: string;
   title: string;
   cell(row: Row): ComponentChildren;
-  /** Numbers stand to the right. */
+  /** Aligns the column to the right. */
   numeric?: boolean;
 }
 
-/** A table; on a phone every row becomes a card whose cells carry their column's title. */
+/** A table. On a phone every row becomes a card, and each cell shows its column's title. */
 export function Table<Row extends { id: number | string }>(props: {
   caption: string;
   columns: readonly Column<Row>[];
@@ -141,7 +141,7 @@ export function Table<Row extends { id: number | string }>(props: {
   );
 }
 
-/** A text field with its label, its hint and what is wrong with it, all tied together for a screen reader. */
+/** A text field with its label, hint and error, linked for screen readers. */
 export function Field(props: {
   name: string;
   label: string;
@@ -191,7 +191,7 @@ export function Field(props: {
   );
 }
 
-/** What went wrong, where the eye begins to read. */
+/** An error at the top of a page or form. */
 export function Alert({ children }: { children: ComponentChildren }) {
   return (
     <div class="notice bad" role="alert">

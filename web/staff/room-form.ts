@@ -19,46 +19,46 @@ const amenitiesMax = 30;
 
 export const timeZones = ['UTC', ...Intl.supportedValuesOf('timeZone')];
 
-const whole = (min: number, max: number) =>
+const wholeNumber = (min: number, max: number) =>
   z
     .string()
     .trim()
-    .regex(/^\d{1,9}$/, { error: `A whole number from ${min} to ${max}.` })
+    .regex(/^\d{1,9}$/, { error: `Enter a whole number from ${min} to ${max}.` })
     .transform(Number)
-    .refine((value) => value >= min && value <= max, { error: `A whole number from ${min} to ${max}.` });
+    .refine((value) => value >= min && value <= max, {
+      error: `Enter a whole number from ${min} to ${max}.`,
+    });
 
 const shape = z.object({
-  name: text(100).trim().min(1, { error: 'Give the room a name.' }),
+  name: text(100).trim().min(1, { error: 'Enter a name.' }),
   description: text(2_000).trim(),
   price: z
     .string()
     .trim()
-    .regex(/^\d{1,8}(\.\d{1,3})?$/, { error: 'An amount like 50 or 49.50.' }),
-  currency: z
-    .string()
-    .trim()
-    .toLowerCase()
-    .refine(isChargeableCurrency, { error: 'A currency that Stripe charges in, as three letters like usd.' }),
-  capacity: whole(1, guestCountMax),
+    .regex(/^\d{1,8}(\.\d{1,3})?$/, { error: 'Enter an amount such as 50 or 49.50.' }),
+  currency: z.string().trim().toLowerCase().refine(isChargeableCurrency, {
+    error: 'Enter the three letters of a currency that Stripe supports, such as usd.',
+  }),
+  capacity: wholeNumber(1, guestCountMax),
   amenities: text(2_000).transform((list) =>
     list
       .split(/[\n,]/)
-      .map((one) => one.trim())
+      .map((amenity) => amenity.trim())
       .filter(Boolean),
   ),
   time_zone: text(64)
     .trim()
-    .refine((zone) => zone !== '' && isTimeZone(zone), { error: 'A time zone like Europe/Berlin.' }),
+    .refine((zone) => zone !== '' && isTimeZone(zone), { error: 'Enter a time zone such as Europe/Berlin.' }),
   opening_time: timeOfDay,
   closing_time: timeOfDay,
-  slot_minutes: whole(5, 1_440),
+  slot_minutes: wholeNumber(5, 1_440),
   available: z.string().optional(),
 });
 
 export type RoomErrors = Readonly<Record<string, string>>;
 export type ReadRoom = { fields: RoomFields } | { errors: RoomErrors };
 
-/** Reads the form of a room: all of its fields right, or what is wrong with each. */
+/** Reads a room's form: its fields when all are valid, otherwise an error message per faulty field. */
 export function readRoomForm(form: Form): ReadRoom {
   const parsed = shape.safeParse({ ...emptyRoom, ...form });
   if (!parsed.success) {
@@ -66,42 +66,43 @@ export function readRoomForm(form: Form): ReadRoom {
       errors: Object.fromEntries(parsed.error.issues.map(({ path, message }) => [String(path[0]), message])),
     };
   }
-  const given = parsed.data;
+  const input = parsed.data;
   const errors: Record<string, string> = {};
-  const priceMinor = toMinor(Number(given.price), given.currency);
-  const opens = parseTimeOfDay(given.opening_time);
-  const closes = parseEndOfRange(given.closing_time);
-  const slotsMax = Math.min(slotsPerBookingMax, Math.floor((closes - opens) / given.slot_minutes));
-  const priceError = faultOfPrice(priceMinor, given.currency, Math.max(1, slotsMax));
+  const priceMinor = toMinor(Number(input.price), input.currency);
+  const opens = parseTimeOfDay(input.opening_time);
+  const closes = parseEndOfRange(input.closing_time);
+  const slotsMax = Math.min(slotsPerBookingMax, Math.floor((closes - opens) / input.slot_minutes));
+  const priceError = faultOfPrice(priceMinor, input.currency, Math.max(1, slotsMax));
   if (priceError) errors['price'] = priceError;
-  if (closes <= opens) errors['closing_time'] = 'The room must close after it opens.';
-  else if ((closes - opens) % given.slot_minutes !== 0) {
-    errors['slot_minutes'] = `The ${closes - opens} minutes from opening to closing must be whole slots.`;
+  if (closes <= opens) errors['closing_time'] = 'The closing time must be after the opening time.';
+  else if ((closes - opens) % input.slot_minutes !== 0) {
+    errors['slot_minutes'] =
+      `The ${closes - opens} minutes from opening to closing must be a whole number of slots.`;
   }
-  if (given.amenities.length > amenitiesMax || given.amenities.some((one) => one.length > 50)) {
-    errors['amenities'] = `At most ${amenitiesMax}, each at most 50 characters.`;
+  if (input.amenities.length > amenitiesMax || input.amenities.some((amenity) => amenity.length > 50)) {
+    errors['amenities'] = `Enter at most ${amenitiesMax} amenities of at most 50 characters each.`;
   }
   if (Object.keys(errors).length > 0 || priceMinor === undefined) return { errors };
   return {
     fields: {
-      name: given.name,
-      description: given.description,
+      name: input.name,
+      description: input.description,
       price_minor: priceMinor,
-      currency: given.currency,
-      capacity: given.capacity,
-      amenities: given.amenities,
-      is_available: given.available === 'yes',
-      slot_duration_minutes: given.slot_minutes,
-      opening_time: given.opening_time,
+      currency: input.currency,
+      capacity: input.capacity,
+      amenities: input.amenities,
+      is_available: input.available === 'yes',
+      slot_duration_minutes: input.slot_minutes,
+      opening_time: input.opening_time,
       closing_time: formatTimeOfDay(closes),
-      time_zone: given.time_zone,
+      time_zone: input.time_zone,
     },
   };
 }
 
 /**
- * What is wrong with a price, if anything: one that Stripe would refuse must not wait for a guest to find out. Neither
- * the shortest booking nor the longest may come to an amount that Stripe does not charge.
+ * What is wrong with a price, if anything. Neither the shortest nor the longest booking may cost an amount that Stripe
+ * refuses: otherwise a guest would be the first to find out.
  */
 function faultOfPrice(
   priceMinor: number | undefined,
@@ -109,23 +110,23 @@ function faultOfPrice(
   slotsMax: number,
 ): string | undefined {
   const code = currency.toUpperCase();
-  if (priceMinor === undefined) return `${code} does not have that many decimals.`;
+  if (priceMinor === undefined) return `${code} does not have that many decimal places.`;
   if (priceMinor < chargeLeastMinor(currency)) {
-    return `Stripe charges at least ${showAmount(chargeLeastMinor(currency), currency)}.`;
+    return `The minimum that Stripe charges is ${showAmount(chargeLeastMinor(currency), currency)}.`;
   }
   const stepMinor = chargeStepMinor(currency);
   const mostMinor = Math.floor(chargeMostMinor(currency) / slotsMax / stepMinor) * stepMinor;
   if (priceMinor > mostMinor) {
     const most = showAmount(chargeMostMinor(currency), currency);
-    return `At most ${showAmount(mostMinor, currency)}: ${slotsMax} slots in one booking must not cost more than the ${most} that Stripe charges at once.`;
+    return `Must be at most ${showAmount(mostMinor, currency)}: a booking of ${slotsMax} slots would otherwise cost more than ${most}, the most that Stripe charges at once.`;
   }
   if (priceMinor % stepMinor !== 0) {
-    return `Stripe charges ${code} in steps of ${toMajor(stepMinor, currency)} only.`;
+    return `Stripe only charges ${code} in multiples of ${toMajor(stepMinor, currency)}.`;
   }
   return undefined;
 }
 
-/** A room that does not exist yet, as the form shows it. */
+/** The form's values for a new room. */
 export const emptyRoom: Form = {
   name: '',
   description: '',
@@ -139,7 +140,7 @@ export const emptyRoom: Form = {
   slot_minutes: '30',
 };
 
-/** A room as its form shows it. */
+/** The form's values for an existing room. */
 export function formOfRoom(room: Room): Form {
   return {
     name: room.name,

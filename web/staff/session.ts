@@ -7,12 +7,12 @@ import type { WebDeps } from '../deps.ts';
 import { findPanelSession, type PanelSession } from './queries/sessions.ts';
 
 /**
- * The panel's own session: an opaque random cookie, stored hashed, HttpOnly and SameSite=Strict. Neither the API's
- * tokens open the panel nor the panel's cookie the API. It lasts as long as the browser, at most a working day.
+ * The panel's own sessions: an opaque random cookie, stored hashed, HttpOnly and SameSite=Strict. The API's tokens do
+ * not open the panel, nor does this cookie open the API. A session ends with the browser, or after a working day.
  */
 export function createPanelSessions({ db, cookies, panelFormKey }: WebDeps) {
   return {
-    /** Who is signed in, and is staff at this moment. */
+    /** The session of this request, if its user is staff at this moment. */
     async find(ctx: Context): Promise<PanelSession | undefined> {
       const token = cookies.panel.read(ctx);
       return token === undefined ? undefined : findPanelSession(db, hashToken(token));
@@ -29,8 +29,9 @@ export function createPanelSessions({ db, cookies, panelFormKey }: WebDeps) {
     },
 
     /**
-     * What a form of this session carries (OWASP CSRF Cheat Sheet: an HMAC bound to the session). Before the sign-in
-     * it is bound to a cookie of its own, so that nobody is signed in to a stranger's account.
+     * The token that every form of this session carries (OWASP CSRF Cheat Sheet: an HMAC bound to the session). The
+     * sign-in form has no session yet, so its token is bound to a cookie of its own: otherwise another site could sign
+     * a browser in to its own account.
      */
     formToken(ctx: Context, session: PanelSession | undefined): string {
       let binding = session?.sessionId ?? cookies.panelForm.read(ctx);
@@ -41,14 +42,14 @@ export function createPanelSessions({ db, cookies, panelFormKey }: WebDeps) {
       return panelFormKey.sign(binding).toString('base64url');
     },
 
-    /** @throws Problem cross_site, when the form does not carry this session's token */
+    /** @throws Problem cross_site, if the form does not carry this session's token */
     checkFormToken(ctx: Context, session: PanelSession | undefined, token: string | undefined): void {
       const binding = session?.sessionId ?? cookies.panelForm.read(ctx);
       const isGenuine =
         binding !== undefined && panelFormKey.verify(binding, Buffer.from(token ?? '', 'base64url'));
       if (!isGenuine) {
         throw new Problem('cross_site', {
-          detail: 'This form is too old or not from here. Load the page again.',
+          detail: 'This form has expired. Reload the page and try again.',
         });
       }
     },

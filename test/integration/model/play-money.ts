@@ -5,7 +5,7 @@ import type Stripe from 'stripe';
 import { expect } from 'vitest';
 import { createActivities } from '../../../activities/index.ts';
 import { createEventRecorder } from '../../../core/payments/record-event.ts';
-import { findMoneyMoved } from '../../../core/payments/find-money-moved.ts';
+import { recordMoneyMoved } from '../../../core/payments/record-money-moved.ts';
 import { refundCancelled } from '../../../core/payments/refund-cancelled.ts';
 import { retryRefund } from '../../../core/payments/retry-refund.ts';
 import { findBooking } from '../../../db/bookings.ts';
@@ -204,8 +204,8 @@ async function decide(play: Play): Promise<void> {
     [play.bookingId],
   );
   if (!paid) return;
-  const news = { bookingRef: play.bookingRef, intentId: paid.intentId, verify: false };
-  await activitiesOf(play).decidePayment({ ...news, actor: 'model', workflowId: 'model' });
+  const event = { bookingRef: play.bookingRef, intentId: paid.intentId, verify: false };
+  await activitiesOf(play).decidePayment({ ...event, actor: 'model', workflowId: 'model' });
 }
 
 /** As the refunds' workflows do: one try of each that is to be sent, and what a charge's news makes them ask. */
@@ -217,7 +217,7 @@ async function send(play: Play): Promise<void> {
     [play.bookingRef],
   );
   for (const { intentId } of asked)
-    await findMoneyMoved({ db: play.db, stripe: play.stripe.client }, intentId);
+    await recordMoneyMoved({ db: play.db, stripe: play.stripe.client }, intentId);
   for (const { ref, status } of await listRefunds(play.db, play.bookingId)) {
     if (status === 'pending')
       await activitiesOf(play)

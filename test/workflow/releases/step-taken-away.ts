@@ -1,7 +1,7 @@
 import type { WorkflowInterceptorsFactory } from '@temporalio/workflow';
 import type { Activities, BookingState } from '../../../activities/index.ts';
 
-const takenAway = 'closeIntents' satisfies keyof Activities;
+const takenAway = 'closePayments' satisfies keyof Activities;
 
 /**
  * A release that open bookings would not survive: their PaymentIntents are not closed any more. The workflow goes on

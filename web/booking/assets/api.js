@@ -1,5 +1,5 @@
 /**
- * What the API answers, in the words of its own schemas (api/views.ts, api/routes/rooms.ts).
+ * The answers of the API, typed by its own schemas (api/views.ts, api/routes/rooms.ts).
  * @typedef {import('zod').output<typeof import('../../../api/views.ts').roomView>} Room
  * @typedef {import('zod').output<typeof import('../../../api/views.ts').bookingItemView>} BookingItem
  * @typedef {import('zod').output<typeof import('../../../api/views.ts').bookingView>} Booking
@@ -18,9 +18,7 @@ export class Refusal extends Error {
    * @param {number} retryAfterSeconds
    */
   constructor(status, problem, retryAfterSeconds) {
-    super(
-      problem.detail ?? problem.title ?? 'The service answered in a way that this page does not understand.',
-    );
+    super(problem.detail ?? problem.title ?? 'The service sent an unexpected answer.');
     this.status = status;
     this.code = problem.code ?? 'unknown';
     this.errors = problem.errors ?? [];
@@ -65,7 +63,7 @@ export async function request(method, path, { body, token, key } = {}) {
 }
 
 /**
- * Repeats a call that is safe to repeat when there was no answer, or one that says "later".
+ * Repeats a call when there was no answer, or one that says "later". The call must be safe to repeat.
  * @template T
  * @param {() => Promise<T>} call
  */

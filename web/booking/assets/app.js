@@ -1,5 +1,5 @@
 import { request } from './api.js';
-import { createDesk } from './desk.js';
+import { createBookingCard } from './booking-card.js';
 import { byId, h, whileBusy } from './dom.js';
 import { createMyBookings } from './my-bookings.js';
 import { showRooms } from './rooms.js';
@@ -8,7 +8,7 @@ import { settings } from './settings.js';
 import { createSignIn } from './sign-in.js';
 import { createSlots } from './slots.js';
 
-/** Where the parts of the booking page are put together. Each knows only what it is handed here. */
+/** Puts the parts of the booking page together. Each part knows only what it gets here. */
 
 const session = createSession({ onChange: () => showAccount() });
 const signIn = createSignIn({ session });
@@ -20,14 +20,14 @@ const slots = createSlots({
   zonePlace: byId('slots-zone'),
   horizonDays: settings.horizonDays,
   onChange(chosen, why) {
-    if (chosen) desk.makeRoom();
-    desk.showChoice(chosen, why);
+    if (chosen) bookingCard.clearFinished();
+    bookingCard.showChoice(chosen, why);
   },
   onRefusal: showNotice,
 });
 
-const desk = createDesk({
-  place: byId('desk'),
+const bookingCard = createBookingCard({
+  place: byId('booking-card'),
   session,
   slots,
   askSignIn: signIn.ask,
@@ -37,16 +37,16 @@ const desk = createDesk({
 const mine = createMyBookings({
   place: byId('mine'),
   session,
-  onPay: (booking) => desk.open(booking),
+  onPay: (booking) => bookingCard.open(booking),
   onCancelled(booking) {
-    desk.changed(booking);
+    bookingCard.changed(booking);
     void slots.refresh();
   },
 });
 
 /**
- * @param {Error | null} refusal null takes back what was said
- * @param {string} [place] the id of a notice
+ * @param {Error | null} refusal null hides the notice
+ * @param {string} [place] the id of the notice
  */
 function showNotice(refusal, place = 'page-notice') {
   const notice = byId(place);
@@ -75,7 +75,7 @@ function showAccount() {
     ...(session.signedIn() ? [h('span', { class: 'me' }, session.email()), out] : [open]),
   );
   mine.follow();
-  if (!session.signedIn()) desk.signedOut();
+  if (!session.signedIn()) bookingCard.signedOut();
 }
 
 /** All rooms, page by page. */
@@ -95,7 +95,7 @@ async function loadRooms() {
 
 async function start() {
   showAccount();
-  desk.showChoice(null);
+  bookingCard.showChoice(null);
   const resumed = session.resume();
   try {
     const rooms = await loadRooms();
@@ -103,7 +103,7 @@ async function start() {
     showRooms(byId('rooms'), rooms, {
       chosenId: first?.id,
       onChoose(room) {
-        desk.makeRoom();
+        bookingCard.clearFinished();
         slots.showRoom(room);
       },
     });

@@ -8,10 +8,10 @@ import { settings } from './settings.js';
 const testCards = [
   ['4242 4242 4242 4242', 'pays'],
   ['4000 0000 0000 9995', 'is declined'],
-  ['4000 0025 0000 3155', 'asks its bank first'],
+  ['4000 0025 0000 3155', 'needs verification'],
 ];
 
-/** Which field an error of Stripe is about (`error.param` or `error.code`). */
+/** The field that each of Stripe's error codes is about. */
 const fieldsOf = {
   incorrect_number: 'card-number',
   invalid_number: 'card-number',
@@ -23,7 +23,7 @@ const fieldsOf = {
 };
 
 /**
- * A card form for the Stripe emulator: the browser sends the card straight there, with the publishable key and the
+ * A card form for the Stripe emulator. The browser sends the card directly to it, with the publishable key and the
  * PaymentIntent's client secret, as Stripe.js does with Stripe.
  * @param {import('./checkout.js').PaymentParts} parts
  * @param {{ apiBase: string, publishableKey: string }} emulator
@@ -69,20 +69,20 @@ export function createCardForm({ getIntent, returnUrl, label, onPaid, onChalleng
 
   function testCardButtons() {
     const fill = (number) => {
-      const soon = new Date().getFullYear() + 3 - 2_000;
-      fillIn(form, { 'card-number': number, 'card-expiry': `03/${soon}`, 'card-cvc': '333' });
+      const year = new Date().getFullYear() + 3 - 2_000;
+      fillIn(form, { 'card-number': number, 'card-expiry': `03/${year}`, 'card-cvc': '333' });
       submit.focus();
     };
     return h(
       'fieldset',
       { class: 'test-cards' },
-      h('legend', {}, 'Test cards (debug)'),
-      ...testCards.map(([number, does]) =>
+      h('legend', {}, 'Test cards (DEBUG)'),
+      ...testCards.map(([number, outcome]) =>
         h(
           'button',
           { type: 'button', class: 'quiet', onclick: () => fill(number) },
           h('code', {}, number),
-          ` ${does}`,
+          ` ${outcome}`,
         ),
       ),
     );
@@ -111,15 +111,15 @@ export function createCardForm({ getIntent, returnUrl, label, onPaid, onChalleng
   return form;
 }
 
-/** The card as typed; undefined when a field says what is missing. */
+/** The card as typed; undefined when a field is invalid, which then says why. */
 function readCard(form) {
   const value = (id) => valueIn(form, id).trim();
   const number = value('card-number').replace(/[\s-]/g, '');
   const expiry = /^(\d{1,2})\s*\/?\s*(\d{2}|\d{4})$/.exec(value('card-expiry'));
   const errors = [
-    !/^\d{12,19}$/.test(number) && { field: 'card-number', message: 'Type the number on the card.' },
-    !expiry && { field: 'card-expiry', message: 'Type month and year, as 03/29.' },
-    !/^\d{3,4}$/.test(value('card-cvc')) && { field: 'card-cvc', message: 'Type the 3 or 4 digits.' },
+    !/^\d{12,19}$/.test(number) && { field: 'card-number', message: 'Enter the card number.' },
+    !expiry && { field: 'card-expiry', message: 'Enter month and year, e.g. 03/29.' },
+    !/^\d{3,4}$/.test(value('card-cvc')) && { field: 'card-cvc', message: 'Enter the 3 or 4 digits.' },
   ].filter((error) => error !== false);
   if (showFieldErrors(form, errors) || !expiry) return undefined;
   return { number, exp_month: expiry[1], exp_year: expiry[2], cvc: value('card-cvc') };
@@ -127,7 +127,7 @@ function readCard(form) {
 
 /**
  * Confirms the PaymentIntent (https://docs.stripe.com/api/payment_intents/confirm).
- * @throws Error with a sentence for the customer, and Stripe's `code`
+ * @throws Error with a message for the guest, and Stripe's `code`
  */
 async function confirm({ apiBase, publishableKey }, intent, card, returnUrl) {
   const body = new URLSearchParams({ client_secret: intent.client_secret, return_url: returnUrl });
@@ -140,7 +140,7 @@ async function confirm({ apiBase, publishableKey }, intent, card, returnUrl) {
     response = await fetch(url, { method: 'POST', headers, body });
   } catch {
     throw new Error(
-      'The payment service cannot be reached. You were probably not charged; look at your booking before you try again.',
+      'The payment service cannot be reached. You have probably not been charged; check your booking before you try again.',
     );
   }
   const answer = await response.json().catch(() => ({}));

@@ -5,8 +5,8 @@ import { settings } from './settings.js';
 import { createStripeForm } from './stripe-form.js';
 
 /**
- * How a payment form is told what to do. `getIntent` opens the PaymentIntent; `onPaid` is told its status,
- * `onChallenge` the address of the bank's page.
+ * The inputs of a payment form. `getIntent` opens the PaymentIntent; `onPaid` gets its status, `onChallenge` the
+ * address of the bank's page.
  * @typedef {object} PaymentParts
  * @property {() => Promise<{ client_secret: string, payment_intent_id: string }>} getIntent
  * @property {string} returnUrl
@@ -16,7 +16,7 @@ import { createStripeForm } from './stripe-form.js';
  */
 
 /**
- * How to pay for a booking: Stripe's own form, the emulator's, or a word that there is none.
+ * The way to pay for a booking: Stripe's own form, the emulator's, or a note that there is none.
  * @param {Pick<PaymentParts, 'onPaid' | 'onChallenge'>
  *   & { booking: import('./api.js').Booking, call: import('./api.js').Call }} parts
  */
@@ -38,16 +38,12 @@ export function createCheckout({ booking, call, onPaid, onChallenge }) {
     case 'emulator':
       return createCardForm(parts, payment);
     default:
-      return h(
-        'p',
-        { class: 'notice wait' },
-        'This service takes no payments in the browser: its publishable key is not set.',
-      );
+      return h('p', { class: 'notice wait' }, 'Online payment is not configured.');
   }
 }
 
 /**
- * The address of a page after payment, which is told of the booking.
+ * The address of a page after payment, with the booking's id added.
  * @param {string} page `successUrl` or `cancelUrl` of the settings
  * @param {import('./api.js').Booking} booking
  */
@@ -58,7 +54,7 @@ export function pageAfter(page, booking) {
 }
 
 /**
- * The bank wants to ask its customer (3-D Secure): its page opens beside this one, which goes on looking.
+ * 3-D Secure: the bank's page opens in another tab while this one keeps polling.
  * @param {string} url
  */
 export function createChallenge(url) {
@@ -66,15 +62,11 @@ export function createChallenge(url) {
   return h(
     'div',
     { class: 'notice wait', role: 'status' },
+    h('p', {}, 'Your bank needs to verify you. Confirm there; this page updates by itself.'),
     h(
       'p',
       {},
-      'Your bank wants to know that it is you. Confirm the payment on its page; this page goes on by itself.',
-    ),
-    h(
-      'p',
-      {},
-      h('a', { href: url, target: '_blank', rel: 'noopener', class: 'button' }, 'Open the page of the bank'),
+      h('a', { href: url, target: '_blank', rel: 'noopener', class: 'button' }, 'Open your bank’s page'),
     ),
   );
 }

@@ -15,9 +15,9 @@ const fieldNames = {
  * @property {import('./api.js').Room} room
  * @property {import('./slots.js').Chosen} chosen
  * @property {import('./slots.js').Slots} slots
- * @property {{ guests: string, requests: string }} draft what was typed, kept over repainting
+ * @property {{ guests: string, requests: string }} draft what was typed, which survives repainting
  * @property {import('./session.js').Session} session
- * @property {() => Promise<boolean>} askSignIn resolves to whether somebody is signed in
+ * @property {() => Promise<boolean>} askSignIn resolves to whether the guest is signed in
  * @property {(booking: import('./api.js').Booking) => void} onHeld
  */
 
@@ -27,9 +27,9 @@ export function createChoiceForm({ room, chosen, slots, draft, session, askSignI
   const submit = h(
     'button',
     { type: 'submit', class: 'primary wide' },
-    `Hold it for ${holdLength(settings.holdMinutes)}`,
+    `Hold for ${holdLength(settings.holdMinutes)}`,
   );
-  // One form makes one booking, however often it is sent.
+  // One key per form, so that it makes one booking however often it is sent.
   const key = crypto.randomUUID();
   const form = h(
     'form',

@@ -1,10 +1,10 @@
-// Swagger UI over our own document. Whoever logs in by "Try it out" is authorised for the other calls at once.
+// Swagger UI over our own document. Logging in with "Try it out" authorises the other calls too.
 const ui = globalThis.SwaggerUIBundle({
   url: '/openapi.json',
   dom_id: '#swagger',
-  // With it every operation's button would have a link inside, which a screen reader cannot tell apart.
+  // Deep links would put a link inside every operation's button, which screen readers cannot tell apart.
   deepLinking: false,
-  // No badge of a validator somewhere else.
+  // No badge from an external validator.
   validatorUrl: null,
   displayRequestDuration: true,
   defaultModelsExpandDepth: 0,
@@ -24,8 +24,8 @@ const names = [
   ['.parameters input', 'Parameter'],
 ];
 
-/** Swagger UI leaves some controls without a name, and boxes that scroll out of the keyboard's reach. */
-function mend() {
+/** Names the controls that Swagger UI leaves without a name, and makes its scrolling boxes reachable by keyboard. */
+function addNames() {
   for (const [selector, name] of names) {
     for (const control of document.querySelectorAll(selector)) {
       if (!control.hasAttribute('aria-label'))
@@ -38,4 +38,4 @@ function mend() {
 }
 
 const place = document.getElementById('swagger');
-if (place) new MutationObserver(mend).observe(place, { childList: true, subtree: true });
+if (place) new MutationObserver(addNames).observe(place, { childList: true, subtree: true });

@@ -17,7 +17,7 @@ export function h(tag, properties = {}, ...children) {
   return element;
 }
 
-/** An element that the page has for certain (web/booking/pages.ts). */
+/** An element that every version of the page has (web/booking/pages.tsx). */
 export function byId(id) {
   const element = document.getElementById(id);
   if (!element) throw new Error(`This page has no element "${id}".`);
@@ -33,7 +33,7 @@ export const facts = (rows) =>
   );
 
 /**
- * Shows something else in a place. The focus stays where it is, on the new element that has the id of the old one.
+ * Replaces the children of an element. If one of them had the focus, the new element with the same id gets it.
  * @param {HTMLElement} place
  * @param {...(Node | string)} children
  */
@@ -49,7 +49,7 @@ export function focusOn(element) {
 }
 
 /**
- * A labelled field; what is wrong with it is shown by `showFieldErrors`.
+ * A labelled field. `showFieldErrors` shows its error.
  * @param {{ id: string, label: string, hint?: string, control?: HTMLElement, [attribute: string]: any }} parts
  */
 export function field({ id, label, hint, control, ...attributes }) {
@@ -61,7 +61,7 @@ export function field({ id, label, hint, control, ...attributes }) {
 /** @returns {HTMLInputElement | null} */
 const inputIn = (form, id) => form.querySelector(`#${CSS.escape(id)}`);
 
-/** What is typed into a field; nothing when the form has no such field. */
+/** The value of a field; empty when the form has no such field. */
 export const valueIn = (form, id) => inputIn(form, id)?.value ?? '';
 
 /**
@@ -77,7 +77,7 @@ export function fillIn(form, values) {
 }
 
 /**
- * Marks the fields that a refusal names; returns whether there was one.
+ * Shows errors at their fields. Returns whether there was at least one such field.
  * @param {HTMLFormElement} form
  * @param {import('./api.js').FieldError[] | undefined} errors
  * @param {Record<string, string>} [names] the API's names to ids
@@ -106,7 +106,7 @@ export function clearFieldErrors(form) {
   }
 }
 
-/** Runs `work` at most once at a time while the button shows that it does. */
+/** Runs `work` once at a time, and shows the button as busy meanwhile. */
 export async function whileBusy(button, work) {
   if (button.getAttribute('aria-busy') === 'true') return;
   button.setAttribute('aria-busy', 'true');
@@ -117,7 +117,7 @@ export async function whileBusy(button, work) {
   }
 }
 
-/** Calls `work` now and then again and again, while the page is visible. Returns the way to stop it. */
+/** Calls `work` now and then repeatedly while the page is visible. Returns a function that stops it. */
 export function repeat(work, everyMs) {
   let timer;
   let stopped = false;

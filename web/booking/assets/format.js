@@ -4,7 +4,7 @@ export function money(amount, currency) {
   return format.format(amount).replace('\u00a0', ' ');
 }
 
-/** `2027-03-01` → `Mon, 1 March 2027`. A date of a calendar has no zone: it is read and written in UTC. */
+/** `2027-03-01` → `Mon, 1 March 2027`. A calendar date has no time zone, so it is read and written in UTC. */
 export function longDate(date) {
   /** @type {Intl.DateTimeFormatOptions} */
   const day = { weekday: 'short', day: 'numeric', month: 'long', year: 'numeric', timeZone: 'UTC' };
@@ -14,7 +14,7 @@ export function longDate(date) {
 /** `09:30:00` → `09:30`. */
 export const shortTime = (time) => time.slice(0, 5);
 
-/** An instant as the clock in a zone shows it; with seconds when it is near. */
+/** An instant on the clock of a time zone; with seconds when it is less than two minutes away. */
 export function clockTime(instant, timeZone) {
   const at = new Date(instant);
   const near = Math.abs(at.getTime() - Date.now()) < 120_000;
@@ -40,12 +40,12 @@ export function holdLength(minutes) {
   return `${Math.round(minutes)} minutes`;
 }
 
-/** What is said when a hold has ended while money for it may be on its way. */
+/** The text for a hold that expired while its payment may still arrive. */
 export const tooLate =
-  'The payment did not arrive in time. If it still does, the booking is confirmed when the time is free, or the money goes back in full.';
+  'The payment did not arrive in time. If it still does, the booking is confirmed if the time is free; otherwise you are refunded in full.';
 
 /**
- * What a booking's status means to its guest: a word and a tone.
+ * A booking's status for its guest: a word and a tone.
  * @param {import('./api.js').BookingItem} booking
  * @returns {[string, string]}
  */
@@ -78,5 +78,5 @@ export function factsOf(booking) {
   ];
 }
 
-/** The date on the calendar of a zone now, `YYYY-MM-DD`, as en-CA writes it. */
+/** Today's date in a time zone, `YYYY-MM-DD` (the format of en-CA). */
 export const todayIn = (timeZone) => new Intl.DateTimeFormat('en-CA', { timeZone }).format(new Date());

@@ -9,7 +9,7 @@ const pollMs = 8_000;
 const pageSize = 10;
 
 /**
- * My bookings, newest first, with what can be done about each.
+ * My bookings, newest first, each with its actions.
  * @param {object} parts
  * @param {HTMLElement} parts.place
  * @param {import('./session.js').Session} parts.session
@@ -24,7 +24,7 @@ export function createMyBookings({ place, session, onPay, onCancelled }) {
   /** @type {number | null} */
   let asking = null; // The id of the booking whose cancellation is being asked about.
   /** @type {string | null} */
-  let failure = null; // Why it was refused.
+  let failure = null; // Why the cancellation was refused.
   let painted = '';
   let stop = () => {};
 
@@ -42,14 +42,14 @@ export function createMyBookings({ place, session, onPay, onCancelled }) {
       bookings = found;
       next = cursor;
     } catch {
-      return; // The next round may have more luck; what is shown stays.
+      return; // What is shown stays until a later poll succeeds.
     }
     paint();
   }
 
   function paint() {
     const state = JSON.stringify([bookings, next, asking, failure]);
-    // Only changes are painted, so that the focus stays where it is.
+    // Repainting only after a change leaves the focus where it is.
     if (state === painted) return;
     painted = state;
     repaint(
@@ -129,12 +129,12 @@ export function createMyBookings({ place, session, onPay, onCancelled }) {
         id: `yes-${booking.id}`,
         onclick: () => void whileBusy(yes, () => cancel(booking)),
       },
-      'Yes, cancel it',
+      'Yes, cancel',
     );
     return h(
       'div',
       { class: 'question', role: 'group', 'aria-label': 'Cancel this booking?' },
-      h('p', {}, `Cancel this booking? ${refundWords(booking)}`),
+      h('p', {}, `Cancel this booking? ${refundText(booking)}`),
       failure && h('p', { class: 'notice bad', role: 'alert' }, failure),
       h(
         'div',
@@ -173,7 +173,7 @@ export function createMyBookings({ place, session, onPay, onCancelled }) {
   }
 
   return {
-    /** Shows the list while somebody is signed in; nothing of the one before is left. */
+    /** Shows the list while a guest is signed in, and nothing of a guest who was signed in before. */
     follow() {
       stop();
       const present = session.signedIn();
@@ -192,10 +192,10 @@ export function createMyBookings({ place, session, onPay, onCancelled }) {
 }
 
 /** @param {BookingItem} booking */
-function refundWords(booking) {
+function refundText(booking) {
   if (booking.status === 'pending') return 'Nothing has been charged.';
   const hoursLeft = (Date.parse(booking.starts_at) - Date.now()) / 3_600_000;
   const price = money(booking.total_amount, booking.currency);
-  if (hoursLeft >= settings.freeCancelHours) return `You get ${price} back.`;
-  return `It starts in less than ${settings.freeCancelHours} hours: ${price} is not paid back.`;
+  if (hoursLeft >= settings.freeCancelHours) return `You will be refunded ${price}.`;
+  return `It starts in less than ${settings.freeCancelHours} hours, so ${price} will not be refunded.`;
 }

@@ -3,11 +3,11 @@ import { factsOf, tooLate } from './format.js';
 import { createSession } from './session.js';
 
 /**
- * Where the bank or Stripe leads back to. What the address says is not believed: whoever is signed in is told what
- * their booking says.
+ * The page that the bank or Stripe returns the guest to. It does not trust the address: it shows the signed-in guest
+ * the status of the booking.
  */
 const pollMs = 1_500;
-/** Money that comes for a hold that has ended may confirm it after all: so long this page looks for it. */
+/** A late payment may still confirm an expired hold; the page polls for one this long. */
 const lateMs = 5 * 60_000;
 const query = new URLSearchParams(location.search);
 const id = /^[1-9]\d{0,9}$/.exec(query.get('booking') ?? '')?.[0];
@@ -15,11 +15,11 @@ const session = createSession({ onChange: () => {} });
 
 /** @type {Record<import('./api.js').Booking['status'], [string, string]>} */
 const endings = {
-  pending: ['Thank you', 'Waiting for your payment to arrive. This page goes on by itself.'],
-  confirmed: ['Confirmed', 'Your payment has arrived and the room is yours.'],
+  pending: ['Thank you', 'Waiting for your payment to arrive. This page updates by itself.'],
+  confirmed: ['Confirmed', 'Your payment has arrived and your booking is confirmed.'],
   completed: ['Completed', 'This stay is over. Thank you for coming.'],
-  expired: ['The hold had ended', tooLate],
-  cancelled: ['Cancelled', 'This booking is cancelled. What was charged goes back as agreed.'],
+  expired: ['Your hold expired', tooLate],
+  cancelled: ['Cancelled', 'This booking is cancelled. Any refund follows the cancellation policy.'],
 };
 
 /**
@@ -31,13 +31,13 @@ function wordsFor({ status, payment_status: payment }) {
   if (status === 'pending' && query.get('redirect_status') === 'failed') {
     return [
       'Not paid',
-      'The payment did not go through. The slot is still held for you: go back and pay with another card.',
+      'The payment did not go through. The slot is still held for you: go back and try another card.',
     ];
   }
   if (status === 'expired' && payment === 'refunded') {
     return [
-      'The hold had ended',
-      'The payment came too late, when the time was no longer free. It goes back in full.',
+      'Your hold expired',
+      'The payment arrived too late and the time was no longer free. You are refunded in full.',
     ];
   }
   return endings[status];

@@ -8,12 +8,12 @@ import { settings } from './settings.js';
 const pollMs = 1_500;
 
 /**
- * A held booking that waits for its money: the clock, the form to pay, the ways out. It looks by itself whether the
- * booking has ended one way or another, until `stop` is called.
+ * A hold that waits for payment: the countdown, the payment form, and the ways out. It polls until the booking is
+ * confirmed or over, or `stop` is called.
  * @param {object} parts
  * @param {Booking} parts.booking
  * @param {import('./api.js').Call} parts.call
- * @param {(booking: Booking, attempted: boolean) => void} parts.onEnded `attempted`: the customer has tried to pay
+ * @param {(booking: Booking, attempted: boolean) => void} parts.onEnded `attempted`: whether the guest has tried to pay
  */
 export function createPayment({ booking, call, onEnded }) {
   const hold = createHoldLine(booking.hold_seconds_left);
@@ -21,7 +21,7 @@ export function createPayment({ booking, call, onEnded }) {
   const message = h('p', { class: 'notice bad', role: 'alert', hidden: true });
   let stopped = false;
 
-  async function look() {
+  async function poll() {
     /** @type {Booking | undefined} */
     const now = await call('GET', `/api/bookings/${booking.id}/`).catch(() => undefined);
     if (now && !stopped && now.status !== 'pending') onEnded(now, stage.attempted());
@@ -36,13 +36,13 @@ export function createPayment({ booking, call, onEnded }) {
     }
   }
 
-  const later = h('a', { href: pageAfter(settings.cancelUrl, booking) }, 'Pay later, book another');
+  const later = h('a', { href: pageAfter(settings.cancelUrl, booking) }, 'Pay later and book another');
   const cancel = h(
     'button',
     { type: 'button', class: 'link', onclick: () => void whileBusy(cancel, giveUp) },
-    'Give the slot back',
+    'Release the slot',
   );
-  const stopLooking = repeat(look, pollMs);
+  const stopPolling = repeat(poll, pollMs);
   return {
     parts: [
       hold.line,
@@ -54,25 +54,25 @@ export function createPayment({ booking, call, onEnded }) {
     stop() {
       stopped = true;
       hold.stop();
-      stopLooking();
+      stopPolling();
     },
   };
 }
 
 /**
- * How long the slot is still kept, by a clock that nobody sets.
+ * How long the slot is still held, measured with a clock that cannot be changed.
  * @param {number} secondsLeft
  */
 function createHoldLine(secondsLeft) {
   const endsAtMs = performance.now() + secondsLeft * 1_000;
   const clock = h('strong', { role: 'timer' });
-  const line = h('p', { class: 'hold' }, 'Yours for ', clock);
+  const line = h('p', { class: 'hold' }, 'Held for you for ', clock);
 
   function tick() {
     const left = Math.max(0, Math.ceil((endsAtMs - performance.now()) / 1_000));
     clock.textContent = countdown(left);
     line.classList.toggle('soon', left <= 60);
-    if (left === 0) line.replaceChildren('The hold has ended. One moment …');
+    if (left === 0) line.replaceChildren('Your hold is expiring …');
   }
 
   tick();
@@ -81,7 +81,7 @@ function createHoldLine(secondsLeft) {
 }
 
 /**
- * The form to pay, then the bank's question or the wait for the confirmation.
+ * The payment form, then the bank's verification or the wait for the confirmation.
  * @param {{ booking: Booking, call: import('./api.js').Call }} parts
  */
 function createStage({ booking, call }) {
@@ -94,10 +94,10 @@ function createStage({ booking, call }) {
 
   function onPaid() {
     attempted = true;
-    // Our own page would say no more than this one does.
+    // Our own page would only repeat what this one says.
     if (!settings.successUrl.startsWith('/')) location.assign(pageAfter(settings.successUrl, booking));
     place.replaceChildren(
-      h('p', { class: 'notice good busy', role: 'status' }, 'Paid. Waiting for the confirmation …'),
+      h('p', { class: 'notice good busy', role: 'status' }, 'Paid. Waiting for confirmation …'),
     );
   }
 

@@ -8,8 +8,8 @@ const refreshAttemptsMax = 6;
 /** @typedef {ReturnType<typeof createSession>} Session */
 
 /**
- * Who is signed in. The access token lives in memory only; the refresh token is a cookie that no script can read.
- * `onChange` hears of every sign-in and sign-out.
+ * The guest's session. The access token is kept in memory only; the refresh token is a cookie that no script can read.
+ * `onChange` is called after every sign-in and sign-out.
  * @param {{ onChange: () => void }} parts
  */
 export function createSession({ onChange }) {
@@ -19,8 +19,8 @@ export function createSession({ onChange }) {
   let timer;
   /** @type {Promise<boolean> | null} */
   let refreshing = null;
-  // Counts sign-ins and sign-outs: what was asked before one is nobody's to see, or to ask again, after it.
-  let visit = 0;
+  // Counts sign-ins and sign-outs. A request made before one must not be repeated, or its answer used, after it.
+  let sessionNumber = 0;
 
   /**
    * @param {string} access
@@ -36,49 +36,50 @@ export function createSession({ onChange }) {
       Math.max(1_000, lifetimeMs(access) - refreshEarlyMs),
     );
     if (signedInBefore) return;
-    visit++;
+    sessionNumber++;
     onChange();
   }
 
   function end() {
     const signedInBefore = token !== null;
     token = null;
-    visit++;
+    sessionNumber++;
     rememberEmail(null);
     clearTimeout(timer);
     if (signedInBefore) onChange();
   }
 
-  /** One refresh at a time, however many calls need it. Resolves to whether somebody is signed in. */
+  /** Refreshes once, however many calls need it. Resolves to whether the guest is signed in. */
   function refresh() {
     refreshing ??= exchangeCookie().finally(() => (refreshing = null));
     return refreshing;
   }
 
   async function exchangeCookie() {
-    const asker = visit;
+    const startedIn = sessionNumber;
     for (let attempt = 1; ; attempt++) {
       try {
         const { access } = await request('POST', refreshPath);
-        refuseOthers(asker);
+        refuseOtherSession(startedIn);
         begin(access);
         return true;
       } catch (refusal) {
-        if (asker !== visit) return false;
+        if (startedIn !== sessionNumber) return false;
         if (refusal.status === 401 || refusal.status === 403) {
           end();
           return false;
         }
-        // Asking again is safe: after a lost answer, or beside another tab, the same cookie comes again.
+        // Repeating is safe: after a lost answer, or beside another tab, the same cookie is sent again.
         if (attempt === refreshAttemptsMax) throw refusal;
         await wait(refusal.retryAfterMs * (0.5 + Math.random()));
       }
     }
   }
 
-  /** @param {number} asker the visit in which something was asked */
-  function refuseOthers(asker) {
-    if (asker !== visit) throw new Refusal(401, { code: 'signed_out', detail: 'You have signed out.' }, 0);
+  /** @param {number} startedIn the session number when the request was made */
+  function refuseOtherSession(startedIn) {
+    if (startedIn !== sessionNumber)
+      throw new Refusal(401, { code: 'signed_out', detail: 'You have signed out.' }, 0);
   }
 
   async function once(method, path, options) {
@@ -92,11 +93,11 @@ export function createSession({ onChange }) {
     }
   }
 
-  // The session has ended for every tab of the browser.
+  // Signing out in one tab ends the session in all of them.
   const otherTabs = new BroadcastChannel('session');
   otherTabs.addEventListener('message', end);
 
-  // A laptop that slept may wake with a token that has ended.
+  // A laptop that was asleep may wake up with an expired token.
   document.addEventListener('visibilitychange', () => {
     if (!document.hidden && token !== null && remainingMs(token) < refreshEarlyMs)
       void refresh().catch(() => {});
@@ -105,7 +106,7 @@ export function createSession({ onChange }) {
   return {
     signedIn: () => token !== null,
     email: () => readEmail() ?? 'Signed in',
-    /** After a reload: the cookie says who it was. */
+    /** After a reload, signs in with the refresh cookie. */
     resume: () => refresh().catch(() => false),
     async signIn(email, password) {
       const answer = await request('POST', '/api/login/', { body: { email, password } });
@@ -115,27 +116,27 @@ export function createSession({ onChange }) {
       const body = { email, password, confirm_password: confirmation };
       await request('POST', '/api/register/', { body });
     },
-    /** @throws Refusal when the session may live on: then its guest is still signed in */
+    /** @throws Refusal when the session may still be open; the guest then stays signed in */
     async signOut() {
       try {
         await repeatSafely(() => request('POST', '/api/logout/', { token }));
       } catch (refusal) {
-        // 401: the session had ended before.
+        // 401: the session was already over.
         if (refusal.status !== 401) throw refusal;
       }
       end();
       otherTabs.postMessage('signed out');
     },
     /**
-     * Every call here is safe to repeat: it reads, or it has a key, or the API says so.
+     * Every call is safe to repeat: it only reads, has an idempotency key, or the API allows it.
      * @type {import('./api.js').Call}
      */
     call(method, path, options = {}) {
-      const asker = visit;
+      const startedIn = sessionNumber;
       return repeatSafely(async () => {
-        refuseOthers(asker);
+        refuseOtherSession(startedIn);
         const answer = await once(method, path, options);
-        refuseOthers(asker);
+        refuseOtherSession(startedIn);
         return answer;
       });
     },
@@ -149,7 +150,7 @@ function claimsOf(token) {
   return JSON.parse(atob(part));
 }
 
-/** From the token's own two instants: this machine's clock may be wrong. */
+/** Computed from two instants in the token, because this machine's clock may be wrong. */
 function lifetimeMs(token) {
   const { iat, exp } = claimsOf(token);
   return (exp - iat) * 1_000;
@@ -157,7 +158,7 @@ function lifetimeMs(token) {
 
 const remainingMs = (token) => claimsOf(token).exp * 1_000 - Date.now();
 
-/** The e-mail is remembered for this tab, only to be shown after a reload. Storage may be switched off. */
+/** Remembers the e-mail for this tab, to show it after a reload. Storage may be switched off. */
 function rememberEmail(email) {
   try {
     if (email) sessionStorage.setItem('email', email);

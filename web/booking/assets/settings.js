@@ -1,4 +1,4 @@
-/** What the server says about itself in the page's head (web/booking/settings.ts). Nothing in it is a secret. */
+/** The settings that the server puts into the page's head (web/booking/settings.ts). None is a secret. */
 const tag = document.querySelector('meta[name="site-settings"]');
 
 /** @type {import('../settings.ts').SiteSettings} */

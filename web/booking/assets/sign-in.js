@@ -14,20 +14,20 @@ import { settings } from './settings.js';
 const names = { email: 'email', password: 'password', confirm_password: 'confirmation' };
 
 /**
- * The dialog to sign in or to make an account. `ask()` resolves to whether somebody signed in.
+ * The dialog for signing in or creating an account. `ask()` resolves to whether the guest is signed in.
  * @param {{ session: import('./session.js').Session }} parts
  */
 export function createSignIn({ session }) {
   const dialog = /** @type {HTMLDialogElement} */ (byId('sign-in'));
-  let mode = 'in';
+  let mode = 'signIn';
   /** @type {(signedIn: boolean) => void} */
   let answer = () => {};
   dialog.addEventListener('close', () => answer(session.signedIn()));
 
   function show() {
-    const isNew = mode === 'up';
+    const isNew = mode === 'register';
     const message = h('p', { class: 'notice bad', role: 'alert', hidden: true });
-    const submit = h('button', { type: 'submit', class: 'primary' }, isNew ? 'Make my account' : 'Sign in');
+    const submit = h('button', { type: 'submit', class: 'primary' }, isNew ? 'Create account' : 'Sign in');
     const form = h(
       'form',
       { novalidate: true, onsubmit: (event) => void send(event, form, message, submit) },
@@ -42,7 +42,7 @@ export function createSignIn({ session }) {
       isNew &&
         field({
           id: 'confirmation',
-          label: 'The same password again',
+          label: 'Confirm password',
           type: 'password',
           autocomplete: 'new-password',
         }),
@@ -55,16 +55,16 @@ export function createSignIn({ session }) {
       ),
     );
     dialog.replaceChildren(
-      h('h2', { id: 'sign-in-title' }, isNew ? 'Make an account' : 'Sign in'),
+      h('h2', { id: 'sign-in-title' }, isNew ? 'Create account' : 'Sign in'),
       form,
       h(
         'p',
         { class: 'aside' },
-        isNew ? 'You have one already? ' : 'New here? ',
+        isNew ? 'Already have an account? ' : 'New here? ',
         h(
           'button',
           { type: 'button', class: 'link', onclick: switchMode },
-          isNew ? 'Sign in' : 'Make an account',
+          isNew ? 'Sign in' : 'Create account',
         ),
       ),
       settings.demo && !isNew ? demoButton(form, settings.demo) : '',
@@ -86,7 +86,7 @@ export function createSignIn({ session }) {
   }
 
   function switchMode() {
-    mode = mode === 'in' ? 'up' : 'in';
+    mode = mode === 'signIn' ? 'register' : 'signIn';
     show();
   }
 
@@ -97,7 +97,8 @@ export function createSignIn({ session }) {
       message.hidden = true;
       const value = (id) => valueIn(form, id);
       try {
-        if (mode === 'up') await session.register(value('email'), value('password'), value('confirmation'));
+        if (mode === 'register')
+          await session.register(value('email'), value('password'), value('confirmation'));
         await session.signIn(value('email'), value('password'));
         dialog.close();
       } catch (refusal) {
@@ -110,7 +111,7 @@ export function createSignIn({ session }) {
 
   return {
     ask() {
-      mode = 'in';
+      mode = 'signIn';
       show();
       dialog.showModal();
       return new Promise((resolve) => (answer = resolve));

@@ -9,8 +9,8 @@ import { addDays, clockTime, longDate, shortTime, todayIn } from './format.js';
 const pollMs = 3_000;
 
 /**
- * The day and its slots, asked for again every few seconds. Choosing: the first click is the start, a click further
- * on is the end, if everything between them is free. `onChange` hears of every new choice and every new state.
+ * The day and its slots, polled every few seconds. The first click chooses the start; a later click chooses the end,
+ * if everything in between is free. `onChange` is called after every choice and every poll.
  * @param {object} parts
  * @param {import('./api.js').Call} parts.call
  * @param {HTMLElement} parts.dayPlace
@@ -23,16 +23,16 @@ const pollMs = 3_000;
 export function createSlots({ call, dayPlace, place, zonePlace, horizonDays, onChange, onRefusal }) {
   /** @type {Room | null} */
   let room = null;
-  // Nothing can be chosen before there is a room, which brings its day.
+  // Set when a room is shown; nothing can be chosen before.
   let date = '';
   let today = '';
-  // Until somebody chooses a day, an evening without a free slot leads to tomorrow.
+  // Until the guest chooses a day, a day without free slots is followed by tomorrow.
   let dayChosen = false;
   /** @type {Slot[]} */
   let slots = [];
   /** @type {Chosen | null} */
   let chosen = null;
-  let whyNone; // `taken` when somebody else was faster.
+  let whyNone; // `taken` when somebody else has booked the chosen time.
   let stop = () => {};
   /** @type {Map<string, HTMLButtonElement>} */
   const buttons = new Map();
@@ -49,7 +49,7 @@ export function createSlots({ call, dayPlace, place, zonePlace, horizonDays, onC
     {
       type: 'button',
       class: 'quiet step',
-      'aria-label': 'The day before',
+      'aria-label': 'Previous day',
       onclick: () => go(addDays(date, -1)),
     },
     '‹',
@@ -59,7 +59,7 @@ export function createSlots({ call, dayPlace, place, zonePlace, horizonDays, onC
     {
       type: 'button',
       class: 'quiet step',
-      'aria-label': 'The next day',
+      'aria-label': 'Next day',
       onclick: () => go(addDays(date, 1)),
     },
     '›',
@@ -108,7 +108,7 @@ export function createSlots({ call, dayPlace, place, zonePlace, horizonDays, onC
     before.disabled = date <= today;
     after.disabled = date >= addDays(today, horizonDays);
     name.textContent = longDate(date);
-    zonePlace.textContent = `Times are those of the room: ${shown.time_zone}.`;
+    zonePlace.textContent = `Times are in the room’s time zone, ${shown.time_zone}.`;
     if (buttons.size === 0) place.replaceChildren(...slots.map(makeButton));
     if (chosen && !isFree(chosen.start, chosen.end)) choose(null, 'taken');
     else onChange(chosen, whyNone);
@@ -138,7 +138,7 @@ export function createSlots({ call, dayPlace, place, zonePlace, horizonDays, onC
     button.className = `slot ${within ? 'mine' : slot.status}`;
     button.disabled = slot.status !== 'free';
     button.setAttribute('aria-pressed', String(within));
-    const freesText = frees ? `; free again at ${frees} if it is not paid` : '';
+    const freesText = frees ? `; free again at ${frees} if not paid` : '';
     button.title = isHeld ? `Held, not paid yet${freesText}` : '';
     const state = within ? 'chosen' : frees ? `until ${frees}` : slot.status;
     button.querySelector('.slot-state')?.replaceChildren(state);
@@ -151,13 +151,13 @@ export function createSlots({ call, dayPlace, place, zonePlace, horizonDays, onC
   };
 
   function clicked(start) {
-    const slot = slots.find((one) => one.start_time === start);
+    const slot = slots.find((each) => each.start_time === start);
     if (!slot) return;
     const end = slot.end_time;
     if (chosen && start >= chosen.end && isFree(chosen.start, end)) choose({ start: chosen.start, end });
     else if (chosen && start === chosen.start && end === chosen.end) choose(null);
     else choose({ start, end });
-    for (const one of slots) paint(one);
+    for (const each of slots) paint(each);
   }
 
   /**
@@ -171,7 +171,7 @@ export function createSlots({ call, dayPlace, place, zonePlace, horizonDays, onC
   }
 
   return {
-    /** Another room: the day stays, if it is not over on the clock of that room. */
+    /** Shows another room, on the same day unless that day is over in the room's time zone. */
     showRoom(/** @type {Room} */ next) {
       room = next;
       today = todayIn(room.time_zone);
@@ -179,14 +179,14 @@ export function createSlots({ call, dayPlace, place, zonePlace, horizonDays, onC
       choose(null);
       restart();
     },
-    /** Sets start and end; an end that cannot be reached from there becomes the first possible one. */
+    /** Sets start and end. An end that cannot be reached from the start becomes the first possible end. */
     setRange(start, end) {
       const first = slots.find((slot) => slot.start_time === start);
       if (!first) return;
       choose({ start, end: end > start && isFree(start, end) ? end : first.end_time });
       for (const slot of slots) paint(slot);
     },
-    /** Forgets the choice and looks again: it has become a booking. */
+    /** Clears the choice, which has become a booking, and polls at once. */
     clear() {
       choose(null);
       void refresh();
@@ -195,7 +195,7 @@ export function createSlots({ call, dayPlace, place, zonePlace, horizonDays, onC
     room: () => room,
     date: () => date,
     starts: () => slots.filter((slot) => slot.status === 'free').map((slot) => slot.start_time),
-    /** The ends that can be reached from a start without crossing a slot that is taken. */
+    /** The ends that can be reached from a start without crossing a taken slot. */
     endsFrom: (start) =>
       slots
         .filter((slot) => slot.end_time > start && isFree(start, slot.end_time))

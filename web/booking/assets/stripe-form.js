@@ -3,13 +3,13 @@ import { h, whileBusy } from './dom.js';
 /** @type {Promise<any> | null} */
 let loading = null;
 
-/** Stripe.js, from Stripe: it must not be served from anywhere else (https://docs.stripe.com/js/including). */
+/** Loads Stripe.js from Stripe; it must not be served from elsewhere (https://docs.stripe.com/js/including). */
 function loadStripe(publishableKey) {
   loading ??= new Promise((resolve, reject) => {
     const onload = () => resolve(globalThis.Stripe(publishableKey));
     const onerror = () => {
       loading = null;
-      reject(new Error('The payment form of Stripe cannot be loaded. Check your connection and try again.'));
+      reject(new Error('Stripe’s payment form cannot be loaded. Check your connection and try again.'));
     };
     document.head.append(h('script', { src: 'https://js.stripe.com/clover/stripe.js', onload, onerror }));
   });

@@ -27,7 +27,7 @@ export const bookings: ListView<BookingListRow> = {
   section: 'Bookings',
   path: '/bookings',
   source: bookingList,
-  searchHint: 'E-mail, number, reference or pi_…',
+  searchHint: 'E-mail, booking number, reference or pi_…',
   sort: { key: 'id', descending: true },
   filters: async (db) => [
     { kind: 'choice', name: 'status', label: 'Status', choices: choicesOf(bookingStatuses) },
@@ -124,7 +124,7 @@ export const payments: ListView<PaymentListRow> = {
     },
     {
       key: 'intent',
-      title: 'At Stripe',
+      title: 'PaymentIntent',
       cell: (row) => <code>{row.stripe_payment_intent_id ?? '–'}</code>,
       csv: { payment_intent: (row) => row.stripe_payment_intent_id, attempt: (row) => row.attempt },
     },

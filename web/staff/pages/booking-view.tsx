@@ -5,25 +5,25 @@ import {
   refundableMinor,
   type TimelineRow,
 } from '../queries/booking-page.ts';
-import { refundWorkflowId } from '../../../workflows/messages.ts';
+import { refundWorkflowId } from '../../../domain/workflow-ids.ts';
 import { Page } from '../layout.tsx';
 import { Badge, Card, Facts, formatAge, formatMoney, Instant, plain, shortTime } from '../parts.tsx';
-import type { Visit } from '../visit.ts';
+import type { PanelRequest } from '../panel-request.ts';
 
 interface Props {
-  visit: Visit;
+  request: PanelRequest;
   booking: BookingDetailRow;
   payments: BookingPaymentRow[];
   timeline: TimelineRow[];
-  /** Undefined when no address of Temporal's UI is set. */
+  /** Undefined without `TEMPORAL_UI_URL`. */
   workflowUrl: (workflowId: string) => string | undefined;
 }
 
-/** All that staff needs to know of one booking. */
-export function BookingPage({ visit, booking, payments, timeline, workflowUrl }: Props) {
+/** Everything that staff needs to know about a booking. */
+export function BookingPage({ request, booking, payments, timeline, workflowUrl }: Props) {
   return (
     <Page
-      visit={visit}
+      request={request}
       section="Bookings"
       title={`Booking #${booking.id}`}
       actions={<Actions booking={booking} />}
@@ -33,7 +33,7 @@ export function BookingPage({ visit, booking, payments, timeline, workflowUrl }:
         <Owner booking={booking} url={workflowUrl(booking.workflow_id)} />
       </div>
       <Card title="Payments" id="payments">
-        {payments.length === 0 && <p class="empty">Nobody has begun to pay.</p>}
+        {payments.length === 0 && <p class="empty">No payment yet.</p>}
         {payments.map((payment) => (
           <Payment key={payment.id} booking={booking} payment={payment} workflowUrl={workflowUrl} />
         ))}
@@ -90,13 +90,13 @@ function Booking({ booking }: { booking: BookingDetailRow }) {
               {shortTime(booking.start_time)}–{shortTime(booking.end_time)} ({booking.time_zone})
             </>,
           ],
-          ['Begins', <Instant at={booking.starts_at} />],
+          ['Starts', <Instant at={booking.starts_at} />],
           ['Guests', booking.guest_count],
           [
             'Price',
             `${formatMoney(booking.amount_minor, booking.currency)} for ${booking.number_of_slots} slots`,
           ],
-          ['Requests', booking.special_requests ?? '–'],
+          ['Special requests', booking.special_requests ?? '–'],
         ]}
       />
     </Card>
@@ -110,7 +110,7 @@ function Owner({ booking, url }: { booking: BookingDetailRow; url: string | unde
         of={[
           ['Customer', <a href={`/admin/users/${booking.user_id}`}>{booking.user_email}</a>],
           ['Their bookings', <a href={`/admin/bookings?user=${booking.user_id}`}>Show all</a>],
-          ['Booked', <Instant at={booking.created_at} />],
+          ['Created', <Instant at={booking.created_at} />],
           ['Reference', <code>{booking.ref}</code>],
           ['Workflow', <WorkflowLink id={booking.workflow_id} url={url} />],
         ]}
@@ -135,22 +135,25 @@ interface PaymentProps {
 }
 
 function Payment({ booking, payment, workflowUrl }: PaymentProps) {
-  const back = payment.refunds.reduce((sum, f) => sum + (f.status === 'succeeded' ? f.amount_minor : 0), 0);
+  const refundedMinor = payment.refunds.reduce(
+    (sum, refund) => sum + (refund.status === 'succeeded' ? refund.amount_minor : 0),
+    0,
+  );
   return (
     <div class="payment">
       <Facts
         of={[
           ['Attempt', `${payment.attempt}${payment.confirms ? ' (confirms the booking)' : ''}`],
           ['Status', <Badge status={payment.status} />],
-          ['PaymentIntent', <code>{payment.intent_id ?? 'not known yet'}</code>],
+          ['PaymentIntent', <code>{payment.intent_id ?? 'not created yet'}</code>],
           [
             'Amount',
             `${formatMoney(payment.amount_minor, payment.currency)}, received ${formatMoney(payment.amount_received_minor, payment.currency)}`,
           ],
-          ...(payment.decision ? [['Decided', payment.decision] as const] : []),
+          ...(payment.decision ? [['Decision', payment.decision] as const] : []),
           ...(payment.declines > 0 ? [['Declined', `${payment.declines} times`] as const] : []),
-          ['Begun', <Instant at={payment.created_at} />],
-          ...(back > 0 ? [['Given back', formatMoney(back, payment.currency)] as const] : []),
+          ['Created', <Instant at={payment.created_at} />],
+          ...(refundedMinor > 0 ? [['Refunded', formatMoney(refundedMinor, payment.currency)] as const] : []),
           ...payment.refunds.map(
             (refund) => ['Refund', <Refund {...{ booking, payment, refund, workflowUrl }} />] as const,
           ),
@@ -174,7 +177,7 @@ function Payment({ booking, payment, workflowUrl }: PaymentProps) {
   );
 }
 
-/** May staff send it again? What Stripe has under way, or has sent, is not sent twice. */
+/** Whether staff may send the refund again. What Stripe is processing, or has sent, is never sent twice. */
 const isRetryable = ({ status, retried_by }: BookingRefundRow) =>
   status === 'pending' ||
   status === 'refused' ||
@@ -217,15 +220,15 @@ function Entry({ entry }: { entry: TimelineRow }) {
           </>
         )}
         <strong>{plain(entry.cause)}</strong>
-        <span class="by"> by {whoIs(entry)}</span>
+        <span class="by"> by {nameOf(entry)}</span>
         {entry.detail && <p class="hint">{entry.detail}</p>}
       </div>
     </li>
   );
 }
 
-/** `staff:1` with its e-mail; a part of the service by its name. */
-function whoIs({ actor, actor_email }: TimelineRow): string {
+/** The actor with its e-mail, or the name of a part of the service. */
+function nameOf({ actor, actor_email }: TimelineRow): string {
   if (!actor_email) return actor;
   return `${actor.startsWith('staff:') ? 'staff' : 'customer'} ${actor_email}`;
 }

@@ -7,55 +7,55 @@ import { date as dateSchema } from '../../../http/schemas.ts';
 import { type DayGrid, type Lane, layOutDay, type Stretch } from '../day-lanes.ts';
 import { Page } from '../layout.tsx';
 import { shortTime } from '../parts.tsx';
-import { type PanelRoute, respond, type Visit } from '../visit.ts';
+import { type PanelRoute, respond, type PanelRequest } from '../panel-request.ts';
 
 const roomsAtOnce = 25;
 const pagesMax = 250;
-/** Wide enough that the shortest slot can say what it is; with half hours a usual day fits a screen. */
+/** The width that the shortest slot needs for its text. With half-hour slots a usual day fits on a screen. */
 const slotPixels = 36;
 const hourPixels = { min: 72, max: 288 };
 const headPixels = 140;
 
-/** One day of all rooms as a calendar: each room in its own time zone, slots half-open. */
+/** A calendar of all rooms on one day, each in its own time zone. */
 export function dayPages({ db }: WebDeps): PanelRoute[] {
   return [
     {
       method: 'GET',
       path: '/day',
-      async serve(visit) {
+      async serve(request) {
         const now = new Date();
         const today = localDate(now, await usualTimeZone(db));
-        const date = dateOf(visit, today);
-        const page = pageOf(visit);
+        const date = dateOf(request, today);
+        const page = pageOf(request);
         const { rooms, more, bookings } = await readDay(db, date, {
           limit: roomsAtOnce,
           offset: (page - 1) * roomsAtOnce,
         });
-        const whole = visit.ctx.query['hours'] === 'all';
+        const whole = request.ctx.query['hours'] === 'all';
         const grid = layOutDay(rooms, bookings, { date, now, whole });
-        respond(visit.ctx, 200, <Day {...{ visit, date, today, page, more, grid, whole }} />);
+        respond(request.ctx, 200, <Day {...{ request, date, today, page, more, grid, whole }} />);
       },
     },
   ];
 }
 
-function dateOf({ ctx }: Visit, today: string): string {
-  const given = ctx.query['date'];
-  if (given === undefined || given === '') return today;
-  const parsed = dateSchema.safeParse(given);
-  if (!parsed.success) throw new Problem('invalid_request', { detail: 'Use a date as YYYY-MM-DD.' });
+function dateOf({ ctx }: PanelRequest, today: string): string {
+  const text = ctx.query['date'];
+  if (text === undefined || text === '') return today;
+  const parsed = dateSchema.safeParse(text);
+  if (!parsed.success) throw new Problem('invalid_request', { detail: 'Enter a date as YYYY-MM-DD.' });
   return parsed.data;
 }
 
-function pageOf({ ctx }: Visit): number {
-  const given = ctx.query['page'] ?? '1';
-  const page = typeof given === 'string' && /^[1-9]\d{0,3}$/.test(given) ? Number(given) : Number.NaN;
-  if (!(page <= pagesMax)) throw new Problem('invalid_request', { detail: 'There is no such page.' });
+function pageOf({ ctx }: PanelRequest): number {
+  const text = ctx.query['page'] ?? '1';
+  const page = typeof text === 'string' && /^[1-9]\d{0,3}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(page <= pagesMax)) throw new Problem('invalid_request', { detail: 'This page does not exist.' });
   return page;
 }
 
 interface Props {
-  visit: Visit;
+  request: PanelRequest;
   date: string;
   today: string;
   page: number;
@@ -64,23 +64,23 @@ interface Props {
   grid: DayGrid;
 }
 
-function Day({ visit, date, today, page, more, whole, grid }: Props) {
+function Day({ request, date, today, page, more, whole, grid }: Props) {
   const hours = whole ? '&hours=all' : '';
   const day = Temporal.PlainDate.from(date);
   const weekday = day.toLocaleString('en', { weekday: 'long' });
-  const beside = (days: number) => `/admin/day?date=${day.add({ days }).toString()}${hours}`;
+  const dayAway = (days: number) => `/admin/day?date=${day.add({ days }).toString()}${hours}`;
   return (
-    <Page visit={visit} section="Day" title={`${weekday}, ${date}`}>
+    <Page request={request} section="Day" title={`${weekday}, ${date}`}>
       <div class="daybar">
         <nav aria-label="Days" class="buttons">
-          <a class="button quiet" href={beside(-1)}>
-            ← Day before
+          <a class="button quiet" href={dayAway(-1)}>
+            ← Previous day
           </a>
           <a class="button quiet" href={`/admin/day?date=${today}${hours}`}>
             Today
           </a>
-          <a class="button quiet" href={beside(1)}>
-            Day after →
+          <a class="button quiet" href={dayAway(1)}>
+            Next day →
           </a>
         </nav>
         <form method="get" action="/admin/day" class="buttons">
@@ -92,7 +92,7 @@ function Day({ visit, date, today, page, more, whole, grid }: Props) {
             {whole ? 'Usual hours' : 'Whole day'}
           </a>
         </form>
-        <ul class="legend" aria-label="Colours">
+        <ul class="legend" aria-label="Colour key">
           {slotStatuses.map((kind) => (
             <li key={kind}>
               <span class={`swatch ${kind}`} aria-hidden="true" />
@@ -101,13 +101,9 @@ function Day({ visit, date, today, page, more, whole, grid }: Props) {
           ))}
         </ul>
       </div>
-      {grid.lanes.length === 0 ? (
-        <p class="card empty">There are no rooms.</p>
-      ) : (
-        <Grid date={date} grid={grid} />
-      )}
+      {grid.lanes.length === 0 ? <p class="card empty">No rooms yet.</p> : <Grid date={date} grid={grid} />}
       <nav class="paging" aria-label="Pages">
-        {page > 1 && <a href={`/admin/day?date=${date}&page=${page - 1}${hours}`}>← Rooms before</a>}
+        {page > 1 && <a href={`/admin/day?date=${date}&page=${page - 1}${hours}`}>← Previous rooms</a>}
         {more && <a href={`/admin/day?date=${date}&page=${page + 1}${hours}`}>More rooms →</a>}
       </nav>
     </Page>
@@ -117,17 +113,16 @@ function Day({ visit, date, today, page, more, whole, grid }: Props) {
 function Grid({ date, grid }: { date: string; grid: DayGrid }) {
   const { fromMinute, toMinute, unitMinutes } = grid;
   const hours = (toMinute - fromMinute) / 60;
-  // Widths as attributes: the page's policy allows no inline style.
+  // Widths are attributes, because the page's policy allows no inline styles.
   const hourWidth = hourPixelsOf(grid);
   const width = { width: headPixels + hours * hourWidth };
   const unitWidth = { width: (hourWidth * unitMinutes) / 60 };
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable with the keyboard
-    <div class="scroll lanes" tabIndex={0} role="region" aria-label="Calendar of the day, scrolls sideways">
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
+    <div class="scroll lanes" tabIndex={0} role="region" aria-label="Calendar of the day (scrolls sideways)">
       <table class="lanes" {...width}>
         <caption class="unseen">
-          All rooms on {date}, each in its own time zone. A stretch begins at its first minute and ends before
-          its last.
+          All rooms on {date}, each in its own time zone. Slots and bookings end just before the time given.
         </caption>
         <colgroup>
           <col {...{ width: headPixels }} />

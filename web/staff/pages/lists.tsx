@@ -5,10 +5,10 @@ import { toMajor } from '../../../domain/money.ts';
 import type { WebDeps } from '../../deps.ts';
 import { type ListView, listRoutes } from '../list-page.tsx';
 import { Badge, bookingLink, formatMoney, Instant, plain, shortTime } from '../parts.tsx';
-import type { PanelRoute } from '../visit.ts';
+import type { PanelRoute } from '../panel-request.ts';
 import { bookings, choicesOf, payments } from './booking-lists.tsx';
 
-/** Every list of the panel: its columns on the page and in the export, its filters and sorts. */
+/** Every list of the panel: the columns of its page and of its export, its filters and sorts. */
 export function listPages(deps: WebDeps): PanelRoute[] {
   return [
     ...listRoutes(deps, bookings),
@@ -23,7 +23,7 @@ const users: ListView<UserListRow> = {
   section: 'Users',
   path: '/users',
   source: userList,
-  searchHint: 'Beginning of the e-mail, or number',
+  searchHint: 'Start of the e-mail, or user number',
   sort: { key: 'id', descending: true },
   filters: [
     {
@@ -60,7 +60,7 @@ const users: ListView<UserListRow> = {
     },
     {
       key: 'created',
-      title: 'Since',
+      title: 'Registered',
       cell: (row) => <Instant at={row.created_at} />,
       csv: { created_at: (row) => row.created_at },
     },
@@ -71,11 +71,11 @@ const rooms: ListView<Room> = {
   section: 'Rooms',
   path: '/rooms',
   source: roomList,
-  searchHint: 'Part of the name, or number',
+  searchHint: 'Part of the name, or room number',
   sort: { key: 'name', descending: false },
   actions: (
     <a class="button" href="/admin/rooms/new">
-      Add a room
+      Add room
     </a>
   ),
   filters: [
@@ -95,17 +95,22 @@ const rooms: ListView<Room> = {
       cell: (row) => `${shortTime(row.opening_time)}–${shortTime(row.closing_time)}`,
       csv: { opens: (row) => row.opening_time, closes: (row) => row.closing_time },
     },
-    { key: 'zone', title: 'Zone', cell: (row) => row.time_zone, csv: { time_zone: (row) => row.time_zone } },
+    {
+      key: 'zone',
+      title: 'Time zone',
+      cell: (row) => row.time_zone,
+      csv: { time_zone: (row) => row.time_zone },
+    },
     {
       key: 'slot',
-      title: 'Slot',
+      title: 'Slot length',
       numeric: true,
       cell: (row) => `${row.slot_duration_minutes} min`,
       csv: { slot_minutes: (row) => row.slot_duration_minutes },
     },
     {
       key: 'price',
-      title: 'Price a slot',
+      title: 'Price per slot',
       sort: 'price',
       numeric: true,
       cell: (row) => formatMoney(row.price_minor, row.currency),
@@ -136,7 +141,7 @@ const flags: ListView<FlagListRow> = {
   section: 'Flags',
   path: '/flags',
   source: flagList,
-  searchHint: 'Booking number, or the exact subject',
+  searchHint: 'Booking number or exact subject',
   sort: { key: 'id', descending: true },
   filters: [
     { kind: 'choice', name: 'state', label: 'State', choices: choicesOf(['open', 'resolved']) },
@@ -150,7 +155,7 @@ const flags: ListView<FlagListRow> = {
       cell: (row) => <a href={`/admin/flags/${row.id}`}>{plain(row.kind)}</a>,
       csv: { flag_id: (row) => row.id, kind: (row) => row.kind },
     },
-    { key: 'detail', title: 'What', cell: (row) => row.detail, csv: { detail: (row) => row.detail } },
+    { key: 'detail', title: 'Description', cell: (row) => row.detail, csv: { detail: (row) => row.detail } },
     {
       key: 'subject',
       title: 'Subject',

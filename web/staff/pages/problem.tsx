@@ -1,7 +1,7 @@
 import type { Problem } from '../../../domain/problems.ts';
 import { Document } from '../layout.tsx';
 
-/** A refusal, or a fault of ours, as a page. */
+/** A refusal or an internal error as a page. */
 export function ProblemPage({ problem, requestId }: { problem: Problem; requestId: string }) {
   const { detail } = problem.extras;
   return (
@@ -14,7 +14,7 @@ export function ProblemPage({ problem, requestId }: { problem: Problem; requestI
           <p>
             <a href="/admin">Back to the overview</a>
           </p>
-          <p class="hint">Request {requestId}</p>
+          <p class="hint">Request id: {requestId}</p>
         </section>
       </main>
     </Document>

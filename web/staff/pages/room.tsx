@@ -9,77 +9,77 @@ import type { Form } from '../form.ts';
 import { Page } from '../layout.tsx';
 import { Alert, Field } from '../parts.tsx';
 import { emptyRoom, formOfRoom, readRoomForm, type RoomErrors, timeZones } from '../room-form.ts';
-import { goTo, idOf, type PanelRoute, respond, type Visit } from '../visit.ts';
-import { StaffTrail } from './user.tsx';
+import { goTo, idOf, type PanelRoute, respond, type PanelRequest } from '../panel-request.ts';
+import { StaffHistory } from '../staff-history.tsx';
 
 interface BookingsAhead {
-  /** They could keep their wall-clock time, if staff says so. */
+  /** Whether all of them can keep their time of day. */
   canMove: boolean;
   count: number;
   bookings: StayAhead[];
 }
 
 interface Shown {
-  /** Undefined: a room to be. */
+  /** Undefined for a new room. */
   id?: number;
   title: string;
   form: Form;
   errors?: RoomErrors;
   fault?: string;
-  /** Bookings that a new time zone would move. */
+  /** Future bookings that a new time zone would move. */
   ahead?: BookingsAhead;
   events?: StaffEventRow[];
 }
 
-/** Adding and editing rooms. Who edits what somebody else has changed meanwhile is told so, and overwrites nothing. */
+/** Adding and editing rooms. An edit never overwrites what somebody else has saved since the page was loaded. */
 export function roomPages({ db, rooms }: WebDeps): PanelRoute[] {
-  const render = (visit: Visit, status: number, shown: Shown) =>
-    respond(visit.ctx, status, <RoomPage visit={visit} shown={shown} />);
+  const render = (request: PanelRequest, status: number, shown: Shown) =>
+    respond(request.ctx, status, <RoomPage request={request} shown={shown} />);
 
-  async function showRoom(visit: Visit): Promise<void> {
-    const room = await findRoom(db, idOf(visit));
+  async function showRoom(request: PanelRequest): Promise<void> {
+    const room = await findRoom(db, idOf(request));
     if (!room) throw new Problem('not_found');
     const events = await listStaffEvents(db, 'room', room.id);
-    render(visit, 200, { id: room.id, title: room.name, form: formOfRoom(room), events });
+    render(request, 200, { id: room.id, title: room.name, form: formOfRoom(room), events });
   }
 
-  async function addRoom(visit: Visit): Promise<void> {
-    const shown: Shown = { title: 'Add a room', form: visit.form };
-    const read = readRoomForm(visit.form);
-    if ('errors' in read) return render(visit, 400, { ...shown, errors: read.errors });
+  async function addRoom(request: PanelRequest): Promise<void> {
+    const shown: Shown = { title: 'Add room', form: request.form };
+    const read = readRoomForm(request.form);
+    if ('errors' in read) return render(request, 400, { ...shown, errors: read.errors });
     try {
-      const id = await insertRoom(db, visit.staff.userId, read.fields);
-      goTo(visit.ctx, `/admin/rooms/${id}`, 'added');
+      const id = await insertRoom(db, request.staff.userId, read.fields);
+      goTo(request.ctx, `/admin/rooms/${id}`, 'added');
     } catch (error) {
       if (violatedConstraint(error) !== 'rooms_name_taken') throw error;
-      render(visit, 409, { ...shown, errors: nameTaken });
+      render(request, 409, { ...shown, errors: nameTaken });
     }
   }
 
-  async function editRoom(visit: Visit): Promise<void> {
-    const id = idOf(visit);
+  async function editRoom(request: PanelRequest): Promise<void> {
+    const id = idOf(request);
     const room = await findRoom(db, id);
     if (!room) throw new Problem('not_found');
-    const shown: Shown = { id, title: room.name, form: visit.form };
-    const read = readRoomForm(visit.form);
-    if ('errors' in read) return render(visit, 400, { ...shown, errors: read.errors });
+    const shown: Shown = { id, title: room.name, form: request.form };
+    const read = readRoomForm(request.form);
+    if ('errors' in read) return render(request, 400, { ...shown, errors: read.errors });
     try {
       const saved = await saveRoom(db, {
-        actorId: visit.staff.userId,
+        actorId: request.staff.userId,
         id,
-        version: Number(visit.form['version']),
+        version: Number(request.form['version']),
         fields: read.fields,
-        keepWallClock: visit.form['keep_wall_clock'] === 'yes',
+        keepWallClock: request.form['keep_wall_clock'] === 'yes',
       });
-      // This process prices by the new room at once; the others see the new version when they try to book.
+      // This process uses the new price immediately; the others notice the new version when a guest books.
       rooms.forget(id);
-      if (saved) return goTo(visit.ctx, `/admin/rooms/${id}`, 'saved');
-      render(visit, 409, { ...shown, fault: changedMeanwhile });
+      if (saved) return goTo(request.ctx, `/admin/rooms/${id}`, 'saved');
+      render(request, 409, { ...shown, fault: changedMeanwhile });
     } catch (error) {
       const ahead = bookingsAhead(error);
-      if (ahead) return render(visit, 409, { ...shown, ahead });
+      if (ahead) return render(request, 409, { ...shown, ahead });
       if (violatedConstraint(error) !== 'rooms_name_taken') throw error;
-      render(visit, 409, { ...shown, errors: nameTaken });
+      render(request, 409, { ...shown, errors: nameTaken });
     }
   }
 
@@ -87,8 +87,8 @@ export function roomPages({ db, rooms }: WebDeps): PanelRoute[] {
     {
       method: 'GET',
       path: '/rooms/new',
-      async serve(visit) {
-        render(visit, 200, { title: 'Add a room', form: { ...emptyRoom, available: 'yes' } });
+      async serve(request) {
+        render(request, 200, { title: 'Add room', form: { ...emptyRoom, available: 'yes' } });
       },
     },
     { method: 'POST', path: '/rooms/new', serve: addRoom },
@@ -98,9 +98,10 @@ export function roomPages({ db, rooms }: WebDeps): PanelRoute[] {
 }
 
 const nameTaken = { name: 'Another room has this name.' };
-const changedMeanwhile = 'Somebody has changed this room since you opened it. Nothing is saved.';
+const changedMeanwhile =
+  'Somebody else has changed this room since you opened it. Your changes were not saved.';
 
-/** The bookings that a refusal of a new time zone lists. */
+/** The bookings that are the reason why a new time zone was refused. */
 function bookingsAhead(error: unknown): BookingsAhead | undefined {
   if (!(error instanceof Problem)) return undefined;
   if (error.code !== 'bookings_ahead' && error.code !== 'bookings_cannot_move') return undefined;
@@ -108,7 +109,7 @@ function bookingsAhead(error: unknown): BookingsAhead | undefined {
   return { canMove: error.code === 'bookings_ahead', count, bookings };
 }
 
-const reasons = { in_the_past: 'it would have begun already', clock_change: 'the clocks change in it' };
+const reasons = { in_the_past: 'it would already have started', clock_change: 'the clocks change during it' };
 
 function Ahead({ ahead }: { ahead: BookingsAhead }) {
   const more = ahead.count - ahead.bookings.length;
@@ -116,8 +117,8 @@ function Ahead({ ahead }: { ahead: BookingsAhead }) {
     <Alert>
       <p>
         {ahead.canMove
-          ? 'Bookings lie ahead in this room. In the new time zone they would begin at another moment. Nothing is saved yet.'
-          : 'These bookings cannot keep their time in the new time zone. Wait until they are over, or cancel them first. Nothing is saved.'}
+          ? 'This room has future bookings. The new time zone would move them. Nothing has been saved yet.'
+          : 'These bookings cannot keep their time of day in the new time zone. Wait until they are over, or cancel them first. Nothing has been saved.'}
       </p>
       <ul>
         {ahead.bookings.map((booking) => (
@@ -134,19 +135,19 @@ function Ahead({ ahead }: { ahead: BookingsAhead }) {
   );
 }
 
-function RoomPage({ visit, shown }: { visit: Visit; shown: Shown }) {
+function RoomPage({ request, shown }: { request: PanelRequest; shown: Shown }) {
   const { id, title, form, errors = {}, fault, ahead, events } = shown;
   const path = id ? `/admin/rooms/${id}` : '/admin/rooms/new';
   return (
-    <Page visit={visit} section="Rooms" title={title}>
+    <Page request={request} section="Rooms" title={title}>
       {fault && (
         <Alert>
-          {fault} <a href={path}>Load the room as it is now</a>
+          {fault} <a href={path}>Reload the room</a>
         </Alert>
       )}
       {Object.keys(errors).length > 0 && (
         <Alert>
-          <p>Please look at these fields; nothing is saved yet.</p>
+          <p>Please correct these fields. Nothing has been saved yet.</p>
           <ul>
             {Object.entries(errors).map(([name, message]) => (
               <li key={name}>
@@ -158,24 +159,24 @@ function RoomPage({ visit, shown }: { visit: Visit; shown: Shown }) {
       )}
       {ahead && <Ahead ahead={ahead} />}
       <form method="post" action={path} class="card room" noValidate>
-        <input type="hidden" name="csrf" value={visit.csrf} />
+        <input type="hidden" name="csrf" value={request.csrf} />
         {id && <input type="hidden" name="version" value={form['version'] ?? ''} />}
         <Fields form={form} errors={errors} />
         {ahead?.canMove && (
           <label class="choice">
             <input type="checkbox" name="keep_wall_clock" value="yes" />
-            <span>The bookings keep their time of day, on the clocks of the new time zone</span>
+            <span>Bookings keep their time of day in the new time zone</span>
           </label>
         )}
         <div class="buttons">
-          <button type="submit">{id ? 'Save' : 'Add the room'}</button>
+          <button type="submit">{id ? 'Save' : 'Add room'}</button>
           <a class="button quiet" href="/admin/rooms">
-            Back to the rooms
+            Back to rooms
           </a>
         </div>
-        {id && <p class="hint">Bookings that exist keep their times and their price.</p>}
+        {id && <p class="hint">Existing bookings keep their times and prices.</p>}
       </form>
-      {events && <StaffTrail events={events} />}
+      {events && <StaffHistory events={events} />}
     </Page>
   );
 }
@@ -189,26 +190,32 @@ function Fields({ form, errors }: { form: Form; errors: RoomErrors }) {
       <div class="row">
         <Field
           {...of('price')}
-          label="Price of a slot"
-          hint="In major units: 49.50"
+          label="Price per slot"
+          hint="For example 49.50"
           inputMode="decimal"
           required
         />
-        <Field {...of('currency')} label="Currency" hint="Three letters: usd" maxLength={3} required />
-        <Field {...of('capacity')} label="Capacity" hint="Guests at most" inputMode="numeric" required />
+        <Field {...of('currency')} label="Currency" hint="Three letters, e.g. usd" maxLength={3} required />
+        <Field {...of('capacity')} label="Capacity" hint="Maximum guests" inputMode="numeric" required />
       </div>
       <div class="row">
         <Field {...of('opening_time')} label="Opens" hint="HH:MM" maxLength={8} required />
         <Field {...of('closing_time')} label="Closes" hint="HH:MM, at most 24:00" maxLength={8} required />
         <Field
           {...of('slot_minutes')}
-          label="Minutes of a slot"
+          label="Slot length (minutes)"
           hint="5 to 1440"
           inputMode="numeric"
           required
         />
       </div>
-      <Field {...of('time_zone')} label="Time zone" hint="Like Europe/Berlin" list="time-zones" required />
+      <Field
+        {...of('time_zone')}
+        label="Time zone"
+        hint="For example Europe/Berlin"
+        list="time-zones"
+        required
+      />
       <datalist id="time-zones">
         {timeZones.map((zone) => (
           <option key={zone} value={zone} />

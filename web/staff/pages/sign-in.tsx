@@ -1,22 +1,23 @@
 import type { Context } from 'koa';
 import { Problem } from '../../../domain/problems.ts';
+import { problemHeaders } from '../../../http/problems.ts';
 import { passwordBytesMax } from '../../../domain/limits.ts';
 import { logInToPanel } from '../../../core/accounts/log-in.ts';
-import { visitorOf } from '../../../http/auth/visitor.ts';
+import { visitorOf } from '../../../http/visitor.ts';
 import type { WebDeps } from '../../deps.ts';
 import type { Form } from '../form.ts';
 import { Document } from '../layout.tsx';
 import { Alert, Field } from '../parts.tsx';
 import type { PanelSessions } from '../session.ts';
-import { goTo, respond } from '../visit.ts';
+import { goTo, respond } from '../panel-request.ts';
 
-/** The sign-in, in place of whatever was asked for. It never says whether that exists. */
+/** Shows the sign-in instead of the requested page, without revealing whether that page exists. */
 export function showSignIn(
   ctx: Context,
   sessions: PanelSessions,
   shown: { status: number; email?: string; fault?: string },
 ): void {
-  // RFC 9110 §15.5.2 wants a challenge with 401; no browser asks for credentials of this scheme by itself.
+  // RFC 9110 §15.5.2 requires a challenge with 401. Browsers do not know this scheme, so they show no prompt.
   if (shown.status === 401) ctx.set('WWW-Authenticate', 'Cookie realm="staff panel"');
   const csrf = sessions.formToken(ctx, undefined);
   respond(
@@ -59,7 +60,7 @@ export function showSignIn(
   );
 }
 
-/** Opens the panel for staff, throttled together with the API's login. Who is not staff is told so, once known. */
+/** Signs staff in; failures count together with the API's login. Others learn that they are not staff only with the right password. */
 export async function signIn(
   ctx: Context,
   deps: WebDeps,
@@ -74,14 +75,11 @@ export async function signIn(
     }
     const outcome = await logInToPanel(deps, { email, password }, visitorOf(ctx, deps));
     if ('notStaff' in outcome) {
-      deps.log.warn(
-        { userId: outcome.notStaff.id },
-        'a user without the staff role was refused at the panel',
-      );
+      deps.log.warn({ userId: outcome.notStaff.id }, 'panel sign-in refused: the user is not staff');
       return showSignIn(ctx, sessions, {
         ...shown,
         status: 403,
-        fault: 'This account is not a staff account.',
+        fault: 'This is not a staff account.',
       });
     }
     sessions.begin(ctx, outcome);
@@ -90,7 +88,7 @@ export async function signIn(
     goTo(ctx, '/admin');
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
-    ctx.set(error.extras.headers ?? {});
+    ctx.set(problemHeaders(error));
     const fault = error.extras.detail ? `${error.title} ${error.extras.detail}` : error.title;
     showSignIn(ctx, sessions, { ...shown, status: error.status, fault });
   }

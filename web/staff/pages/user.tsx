@@ -6,38 +6,39 @@ import { listStaffEvents, type StaffEventRow } from '../../../db/staff-events.ts
 import { changeUser, findUser, type UserChange, userChanges } from '../queries/users.ts';
 import { Problem } from '../../../domain/problems.ts';
 import type { WebDeps } from '../../deps.ts';
-import { Confirm, type Question } from '../confirm.tsx';
+import { confirmFirst, type Question } from '../confirm.tsx';
 import { Page } from '../layout.tsx';
-import { Badge, bookingLink, Card, Facts, formatMoney, Instant, plain, shortTime, Table } from '../parts.tsx';
-import { goTo, idOf, type PanelRoute, respond, type Visit } from '../visit.ts';
+import { Badge, bookingLink, Card, Facts, formatMoney, Instant, shortTime, Table } from '../parts.tsx';
+import { goTo, idOf, type PanelRoute, respond, type PanelRequest } from '../panel-request.ts';
+import { StaffHistory } from '../staff-history.tsx';
 
 const bookingsShown = 10;
 
-/** What each change means, said before it is done. */
+/** The question before each change. */
 const questions: Record<UserChange, { title: string; submit: string; harmful: boolean; text: string }> = {
   make_staff: {
     title: 'Make this user staff?',
     submit: 'Make staff',
     harmful: true,
-    text: 'Staff sees every booking and every user, cancels, refunds, edits rooms and makes others staff.',
+    text: 'Staff can see all bookings and users, cancel and refund, edit rooms, and make other users staff.',
   },
-  take_staff: {
-    title: 'Take the staff role away?',
-    submit: 'Take the role away',
+  remove_staff: {
+    title: 'Remove the staff role?',
+    submit: 'Remove staff role',
     harmful: true,
-    text: 'It counts from the next request on; the panel is closed for this user.',
+    text: 'The user loses access to the staff panel immediately.',
   },
   deactivate: {
     title: 'Deactivate this account?',
     submit: 'Deactivate',
     harmful: true,
-    text: 'All its sessions end at once, and nobody can sign in with it. Its bookings stay as they are.',
+    text: 'All its sessions end immediately and nobody can sign in to it. Its bookings stay as they are.',
   },
   activate: {
-    title: 'Activate this account again?',
-    submit: 'Activate',
+    title: 'Reactivate this account?',
+    submit: 'Reactivate',
     harmful: false,
-    text: 'Its owner can sign in again, with the same password.',
+    text: 'The user can sign in again with the same password.',
   },
   end_sessions: {
     title: 'End all sessions of this user?',
@@ -47,16 +48,16 @@ const questions: Record<UserChange, { title: string; submit: string; harmful: bo
   },
 };
 
-/** A user's page and what staff can change of an account; never of one's own, so that nobody locks themselves out. */
+/** A user's page and its actions. Staff cannot change their own account, so that nobody locks themselves out. */
 export function userPages({ db }: WebDeps): PanelRoute[] {
-  async function load(visit: Visit): Promise<UserListRow> {
-    const user = await findUser(db, idOf(visit));
+  async function load(request: PanelRequest): Promise<UserListRow> {
+    const user = await findUser(db, idOf(request));
     if (!user) throw new Problem('not_found');
     return user;
   }
 
-  async function show(visit: Visit): Promise<void> {
-    const user = await load(visit);
+  async function show(request: PanelRequest): Promise<void> {
+    const user = await load(request);
     const [{ rows: bookings }, events, sessions] = await Promise.all([
       readPage(db, bookingList, {
         sort: 'id',
@@ -68,70 +69,54 @@ export function userPages({ db }: WebDeps): PanelRoute[] {
       listStaffEvents(db, 'user', user.id),
       countOpenSessions(db, user.id),
     ]);
-    respond(visit.ctx, 200, <UserPage {...{ visit, user, bookings, events, sessions }} />);
+    respond(request.ctx, 200, <UserPage {...{ request, user, bookings, events, sessions }} />);
   }
 
-  async function render(visit: Visit, change: UserChange, status: number, fault?: string): Promise<void> {
-    const user = await load(visit);
-    const path = `/admin/users/${user.id}`;
-    const { title, submit, harmful, text } = questions[change];
-    const question: Question = {
-      section: 'Users',
-      title,
-      action: `${path}/${change}`,
-      back: path,
-      submit,
-      harmful,
-      fault,
-      text: (
-        <>
-          <p>
-            <strong>{user.email}</strong>
-          </p>
-          <p>{text}</p>
-        </>
-      ),
-    };
-    respond(visit.ctx, status, <Confirm visit={visit} question={question} />);
-  }
-
-  const changePages = (change: UserChange): PanelRoute[] => [
-    { method: 'GET', path: `/users/:id/${change}`, serve: (visit) => render(visit, change, 200) },
-    {
-      method: 'POST',
-      path: `/users/:id/${change}`,
-      async serve(visit) {
-        const outcome = await changeUser(db, visit.staff.userId, idOf(visit), change);
+  const changeRoutes = (change: UserChange): PanelRoute[] =>
+    confirmFirst(
+      `/users/:id/${change}`,
+      async (request) => changeQuestion(await load(request), change),
+      async (request) => {
+        const outcome = await changeUser(db, request.staff.userId, idOf(request), change);
         if (outcome === 'not_found') throw new Problem('not_found');
-        if (outcome === 'not_allowed') {
-          return render(
-            visit,
-            change,
-            403,
-            'Nobody can change their own account here: ask another member of staff.',
-          );
-        }
-        goTo(visit.ctx, `/admin/users/${idOf(visit)}`, 'changed');
+        if (outcome === 'not_allowed') throw new Problem('account_not_changeable');
+        goTo(request.ctx, `/admin/users/${idOf(request)}`, 'changed');
       },
-    },
-  ];
+    );
 
-  return [{ method: 'GET', path: '/users/:id', serve: show }, ...userChanges.flatMap(changePages)];
+  return [{ method: 'GET', path: '/users/:id', serve: show }, ...userChanges.flatMap(changeRoutes)];
+}
+
+function changeQuestion(user: UserListRow, change: UserChange): Question {
+  const { text, ...rest } = questions[change];
+  return {
+    section: 'Users',
+    back: `/admin/users/${user.id}`,
+    ...rest,
+    text: (
+      <>
+        <p>
+          <strong>{user.email}</strong>
+        </p>
+        <p>{text}</p>
+      </>
+    ),
+  };
 }
 
 interface Props {
-  visit: Visit;
+  request: PanelRequest;
   user: UserListRow;
   bookings: BookingListRow[];
   events: StaffEventRow[];
   sessions: number;
 }
 
-function UserPage({ visit, user, bookings, events, sessions }: Props) {
-  const own = user.id === visit.staff.userId;
+function UserPage({ request, user, bookings, events, sessions }: Props) {
+  const own = user.id === request.staff.userId;
   return (
     <Page
-      visit={visit}
+      request={request}
       section="Users"
       title={user.email}
       actions={own ? undefined : <Actions user={user} sessions={sessions} />}
@@ -139,10 +124,10 @@ function UserPage({ visit, user, bookings, events, sessions }: Props) {
       <Card title="Account" id="account">
         <Facts
           of={[
-            ['Number', `#${user.id}${own ? ' (you)' : ''}`],
+            ['User', `#${user.id}${own ? ' (you)' : ''}`],
             ['Role', user.is_staff ? <Badge status="staff" tone="good" /> : 'Guest'],
             ['State', user.is_active ? 'Active' : <Badge status="deactivated" tone="bad" />],
-            ['Since', <Instant at={user.created_at} />],
+            ['Registered', <Instant at={user.created_at} />],
             ['Open sessions', sessions],
           ]}
         />
@@ -151,7 +136,7 @@ function UserPage({ visit, user, bookings, events, sessions }: Props) {
         {bookings.length === 0 ? <p class="empty">No bookings.</p> : <Bookings bookings={bookings} />}
         {bookings.length > 0 && <a href={`/admin/bookings?user=${user.id}`}>All bookings of this user</a>}
       </Card>
-      <StaffTrail events={events} />
+      <StaffHistory events={events} />
     </Page>
   );
 }
@@ -165,10 +150,10 @@ function Actions({ user, sessions }: { user: UserListRow; sessions: number }) {
   return (
     <>
       {user.is_staff
-        ? link('take_staff', 'Take staff role', 'quiet')
+        ? link('remove_staff', 'Remove staff role', 'quiet')
         : link('make_staff', 'Make staff', 'quiet')}
       {sessions > 0 && link('end_sessions', 'End sessions', 'quiet')}
-      {user.is_active ? link('deactivate', 'Deactivate', 'danger') : link('activate', 'Activate', '')}
+      {user.is_active ? link('deactivate', 'Deactivate', 'danger') : link('activate', 'Reactivate', '')}
     </>
   );
 }
@@ -195,26 +180,5 @@ function Bookings({ bookings }: { bookings: BookingListRow[] }) {
         { key: 'status', title: 'Status', cell: (row) => <Badge status={row.status} /> },
       ]}
     />
-  );
-}
-
-/** What staff did to something, newest first. */
-export function StaffTrail({ events }: { events: StaffEventRow[] }) {
-  return (
-    <Card title="What staff did" id="trail">
-      {events.length === 0 && <p class="empty">Nothing yet.</p>}
-      <ol class="timeline">
-        {events.map((event) => (
-          <li key={event.id}>
-            <Instant at={event.at} />
-            <div>
-              <strong>{plain(event.action)}</strong>
-              <span class="by"> by {event.actor_email}</span>
-              {event.detail && <p class="hint">{event.detail}</p>}
-            </div>
-          </li>
-        ))}
-      </ol>
-    </Card>
   );
 }

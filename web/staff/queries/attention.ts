@@ -4,7 +4,7 @@ import type { IntentStatus, RefundStatus } from '../../../db/models.ts';
 import type { FlagListRow } from './lists.ts';
 import { noteStaffEvent } from '../../../db/staff-events.ts';
 
-/** A list on the front page shows so many and says when there are more. */
+/** The overview shows at most this many rows per list and says when there are more. */
 export const attentionMax = 20;
 
 export interface OverdueHold {
@@ -33,9 +33,8 @@ export interface SlowRefund {
 }
 
 /**
- * What needs a person, or may soon: open flags, holds past their deadline (not those that are kept on purpose, for a
- * payment under way), payments and refunds that do not move, messages that do not leave. Each is read by an index and
- * bounded.
+ * What needs attention, or soon may: open flags, overdue holds (except those kept for a payment that Stripe is
+ * processing), stuck payments, slow refunds and waiting messages. Every query is bounded and uses an index.
  */
 export async function readAttention(db: Db) {
   const [flags, overdue, payments, refunds, outbox, holds] = await Promise.all([
@@ -84,8 +83,9 @@ export async function findFlag(db: Db, id: number): Promise<FlagListRow | undefi
 }
 
 /**
- * Takes a flag off the front page. A message that was set aside is deleted with its flag: who resolves it has decided
- * that it is not to be sent. @returns false when it was resolved already
+ * Resolves a flag. With the flag of an undeliverable message the message is deleted: whoever resolves it has decided
+ * not to send it.
+ * @returns false when the flag was already resolved
  */
 export async function resolveFlag(db: Db, actorId: number, flagId: number, note: string): Promise<boolean> {
   return db.transaction(async (trx) => {
@@ -114,18 +114,18 @@ export async function resolveFlag(db: Db, actorId: number, flagId: number, note:
 }
 
 /**
- * Gives a message that was set aside to the relay again, and resolves its flag: for after the cause is repaired.
- * @returns false when the message is not set aside
+ * Lets the relay deliver an undeliverable message again, after its cause was fixed, and resolves its flag.
+ * @returns false when no such message is waiting
  */
-export async function reviveMessage(db: Db, actorId: number, flag: FlagListRow): Promise<boolean> {
+export async function resendMessage(db: Db, actorId: number, flag: FlagListRow): Promise<boolean> {
   return db.transaction(async (trx) => {
-    const revived = await rows(
+    const resent = await rows(
       trx,
       `update outbox set dead_at = null, attempts = 0, last_error = null, available_at = clock_timestamp()
         where id = ?::bigint and dead_at is not null returning id`,
       [flag.subject],
     );
-    if (revived.length === 0) return false;
+    if (resent.length === 0) return false;
     return resolveFlag(trx, actorId, flag.id, `Message ${flag.subject} sent again.`);
   });
 }

@@ -19,9 +19,9 @@ export interface BookingPaymentRow {
   updated_at: Date;
   confirms: boolean;
   decision: 'kept' | 'returned' | null;
-  /** The sum of its refunds that have not failed. */
+  /** The sum of its refunds, without failed ones. */
   refunding_minor: number;
-  /** What banks hold or have taken by disputes. */
+  /** The amount that banks have withheld or taken for disputes. */
   disputed_minor: number;
   declines: number;
   refunds: BookingRefundRow[];
@@ -62,17 +62,17 @@ export async function listBookingPayments(db: Db, bookingId: number): Promise<Bo
 
 export interface TimelineRow {
   at: Date;
-  /** `user:7`, `staff:1`, or the part of the service that acted. */
+  /** `user:7`, `staff:1`, or the name of the part of the service that acted. */
   actor: string;
   actor_email: string | null;
   from_status: BookingStatus | null;
   to_status: BookingStatus | null;
-  /** The cause of a move, or what staff did. */
+  /** The cause of a change of status, or the action of staff. */
   cause: string;
   detail: string;
 }
 
-/** Who did what to a booking, oldest first: its moves, and what staff did beside them. */
+/** The history of a booking, oldest first: its changes of status and the other actions of staff. */
 export async function readTimeline(db: Db, bookingId: number): Promise<TimelineRow[]> {
   return rows<TimelineRow>(
     db,
@@ -90,19 +90,19 @@ export async function readTimeline(db: Db, bookingId: number): Promise<TimelineR
   );
 }
 
-/** A booking in these statuses has its money decided: nothing else will refund or use it. */
+/** In these statuses the booking's payment is decided, so nothing else will refund or use it. */
 const refundable: readonly BookingStatus[] = ['confirmed', 'completed', 'cancelled'];
 
-/** What staff may send back of this payment while its booking stays as it is, in minor units. */
+/** How much of this payment staff may refund without changing the booking, in minor units. */
 export function refundableMinor(status: BookingStatus, payment: BookingPaymentRow): number {
   if (payment.status !== 'succeeded' || !refundable.includes(status)) return 0;
   return Math.max(0, payment.amount_received_minor - payment.refunding_minor - payment.disputed_minor);
 }
 
 /**
- * Decides that what is left of a payment goes back while its booking stays as it is; the refund's own workflow sends it.
- * Under the booking's lock, like every decision on money.
- * @returns false when there is nothing to give back, or the booking's money is still to be decided
+ * Refunds what is left of a payment without changing its booking; the refund's own workflow sends it. Holds the
+ * booking's lock, like every decision about money.
+ * @returns false when nothing is left to refund, or the booking's payment is not decided yet
  */
 export async function refundByStaff(
   db: Db,

@@ -2,24 +2,24 @@ import type { Knex } from 'knex';
 import { countExactMax, integerMax } from '../../../domain/limits.ts';
 import type { Db } from '../../../db/knex.ts';
 
-type Query = Knex.QueryBuilder;
+export type Query = Knex.QueryBuilder;
 
 /**
- * A list that staff can search, filter, sort and page through. Everything that names a column is in the source;
- * what a person types only ever becomes a binding.
+ * A list that staff can search, filter, sort and page through. All column names come from here; what a person types
+ * only becomes a binding.
  */
 export interface ListSource<Row> {
-  /** The column of the id, e.g. `b.id`: the tie-break of every sort. */
+  /** The id's column, e.g. `b.id`, which breaks the ties of every sort. */
   id: string;
-  /** What can be sorted by → its column, of the table that `find` reads, never null. */
+  /** The name of a sort → its column, which is of the table that `find` reads and never null. */
   sorts: Readonly<Record<string, string>>;
-  /** Its own columns, e.g. `b.*`. */
-  own: readonly string[];
-  /** The rows that match, nothing selected yet. Empty filters are absent. */
+  /** The columns of the table itself, e.g. `b.*`. */
+  columns: readonly string[];
+  /** The rows that match, with nothing selected yet. Empty filters are absent. */
   find(db: Db, search: string, filters: Readonly<Record<string, string>>): Query;
-  /** Joins to the chosen rows (`page`) what a person wants to read of other tables, and selects it. */
-  dress?(page: Query): Query;
-  /** Only for the type of a row. */
+  /** Joins other tables to the chosen rows (`page`) and selects their columns. */
+  join?(page: Query): Query;
+  /** Carries the type of a row; never set. */
   row?: Row;
 }
 
@@ -59,7 +59,7 @@ export async function readPage<Row>(
   const chosen = source
     .find(db, request.search, request.filters)
     .select({ row_id: source.id, sort_value: column })
-    .select([...source.own])
+    .select([...source.columns])
     .orderBy([
       { column, order },
       { column: source.id, order },
@@ -71,7 +71,7 @@ export async function readPage<Row>(
     else chosen.whereRaw('(??, ??) > (?, ?)', [column, source.id, value, id]);
   }
   const page = db.queryBuilder().from(chosen.as('page')).select('page.*');
-  const found: Listed<Row>[] = await (source.dress?.(page) ?? page).orderBy([
+  const found: Listed<Row>[] = await (source.join?.(page) ?? page).orderBy([
     { column: 'page.sort_value', order },
     { column: 'page.row_id', order },
   ]);
@@ -79,28 +79,28 @@ export async function readPage<Row>(
   return { rows: backwards ? rows.reverse() : rows, more: found.length > limit };
 }
 
-/** What a search finds is counted no further than this: a long prefix matches few, a short one too many to help. */
+/** Results of a search are counted up to this. A higher number would not help staff, who will search for more. */
 const foundExactMax = 1_000;
 
-/** How many rows match, counted to 10,000 (of a search: 1,000) and no further. */
+/** How many rows match, counted up to 10,000, or up to 1,000 for a search. */
 export async function countRows<Row>(
   db: Db,
   source: ListSource<Row>,
   request: Pick<ListRequest, 'search' | 'filters'>,
 ): Promise<{ count: number; exact: boolean }> {
   const max = request.search === '' ? countExactMax : foundExactMax;
-  const some = source
+  const sample = source
     .find(db, request.search, request.filters)
     .select(source.id)
     .limit(max + 1);
-  const [counted] = await db.count<{ count: string }[]>('* as count').from(some.as('sample'));
+  const [counted] = await db.count<{ count: string }[]>('* as count').from(sample.as('sample'));
   const count = Number(counted?.count ?? 0);
   return { count: Math.min(count, max), exact: count <= max };
 }
 
 const batchRows = 500;
 
-/** Every row that matches, a batch at a time: memory and each query stay bounded, however long the list is. */
+/** Every row that matches, in batches, so that memory and queries stay bounded however long the list is. */
 export async function* readAll<Row>(
   db: Db,
   source: ListSource<Row>,
@@ -116,17 +116,39 @@ export async function* readAll<Row>(
   }
 }
 
-/** A LIKE pattern for what begins with `text`, whatever signs are in it. */
+/** A LIKE pattern for what begins with `text`, with LIKE's own characters escaped. */
 export function beginsWith(text: string): string {
   return `${text.replace(/[\\%_]/g, '\\$&')}%`;
 }
 
+/** How a list looks up each kind of thing that staff may type into its search. */
+export interface SearchRules {
+  /** A number, with or without `#`. */
+  id(query: Query, id: number): void;
+  uuid?(query: Query, uuid: string): void;
+  /** What Stripe's ids begin with (`pi_`) → how to find them. */
+  stripeId?: Readonly<Record<string, (query: Query, stripeId: string) => void>>;
+  /** Anything else. */
+  text(query: Query, text: string): void;
+}
+
+/** Narrows the query to what was typed; an empty search leaves it as it is. */
+export function applySearch(query: Query, search: string, rules: SearchRules): void {
+  if (search === '') return;
+  const id = idIn(search);
+  if (id !== undefined) return rules.id(query, id);
+  if (rules.uuid && isUuid(search)) return rules.uuid(query, search);
+  const findStripeId = rules.stripeId?.[search.slice(0, 3)];
+  if (findStripeId) return findStripeId(query, search);
+  rules.text(query, search);
+}
+
 /** `12` or `#12` as an id; undefined for anything else. */
-export function idIn(search: string): number | undefined {
+function idIn(search: string): number | undefined {
   const id = Number(/^#?([1-9]\d{0,9})$/.exec(search)?.[1]);
   return id <= integerMax ? id : undefined;
 }
 
-export function isUuid(search: string): boolean {
+function isUuid(search: string): boolean {
   return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(search);
 }

@@ -2,27 +2,29 @@ import type { RefundReason } from '../../../domain/booking.ts';
 import type { IntentStatus, RefundStatus, Room } from '../../../db/models.ts';
 import type { BookingRow } from '../../../db/bookings.ts';
 import type { Db } from '../../../db/knex.ts';
-import { beginsWith, idIn, isUuid, type ListSource } from './list.ts';
+import { applySearch, beginsWith, type ListSource } from './list.ts';
 
-/** The lists of the panel: where their rows come from. How they look is in web/staff/pages. */
+/** The queries of the panel's lists; web/staff/pages shows them. */
 
 export type BookingListRow = Omit<BookingRow, 'starts_at' | 'ends_at' | 'hold_seconds_left'>;
 
-const usersNamed = (db: Db, search: string) =>
-  db('users').select('id').where('email', 'like', beginsWith(search.toLowerCase()));
+const usersByEmail = (db: Db, prefix: string) =>
+  db('users').select('id').where('email', 'like', beginsWith(prefix.toLowerCase()));
 
 export const bookingList: ListSource<BookingListRow> = {
   id: 'b.id',
-  own: ['b.*'],
+  columns: ['b.*'],
   sorts: { id: 'b.id', date: 'b.booking_date' },
   find(db, search, filters) {
     const query = db('bookings as b');
-    const id = idIn(search);
-    if (id !== undefined) query.where('b.id', id);
-    else if (isUuid(search)) query.where('b.ref', search);
-    else if (search.startsWith('pi_')) {
-      query.whereIn('b.id', db('payments').select('booking_id').where('stripe_payment_intent_id', search));
-    } else if (search !== '') query.whereIn('b.user_id', usersNamed(db, search));
+    const withIntent = (intentId: string) =>
+      db('payments').select('booking_id').where('stripe_payment_intent_id', intentId);
+    applySearch(query, search, {
+      id: (bookings, id) => void bookings.where('b.id', id),
+      uuid: (bookings, ref) => void bookings.where('b.ref', ref),
+      stripeId: { pi_: (bookings, intentId) => void bookings.whereIn('b.id', withIntent(intentId)) },
+      text: (bookings, text) => void bookings.whereIn('b.user_id', usersByEmail(db, text)),
+    });
     if (filters['status']) query.where('b.status', filters['status']);
     if (filters['payment']) query.where('b.payment_status', filters['payment']);
     if (filters['room']) query.where('b.room_id', Number(filters['room']));
@@ -35,7 +37,7 @@ export const bookingList: ListSource<BookingListRow> = {
     if (filters['to']) query.where('b.booking_date', '<=', filters['to']);
     return query;
   },
-  dress: (page) =>
+  join: (page) =>
     page
       .join('users as u', 'u.id', 'page.user_id')
       .join('rooms as r', 'r.id', 'page.room_id')
@@ -52,9 +54,9 @@ export interface PaymentListRow {
   amount_received_minor: number;
   currency: string;
   status: IntentStatus;
-  /** What has arrived at the customer by refunds. */
+  /** The sum of the refunds that have reached the customer. */
   refunded_minor: number;
-  /** That of the latest refund. */
+  /** The status of the latest refund. */
   refund_status: RefundStatus | null;
   refund_reason: RefundReason | null;
   created_at: Date;
@@ -62,19 +64,23 @@ export interface PaymentListRow {
 
 export const paymentList: ListSource<PaymentListRow> = {
   id: 'p.id',
-  own: ['p.*'],
+  columns: ['p.*'],
   sorts: { id: 'p.id', booking: 'p.booking_id' },
   find(db, search, filters) {
     const query = db('payments as p');
-    const id = idIn(search);
-    if (id !== undefined) query.where('p.booking_id', id);
-    else if (isUuid(search)) query.where('p.ref', search);
-    else if (search.startsWith('pi_')) query.where('p.stripe_payment_intent_id', search);
-    else if (search.startsWith('re_')) {
-      query.whereIn('p.id', db('refunds').select('payment_id').where('stripe_refund_id', search));
-    } else if (search !== '') {
-      query.whereIn('p.booking_id', db('bookings').select('id').whereIn('user_id', usersNamed(db, search)));
-    }
+    const withRefund = (refundId: string) =>
+      db('refunds').select('payment_id').where('stripe_refund_id', refundId);
+    const bookingsOf = (email: string) =>
+      db('bookings').select('id').whereIn('user_id', usersByEmail(db, email));
+    applySearch(query, search, {
+      id: (payments, id) => void payments.where('p.booking_id', id),
+      uuid: (payments, ref) => void payments.where('p.ref', ref),
+      stripeId: {
+        pi_: (payments, intentId) => void payments.where('p.stripe_payment_intent_id', intentId),
+        re_: (payments, refundId) => void payments.whereIn('p.id', withRefund(refundId)),
+      },
+      text: (payments, text) => void payments.whereIn('p.booking_id', bookingsOf(text)),
+    });
     if (filters['status']) query.where('p.status', filters['status']);
     if (filters['refund'] === 'none') {
       query.whereNotExists(db('refunds as f').select('f.id').whereRaw('?? = ??', ['f.payment_id', 'p.id']));
@@ -83,7 +89,7 @@ export const paymentList: ListSource<PaymentListRow> = {
     }
     return query;
   },
-  dress: (page) =>
+  join: (page) =>
     page
       .join('bookings as b', 'b.id', 'page.booking_id')
       .join('users as u', 'u.id', 'b.user_id')
@@ -109,13 +115,14 @@ export interface UserListRow {
 
 export const userList: ListSource<UserListRow> = {
   id: 'u.id',
-  own: ['u.id', 'u.email', 'u.is_staff', 'u.is_active', 'u.created_at'],
+  columns: ['u.id', 'u.email', 'u.is_staff', 'u.is_active', 'u.created_at'],
   sorts: { id: 'u.id', email: 'u.email' },
   find(db, search, filters) {
     const query = db('users as u');
-    const id = idIn(search);
-    if (id !== undefined) query.where('u.id', id);
-    else if (search !== '') query.where('u.email', 'like', beginsWith(search.toLowerCase()));
+    applySearch(query, search, {
+      id: (users, id) => void users.where('u.id', id),
+      text: (users, text) => void users.where('u.email', 'like', beginsWith(text.toLowerCase())),
+    });
     if (filters['role']) query.where('u.is_staff', filters['role'] === 'staff');
     if (filters['state']) query.where('u.is_active', filters['state'] === 'active');
     return query;
@@ -124,13 +131,14 @@ export const userList: ListSource<UserListRow> = {
 
 export const roomList: ListSource<Room> = {
   id: 'r.id',
-  own: ['r.*'],
+  columns: ['r.*'],
   sorts: { id: 'r.id', name: 'r.name', price: 'r.price_minor', capacity: 'r.capacity' },
   find(db, search, filters) {
     const query = db('rooms as r');
-    const id = idIn(search);
-    if (id !== undefined) query.where('r.id', id);
-    else if (search !== '') query.where('r.name', 'ilike', `%${beginsWith(search)}`);
+    applySearch(query, search, {
+      id: (rooms, id) => void rooms.where('r.id', id),
+      text: (rooms, text) => void rooms.where('r.name', 'ilike', `%${beginsWith(text)}`),
+    });
     if (filters['state']) query.where('r.is_available', filters['state'] === 'available');
     return query;
   },
@@ -151,13 +159,14 @@ export interface FlagListRow {
 
 export const flagList: ListSource<FlagListRow> = {
   id: 'g.id',
-  own: ['g.*'],
+  columns: ['g.*'],
   sorts: { id: 'g.id' },
   find(db, search, filters) {
     const query = db('flags as g');
-    const id = idIn(search);
-    if (id !== undefined) query.where('g.booking_id', id);
-    else if (search !== '') query.where('g.subject', search);
+    applySearch(query, search, {
+      id: (flags, bookingId) => void flags.where('g.booking_id', bookingId),
+      text: (flags, subject) => void flags.where('g.subject', subject),
+    });
     if (filters['kind']) query.where('g.kind', filters['kind']);
     if (filters['state'] === 'open') query.whereNull('g.resolved_at');
     if (filters['state'] === 'resolved') query.whereNotNull('g.resolved_at');

@@ -22,7 +22,7 @@ export async function findRoom(db: Db, id: number): Promise<Room | undefined> {
   return Room.query(db).findById(id);
 }
 
-/** The names of the rooms, for a choice; undefined when there are too many to choose from. */
+/** The names of all rooms, or undefined when there are too many to choose from. */
 export async function listRoomNames(db: Db): Promise<{ id: number; name: string }[] | undefined> {
   const names = await db('rooms')
     .select('id', 'name')
@@ -43,7 +43,7 @@ export interface DayBooking {
   hold_expires_at: Date;
 }
 
-/** The time zone of most rooms: whose "today" the calendar opens with. */
+/** The time zone of most rooms, whose "today" the calendar opens with. */
 export async function usualTimeZone(db: Db): Promise<string> {
   const [usual] = await rows<{ time_zone: string }>(
     db,
@@ -52,7 +52,7 @@ export async function usualTimeZone(db: Db): Promise<string> {
   return usual?.time_zone ?? 'UTC';
 }
 
-/** A page of rooms by name, and what takes them on one day of their calendars. */
+/** A page of rooms by name, with their bookings on one day of their calendars. */
 export async function readDay(
   db: Db,
   date: string,

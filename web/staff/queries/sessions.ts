@@ -1,6 +1,6 @@
 import { type Db, prepared, rows } from '../../../db/knex.ts';
 
-/** How long the panel may lie untouched (OWASP Session Management Cheat Sheet: idle timeout). */
+/** A session ends after this long without a request (OWASP Session Management Cheat Sheet: idle timeout). */
 const idleHours = 2;
 
 export interface PanelSession {
@@ -10,8 +10,8 @@ export interface PanelSession {
 }
 
 /**
- * The session of a token, if it is alive and its user is active staff at this moment: a lost role counts at once.
- * Notes, once a minute, that it was used.
+ * The session of a token, if it is open and its user is active staff at this moment, so that losing the role takes
+ * effect immediately. Records, at most once a minute, that the session was used.
  */
 export async function findPanelSession(db: Db, tokenHash: Buffer): Promise<PanelSession | undefined> {
   const [found] = await prepared<PanelSession & { stale: boolean }>(
@@ -31,7 +31,7 @@ export async function findPanelSession(db: Db, tokenHash: Buffer): Promise<Panel
   return found && { sessionId: found.sessionId, userId: found.userId, email: found.email };
 }
 
-/** How many sessions of a user are open. */
+/** The number of a user's open sessions. */
 export async function countOpenSessions(db: Db, userId: number): Promise<number> {
   const [open] = await rows<{ open: number }>(
     db,

@@ -3,12 +3,12 @@ import { revokeUserSessions } from '../../../db/sessions.ts';
 import type { UserListRow } from './lists.ts';
 import { noteStaffEvent } from '../../../db/staff-events.ts';
 
-export const userChanges = ['make_staff', 'take_staff', 'deactivate', 'activate', 'end_sessions'] as const;
+export const userChanges = ['make_staff', 'remove_staff', 'deactivate', 'activate', 'end_sessions'] as const;
 export type UserChange = (typeof userChanges)[number];
 
 const audited: Record<UserChange, string> = {
   make_staff: 'made_staff',
-  take_staff: 'staff_taken_away',
+  remove_staff: 'staff_removed',
   deactivate: 'deactivated',
   activate: 'activated',
   end_sessions: 'sessions_ended',
@@ -24,9 +24,9 @@ export async function findUser(db: Db, id: number): Promise<UserListRow | undefi
 }
 
 /**
- * Changes what a user may do. Both users are locked, and the one who acts must still be staff under that lock: two
- * who take the role from each other at once cannot both succeed, so somebody always keeps the keys. A user who is
- * deactivated is signed out everywhere; one who loses the role is signed out of the panel.
+ * Changes what a user may do. Both accounts are locked, and the actor must still be staff under that lock: if two
+ * members of staff remove each other's role at the same time only one succeeds, so somebody always keeps it. A user who
+ * is deactivated is signed out everywhere; one who loses the role is signed out of the panel.
  */
 export async function changeUser(
   db: Db,
@@ -54,7 +54,7 @@ async function apply(trx: Db, userId: number, change: UserChange): Promise<void>
     case 'make_staff':
       await trx('users').where('id', userId).update({ is_staff: true });
       return;
-    case 'take_staff':
+    case 'remove_staff':
       await trx('users').where('id', userId).update({ is_staff: false, is_superuser: false });
       return revokeUserSessions(trx, userId, 'staff', 'panel');
     case 'deactivate':
