@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BookingState } from '../../db/booking-state.ts';
+import type { SecondClock } from '../../db/clocks.ts';
 import type { Db } from '../../db/knex.ts';
 import { expireHold, leaseOverdueHold, releaseHoldLease, type SettleLease } from '../../db/overdue-holds.ts';
 import { findUndecidedPayments } from '../../db/payments.ts';
@@ -16,6 +17,8 @@ export interface SettleRequest {
   bookingRef: string;
   /** For the audit: who settles. */
   actor: string;
+  /** The clock that says so beside the database's; this process's unless given. */
+  secondClock?: SecondClock;
   /** How long the caller can wait for Stripe, which is asked at least once; 0: a hold that needs Stripe stays. */
   waitMs: number;
   /** How long the caller can wait for somebody else who is settling the hold; absent: not at all. */
@@ -37,16 +40,16 @@ const nearMs = 2_000;
  */
 export async function settleHold(deps: SettleDeps, request: SettleRequest): Promise<BookingState> {
   const { db } = deps;
-  const { bookingRef, actor } = request;
+  const { bookingRef, actor, secondClock = 'process' } = request;
   const booking = await loadBooking(db, bookingRef);
   if (booking.status !== 'pending' || booking.settleInMs > nearMs) return booking;
   await sleep(booking.settleInMs);
   const due = { ...booking, settleInMs: 0 };
-  const hold = { bookingRef, actor, cause: 'unpaid', leased: false };
+  const hold = { bookingRef, actor, cause: 'unpaid', leased: false, secondClock };
   if (!booking.hasOpenPayment && (await expireHold(db, hold))) return { ...due, status: 'expired' };
   if (request.waitMs <= 0) return due;
 
-  const lease = await leaseOverdueHold(db, bookingRef, settleLeaseMs);
+  const lease = await leaseOverdueHold(db, bookingRef, settleLeaseMs, secondClock);
   if (lease) await settleWithStripe(deps, request, lease);
   else await waitForOthers(db, request);
   return loadBooking(db, bookingRef);

@@ -7,7 +7,7 @@ import { clocksAgree } from '../../db/clocks.ts';
 import { deleteOutdated } from '../../db/housekeeping.ts';
 import type { Db } from '../../db/knex.ts';
 import { type OutboxDepth, outboxDepth } from '../../db/outbox.ts';
-import { findOverdueHolds } from '../../db/overdue-holds.ts';
+import { endDelaysOfWrongClock, findOverdueHolds } from '../../db/overdue-holds.ts';
 import {
   endOutdatedFlags,
   enqueuePendingRefunds,
@@ -26,6 +26,7 @@ import { sweepOpenBookings, type WorkflowsAsked } from './sweep-open-bookings.ts
 type StepName =
   | 'correctedInstants'
   | 'completedStays'
+  | 'endedDelays'
   | 'undecidedPayments'
   | 'refundsStartedAgain'
   | 'flagged'
@@ -89,6 +90,7 @@ export async function repairBookings(deps: RepairDeps, last: RoundBefore = {}): 
     inDatabase('completedStays', () =>
       inTime(db, () => completeStays(db, { actor: 'reconciler', limit: max })),
     ),
+    inDatabase('endedDelays', () => inTime(db, () => endDelaysOfWrongClock(db, max))),
     inDatabase('undecidedPayments', () => enqueueUndecidedMoney(db, max)),
     inDatabase(
       'refundsStartedAgain',
