@@ -74,7 +74,7 @@ async function settleWithStripe(
         return releaseHoldLease(deps.db, bookingId, { retryInMs: 0, silentMs: step.silentMs });
       case 'end':
         await sleep(step.afterMs);
-        return endHold(deps, request, step.isSilent);
+        return endHold(deps, request, step.isStripeSilent);
       case 'ask':
         await sleep(step.afterMs);
     }
@@ -88,10 +88,14 @@ async function askStripe(deps: SettleDeps, bookingRef: string, patienceMs: numbe
 }
 
 /** Decides the money that is on record by now, which may confirm the booking, and expires it otherwise. */
-async function endHold({ db, log }: SettleDeps, request: SettleRequest, isSilent: boolean): Promise<void> {
+async function endHold(
+  { db, log }: SettleDeps,
+  request: SettleRequest,
+  isStripeSilent: boolean,
+): Promise<void> {
   const { bookingRef, actor } = request;
-  if (isSilent) log.warn({ bookingRef }, 'Stripe gives no final answer; the hold expires all the same');
-  const cause = isSilent ? 'unpaid_stripe_silent' : 'unpaid';
+  if (isStripeSilent) log.warn({ bookingRef }, 'Stripe gives no final answer; the hold expires all the same');
+  const cause = isStripeSilent ? 'unpaid_stripe_silent' : 'unpaid';
   for (const paymentRef of await findUndecidedPayments(db, bookingRef)) {
     await decidePayment(db, { paymentRef, actor });
   }
@@ -109,7 +113,7 @@ async function waitForOthers(db: Db, { bookingRef, waitForOthersMs = 0 }: Settle
 }
 
 /**
- * Settles a hold for a caller who waits no longer than `waitMs`; what takes longer goes on behind.
+ * Settles a hold for a caller who waits no longer than `waitMs`; what takes longer continues in the background.
  * @returns undefined when it was not settled in time
  */
 export async function settleHoldWithin(
