@@ -16,20 +16,22 @@ interface ByWorkflow extends OfBooking {
   actor: string;
 }
 
+/** A workflow asks when Temporal's timer has woken it. */
+const secondClock = 'temporal';
 /** How long a workflow waits for somebody else who is settling its hold, before it looks into its inbox again. */
 const waitForOthersMs = 3_000;
 
 export function createBookingActivities(deps: CoreDeps, limitStripe: LimitStripe) {
   const { db } = deps;
   const settleWithStripe = limitStripe((hold: ByWorkflow) =>
-    settleHold(deps, { ...hold, waitMs: settleBoundMs, waitForOthersMs }),
+    settleHold(deps, { ...hold, secondClock, waitMs: settleBoundMs, waitForOthersMs }),
   );
   return {
     loadBooking: ({ bookingRef }: OfBooking) => loadBooking(db, bookingRef),
 
     /** Settles the hold if it is due. Without `askStripe` a hold that Stripe has a say in stays as it is. */
     settleHold: ({ askStripe, ...hold }: ByWorkflow & { askStripe: boolean }) =>
-      askStripe ? settleWithStripe(hold) : settleHold(deps, { ...hold, waitMs: 0 }),
+      askStripe ? settleWithStripe(hold) : settleHold(deps, { ...hold, secondClock, waitMs: 0 }),
 
     cancelBooking: async (request: OfBooking & CancelRequest) => ({
       result: await cancelBooking(deps, request),

@@ -18,7 +18,7 @@ const keyBytes = 32;
 export interface DerivedKey {
   /** HMAC-SHA256 by the first key. */
   sign(data: string | Buffer): Buffer;
-  /** HMAC-SHA256 by every key, the first one's first: one of them is what an earlier first key has signed. */
+  /** HMAC-SHA256 by every key, the signing key first; what a retired first key has signed is among them. */
   signByEach(data: string | Buffer): Buffer[];
   /** Was this signed by one of the keys? Takes the same time whatever is sent. */
   verify(data: string | Buffer, signature: Buffer): boolean;

@@ -1,4 +1,5 @@
 import type { BookingStatus, PaymentStatus } from '../domain/booking.ts';
+import { latestBy } from './clocks.ts';
 import { type Db, prepared } from './knex.ts';
 import type { IntentStatus, RefundStatus } from './models.ts';
 import { sql } from './sql.ts';
@@ -152,11 +153,11 @@ export async function completeStays(db: Db, options: { actor: string; limit: num
     'complete_stays',
     `with due as (
        select id from bookings
-        where status = 'confirmed' and upper(during) <= (select clock_timestamp())
+        where status = 'confirmed' and upper(during) <= (select least(clock_timestamp(), :latest::timestamptz))
         order by upper(during) limit :limit for no key update skip locked
      )
      select id from due where move_booking(id, 'completed', :actor, 'stay_ended')`,
-    { ...options },
+    { ...options, latest: latestBy('process') },
   );
   return done.length;
 }

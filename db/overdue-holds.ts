@@ -1,3 +1,5 @@
+import { latestBy, type SecondClock } from './clocks.ts';
+import { clockSkewMaxMs } from '../domain/limits.ts';
 import type { Db } from './knex.ts';
 import { sql } from './sql.ts';
 
@@ -19,19 +21,20 @@ export async function leaseOverdueHold(
   db: Db,
   bookingRef: string,
   leaseMs: number,
+  secondClock: SecondClock = 'process',
 ): Promise<SettleLease | undefined> {
   const [lease] = await sql<SettleLease>(
     db,
     'lease_overdue_hold',
     `update bookings b
         set settle_lease_until = clock_timestamp() + :leaseMs * interval '1 millisecond'
-      where b.ref = :bookingRef and is_overdue(b, clock_timestamp())
+      where b.ref = :bookingRef and is_overdue(b, least(clock_timestamp(), :latest::timestamptz))
         and coalesce(b.settle_lease_until, '-infinity') < clock_timestamp()
       returning b.id as booking_id,
         extract(epoch from clock_timestamp() - b.hold_expires_at)::float8 * 1000 as overdue_ms,
         b.stripe_silent_ms as silent_ms,
         extract(epoch from lower(b.during) - clock_timestamp())::float8 * 1000 as starts_in_ms`,
-    { leaseMs, bookingRef },
+    { leaseMs, bookingRef, latest: latestBy(secondClock) },
   );
   return lease;
 }
@@ -65,10 +68,10 @@ export async function findOverdueHolds(db: Db, lateMs: number, limit: number): P
     db,
     'find_overdue_holds',
     `select b.ref from bookings b
-      where is_overdue(b, (select clock_timestamp() - :lateMs * interval '1 millisecond'))
+      where is_overdue(b, (select least(clock_timestamp(), :latest::timestamptz) - :lateMs * interval '1 millisecond'))
         and coalesce(b.settle_lease_until, '-infinity') < (select clock_timestamp())
       order by settle_at(b) limit :limit`,
-    { lateMs, limit },
+    { lateMs, limit, latest: latestBy('process') },
   );
   return found.map((row) => row.ref);
 }
@@ -81,13 +84,14 @@ export async function findOverdueHolds(db: Db, lateMs: number, limit: number): P
  */
 export async function expireHold(
   db: Db,
-  hold: { bookingRef: string; actor: string; cause: string; leased: boolean },
+  hold: { bookingRef: string; actor: string; cause: string; leased: boolean; secondClock?: SecondClock },
 ): Promise<boolean> {
+  const { secondClock = 'process', ...named } = hold;
   const [row] = await sql<{ expired: boolean }>(
     db,
     'expire_hold',
-    'select expire_hold(:bookingRef, :actor, :cause, :leased) as expired',
-    { ...hold },
+    'select expire_hold(:bookingRef, :actor, :cause, :leased, :latest) as expired',
+    { ...named, latest: latestBy(secondClock) },
   );
   return row?.expired === true;
 }
@@ -104,8 +108,53 @@ export async function expireOverdueHolds(
   const [row] = await sql<{ expired: number }>(
     db,
     'expire_overdue_holds',
-    'select expire_overdue_holds(:lateMs, :limit, :actor) as expired',
-    { lateMs, limit, actor },
+    'select expire_overdue_holds(:lateMs, :limit, :actor, :latest) as expired',
+    { lateMs, limit, actor, latest: latestBy('process') },
   );
   return row?.expired ?? 0;
+}
+
+/**
+ * Takes back what a clock of the database that was ahead has put off: a hold that was made then gets its time from now on,
+ * leases end, and messages become due. Asked only while the clocks agree. Open holds with the latest deadlines are looked
+ * at, and overdue ones, at most `limit` of each.
+ * @returns how many holds and messages were put off
+ */
+export async function endDelaysOfWrongClock(db: Db, limit: number): Promise<number> {
+  const corrected = await sql(
+    db,
+    'end_delays_of_wrong_clock',
+    `with clock as (select clock_timestamp() as now, clock_timestamp() + :clockSkewMaxMs * interval '1 ms' as latest),
+     candidates as (
+       (select b.id from bookings b where b.status = 'pending' order by settle_at(b) desc limit :limit)
+       union
+       (select b.id from bookings b
+         where is_overdue(b, (select clock_timestamp())) and b.settle_lease_until is not null
+         order by settle_at(b) limit :limit)
+     ), corrected as (
+       update bookings b
+          set hold_expires_at = case when b.created_at > c.latest
+                then least(c.now + (b.hold_expires_at - b.created_at), lower(b.during)) else b.hold_expires_at end,
+              created_at = least(b.created_at, c.now),
+              settle_after = case when b.settle_after <= c.latest then b.settle_after end,
+              settle_lease_until = case when b.settle_lease_until <= c.latest then b.settle_lease_until end,
+              updated_at = c.now
+         from clock c
+        where b.id = any(array(select id from candidates)) and b.status = 'pending'
+          and (b.created_at > c.latest or b.settle_after > c.latest or b.settle_lease_until > c.latest)
+       returning b.id, b.ref, b.workflow_id
+     ), noted as (
+       insert into booking_events (booking_id, actor, from_status, to_status, cause)
+       select id, 'reconciler', 'pending', 'pending', 'clock_corrected' from corrected
+     ), told as (
+       select leave_message('booking_changed', jsonb_build_object('bookingRef', ref, 'workflowId', workflow_id))
+         from corrected
+     ), due as (
+       update outbox o set available_at = c.now from clock c
+        where o.dead_at is null and o.available_at > c.now + interval '1 hour' returning o.id
+     )
+     select 1 from told union all select 1 from due`,
+    { clockSkewMaxMs, limit },
+  );
+  return corrected.length;
 }

@@ -410,8 +410,8 @@ create function bump_room_version() returns trigger; -- plpgsql, volatile
 create function decide_hold_payment(p_payment_ref uuid, p_actor text, p_workflow_id text) returns text; -- plpgsql, volatile
 create function end_flags(p_ids integer[]) returns integer; -- sql, volatile
 create function enqueue_refund(p_refund_id integer) returns void; -- plpgsql, volatile
-create function expire_hold(p_ref uuid, p_actor text, p_cause text, p_leased boolean) returns boolean; -- plpgsql, volatile
-create function expire_overdue_holds(p_late_ms integer, p_limit integer, p_actor text) returns integer; -- plpgsql, volatile
+create function expire_hold(p_ref uuid, p_actor text, p_cause text, p_leased boolean, p_latest timestamp with time zone) returns boolean; -- plpgsql, volatile
+create function expire_overdue_holds(p_late_ms integer, p_limit integer, p_actor text, p_latest timestamp with time zone) returns integer; -- plpgsql, volatile
 create function fact_lock_space() returns integer; -- sql, immutable
 create function find_payment_of(p_intent_id text, p_charge_id text) returns payments; -- plpgsql, volatile
 create function flag_dispute(p_dispute disputes, p_payment payments, p_shown text) returns void; -- plpgsql, volatile

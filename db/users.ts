@@ -1,4 +1,3 @@
-import { Problem } from '../domain/problems.ts';
 import type { Db } from './knex.ts';
 import { prepared, rows } from './knex.ts';
 import { noteStaffEvent } from './staff-events.ts';

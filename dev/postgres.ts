@@ -29,6 +29,7 @@ export interface PostgresServer {
  * @param options.dataDir  the cluster goes to its folder `postgres`
  * @param options.port     0 takes a free one
  * @param options.settings server settings for this start (`{ fsync: 'off' }` in tests)
+ * @param options.env      what the server's environment has besides ours
  * @throws SetupProblem in one line when there is no Postgres, or it does not start
  */
 export async function startPostgres(options: {
@@ -37,8 +38,9 @@ export async function startPostgres(options: {
   log: (line: string) => void;
   processes: Processes;
   settings?: Record<string, string>;
+  env?: NodeJS.ProcessEnv;
 }): Promise<PostgresServer> {
-  const { processes, log, settings = {} } = options;
+  const { processes, log, settings = {}, env = {} } = options;
   const home = await choosePostgresHome(options.dataDir, log);
   const clusterDir = join(home.dir, 'data');
   const dataMajor = readMajor(clusterDir);
@@ -53,6 +55,7 @@ export async function startPostgres(options: {
     clusterDir,
     binaries,
     settings,
+    env,
     port: options.port,
     processes,
   });
@@ -77,6 +80,7 @@ async function startServer(options: {
   clusterDir: string;
   binaries: PostgresBinaries;
   settings: Record<string, string>;
+  env: NodeJS.ProcessEnv;
   port: number;
   processes: Processes;
 }): Promise<{ port: number; server: RunningProcess }> {
@@ -100,6 +104,7 @@ async function startServer(options: {
         command: join(binaries.binDir, 'postgres'),
         args,
         cwd: clusterDir,
+        env: { ...process.env, ...options.env },
         ...identityFor(home),
         stopSteps: postgresStopSteps,
         forceSignal: 'SIGQUIT',

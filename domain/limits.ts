@@ -11,7 +11,7 @@ export const settleBoundMs = 10_000;
 /** While Stripe says `processing` at the deadline, the hold is kept this much longer, and Stripe is polled. */
 export const processingGraceMs = 10 * 60_000;
 export const processingPollMs = 15_000;
-/** After this many declined cards, the PaymentIntent of a hold is cancelled, and it gets no other. */
+/** After this many declined cards, the PaymentIntent of a hold is cancelled, and the hold gets no new one. */
 export const declinesMax = 10;
 /** The lease of a hold that is being settled. It outlasts the bound, so that one settlement ends before another begins. */
 export const settleLeaseMs = 15_000;
@@ -73,7 +73,7 @@ export const refreshTokenDays = 7;
 export const sessionDays = 30;
 /** A refresh token presented again this soon after its rotation is a second tab or a lost answer, not a thief. */
 export const refreshGraceMs = 30_000;
-/** A guest's reads go by an answer of this age at most to whether the session is still open. */
+/** A guest's read may rely on a check of the session that is at most this old. */
 export const sessionAnswerMs = 5_000;
 /** A device is known to an account for this long after its last login there. */
 export const deviceDays = 180;

@@ -27,13 +27,13 @@ export interface StripeAnswer {
 }
 
 /**
- * - `end`: expire the hold, or confirm it if money is on record; `isSilent` when Stripe gave no final answer
+ * - `end`: expire the hold, or confirm it if money is on record; `isStripeSilent` when Stripe gave no final answer
  * - `wait`: nobody settles the hold before this time has passed
  * - `leave`: the caller can wait no longer; the next one goes on from `silentMs`
  * - `ask`: ask Stripe again, after a pause
  */
 export type SettlementStep =
-  | { do: 'end'; isSilent: boolean; afterMs: number }
+  | { do: 'end'; isStripeSilent: boolean; afterMs: number }
   | { do: 'wait'; retryInMs: number }
   | { do: 'leave'; silentMs: number }
   | { do: 'ask'; afterMs: number };
@@ -53,7 +53,7 @@ export function afterAnswer(hold: OverdueHold, answer: StripeAnswer): Settlement
   if (verdict === 'processing' && graceLeftMs > 0) {
     return { do: 'wait', retryInMs: Math.min(processingPollMs, graceLeftMs) };
   }
-  if (verdict !== 'unknown') return { do: 'end', isSilent: false, afterMs: 0 };
+  if (verdict !== 'unknown') return { do: 'end', isStripeSilent: false, afterMs: 0 };
 
   const silentMs = hold.silentMs + passedMs;
   const leftMs = Math.max(0, settleBoundMs - silentMs);
@@ -61,7 +61,7 @@ export function afterAnswer(hold: OverdueHold, answer: StripeAnswer): Settlement
   const afterMs = Math.min(pauseMs, leftMs);
   if (leftMs > 0 && passedMs + afterMs > waitMs) return { do: 'leave', silentMs };
   // At the bound Stripe is not asked once more.
-  return afterMs === leftMs ? { do: 'end', isSilent: true, afterMs } : { do: 'ask', afterMs };
+  return afterMs === leftMs ? { do: 'end', isStripeSilent: true, afterMs } : { do: 'ask', afterMs };
 }
 
 /** How long to wait for one answer: until the bound, but long enough for Stripe to answer at all. */

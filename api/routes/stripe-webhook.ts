@@ -65,7 +65,7 @@ async function flagStranger({ db, log }: Deps, event: Stripe.Event): Promise<voi
   });
 }
 
-/** What is asked of it here; all of it is handed on as it came. */
+/** The fields that this route needs; the event is handed on whole. */
 const envelope = z.object({
   id: z.string().min(1).max(255),
   type: z.string().min(1).max(255),

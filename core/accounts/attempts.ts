@@ -10,18 +10,18 @@ import { Problem } from '../../domain/problems.ts';
 
 const quarterHourSeconds = 15 * 60;
 const hourSeconds = 3_600;
-/** One address may fail with so many accounts, and one account from so many addresses, as `loginFailures` says. */
+/** Multiples of `loginFailures`: for one address over all accounts, and for one account over all addresses. */
 const accountsPerAddress = 5;
 const addressesPerAccount = 10;
 
-/** Attempts under way that stand in the way may all succeed: so long is enough to wait for them. */
+/** Unfinished attempts may succeed and give their counts back, so a refused caller may retry after this long. */
 const undecidedMs = 1_000;
 
 interface Count {
   limiter: RateLimiterAbstract;
   key: string;
-  /** Is the count the caller's own, so that a success clears it? Else the success only takes back what it counted. */
-  own: boolean;
+  /** A success clears the whole count. Otherwise it only takes back what this attempt has counted. */
+  clearedBySuccess: boolean;
 }
 
 /**
@@ -109,9 +109,13 @@ export function createAttempts(db: Db, limits: { loginFailures: number; registra
 export type Attempts = ReturnType<typeof createAttempts>;
 
 /** Keys are hashed: they fit the table, and show no e-mail. */
-function count(limiter: RateLimiterAbstract | undefined, text: string, own: boolean): Count | undefined {
+function count(
+  limiter: RateLimiterAbstract | undefined,
+  text: string,
+  clearedBySuccess: boolean,
+): Count | undefined {
   const key = createHash('sha256').update(text).digest('base64url');
-  return limiter && { limiter, key, own };
+  return limiter && { limiter, key, clearedBySuccess };
 }
 
 function unlessLimited(error: unknown): undefined {
@@ -136,10 +140,10 @@ function createAttemptCounter() {
   }
 
   async function forgive(counts: readonly Count[]): Promise<void> {
-    const own = counts.filter((one) => one.own);
+    const cleared = counts.filter((count) => count.clearedBySuccess);
     await Promise.all([
-      ...own.map(({ limiter, key }) => limiter.delete(key)),
-      takeBack(counts.filter((one) => !one.own)),
+      ...cleared.map(({ limiter, key }) => limiter.delete(key)),
+      takeBack(counts.filter((count) => !count.clearedBySuccess)),
     ]);
   }
 

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BookingState } from '../../db/booking-state.ts';
+import type { SecondClock } from '../../db/clocks.ts';
 import type { Db } from '../../db/knex.ts';
 import { expireHold, leaseOverdueHold, releaseHoldLease, type SettleLease } from '../../db/overdue-holds.ts';
 import { findUndecidedPayments } from '../../db/payments.ts';
@@ -16,6 +17,8 @@ export interface SettleRequest {
   bookingRef: string;
   /** For the audit: who settles. */
   actor: string;
+  /** The clock that says so beside the database's; this process's unless given. */
+  secondClock?: SecondClock;
   /** How long the caller can wait for Stripe, which is asked at least once; 0: a hold that needs Stripe stays. */
   waitMs: number;
   /** How long the caller can wait for somebody else who is settling the hold; absent: not at all. */
@@ -37,16 +40,16 @@ const nearMs = 2_000;
  */
 export async function settleHold(deps: SettleDeps, request: SettleRequest): Promise<BookingState> {
   const { db } = deps;
-  const { bookingRef, actor } = request;
+  const { bookingRef, actor, secondClock = 'process' } = request;
   const booking = await loadBooking(db, bookingRef);
   if (booking.status !== 'pending' || booking.settleInMs > nearMs) return booking;
   await sleep(booking.settleInMs);
   const due = { ...booking, settleInMs: 0 };
-  const hold = { bookingRef, actor, cause: 'unpaid', leased: false };
+  const hold = { bookingRef, actor, cause: 'unpaid', leased: false, secondClock };
   if (!booking.hasOpenPayment && (await expireHold(db, hold))) return { ...due, status: 'expired' };
   if (request.waitMs <= 0) return due;
 
-  const lease = await leaseOverdueHold(db, bookingRef, settleLeaseMs);
+  const lease = await leaseOverdueHold(db, bookingRef, settleLeaseMs, secondClock);
   if (lease) await settleWithStripe(deps, request, lease);
   else await waitForOthers(db, request);
   return loadBooking(db, bookingRef);
@@ -71,7 +74,7 @@ async function settleWithStripe(
         return releaseHoldLease(deps.db, bookingId, { retryInMs: 0, silentMs: step.silentMs });
       case 'end':
         await sleep(step.afterMs);
-        return endHold(deps, request, step.isSilent);
+        return endHold(deps, request, step.isStripeSilent);
       case 'ask':
         await sleep(step.afterMs);
     }
@@ -85,10 +88,14 @@ async function askStripe(deps: SettleDeps, bookingRef: string, patienceMs: numbe
 }
 
 /** Decides the money that is on record by now, which may confirm the booking, and expires it otherwise. */
-async function endHold({ db, log }: SettleDeps, request: SettleRequest, isSilent: boolean): Promise<void> {
+async function endHold(
+  { db, log }: SettleDeps,
+  request: SettleRequest,
+  isStripeSilent: boolean,
+): Promise<void> {
   const { bookingRef, actor } = request;
-  if (isSilent) log.warn({ bookingRef }, 'Stripe gives no final answer; the hold expires all the same');
-  const cause = isSilent ? 'unpaid_stripe_silent' : 'unpaid';
+  if (isStripeSilent) log.warn({ bookingRef }, 'Stripe gives no final answer; the hold expires all the same');
+  const cause = isStripeSilent ? 'unpaid_stripe_silent' : 'unpaid';
   for (const paymentRef of await findUndecidedPayments(db, bookingRef)) {
     await decidePayment(db, { paymentRef, actor });
   }
@@ -106,7 +113,7 @@ async function waitForOthers(db: Db, { bookingRef, waitForOthersMs = 0 }: Settle
 }
 
 /**
- * Settles a hold for a caller who waits no longer than `waitMs`; what takes longer goes on behind.
+ * Settles a hold for a caller who waits no longer than `waitMs`; what takes longer continues in the background.
  * @returns undefined when it was not settled in time
  */
 export async function settleHoldWithin(

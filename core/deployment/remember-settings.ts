@@ -24,19 +24,19 @@ const retryMs = 5_000;
 const effects: Readonly<Record<string, { effect: string; needsPerson: boolean }>> = {
   STRIPE_SECRET_KEY: {
     effect:
-      'Stripe does not show payments of the one mode to keys of the other: those of before can be neither asked for ' +
-      'nor refunded with this key. Set the old one again, or settle the open bookings at Stripe by hand.',
+      'Stripe hides test payments from live keys, and live payments from test keys: earlier payments can be neither ' +
+      'read nor refunded with this key. Set the old key again, or settle the open bookings at Stripe by hand.',
     needsPerson: true,
   },
   STRIPE_ACCOUNT: {
     effect:
-      'Payments of before belong to the other account: they can be neither asked for nor refunded with this key. ' +
-      'Set the old one again, or settle the open bookings at Stripe by hand.',
+      'Earlier payments belong to the other account: they can be neither read nor refunded with this key. ' +
+      'Set the old key again, or settle the open bookings at Stripe by hand.',
     needsPerson: true,
   },
   FREE_CANCEL_HOURS: {
     effect:
-      'The new value is for bookings that were made before, too. Tell their guests, or set the old one again.',
+      'The new value also applies to bookings that were made before. Tell their guests, or set the old value again.',
     needsPerson: true,
   },
   TEMPORAL_NAMESPACE: {
@@ -44,7 +44,7 @@ const effects: Readonly<Record<string, { effect: string; needsPerson: boolean }>
     needsPerson: false,
   },
   TEMPORAL_TASK_QUEUE: {
-    effect: 'The workers serve the old task queue too, until the bookings of before have ended.',
+    effect: 'The workers also serve the old task queue, until its bookings have ended.',
     needsPerson: false,
   },
 };
@@ -64,8 +64,8 @@ export function rememberSettings(
 }
 
 /**
- * The same for the account that the Stripe key is of. A restricted key may not ask for it, nor may an emulator know:
- * then only the mode is compared.
+ * The same for the account that the Stripe key is of. A restricted key may not read it, and an emulator may not
+ * know it: then only the mode is compared.
  */
 export async function rememberStripeAccount(
   deps: RememberDeps,

@@ -40,12 +40,12 @@ export async function sendRefund(deps: Deps, refundRef: string): Promise<string>
     if (!refund) throw new FinalFailure('RefundNotFound', `no refund ${refundRef}`);
     const ended = endOf(refund);
     if (ended) return ended;
-    if (mayBeMade(refund) && (await findMade(deps, refund))) continue;
+    if (mayAlreadyExist(refund) && (await isAtStripe(deps, refund))) continue;
     try {
       await recordMoneyFact(deps.db, refundFactOf(await createRefund(deps.stripe, refund)));
     } catch (error) {
       if (!(error instanceof Stripe.errors.StripeError)) throw error;
-      if (!(await takeRefusal(deps, refund, error))) throw error;
+      if (!(await handleRefusal(deps, refund, error))) throw error;
     }
   }
   // Stripe has yet to say what becomes of another refund of this payment.
@@ -75,12 +75,12 @@ function endOf({ status }: RefundRow): string | undefined {
  * May Stripe have made this refund although its idempotency key does not say so? That key is forgotten after a day; and a
  * refund that a restored database had lost was made under another name.
  */
-function mayBeMade({ createdAt, reason }: RefundRow): boolean {
+function mayAlreadyExist({ createdAt, reason }: RefundRow): boolean {
   return Date.now() - createdAt.getTime() > keyTrustMs || reason.startsWith('staff:restored');
 }
 
 /** Has Stripe made this refund, though its answer was lost? Everything that moved at Stripe is on record afterwards. */
-async function findMade(deps: Deps, refund: RefundRow): Promise<boolean> {
+async function isAtStripe(deps: Deps, refund: RefundRow): Promise<boolean> {
   const made = await recordMoneyMoved(deps, refund.intentId);
   return made.some(({ metadata }) => metadata?.['refund_ref'] === refund.ref);
 }
@@ -90,7 +90,7 @@ async function findMade(deps: Deps, refund: RefundRow): Promise<boolean> {
  * payment is recorded: a request whose answer was lost may have made the refund, or money may have moved another way.
  * @returns whether another attempt may go through at once
  */
-async function takeRefusal(
+async function handleRefusal(
   deps: Deps,
   refund: RefundRow,
   error: Stripe.errors.StripeError,
@@ -99,7 +99,7 @@ async function takeRefusal(
   const { code, message, param } = error;
   await noteRefundTrouble(db, refund.id, message);
   if (!isFinalRefusal(error) && !isReplayedFailure(error)) return false;
-  if (await findMade(deps, refund)) return true;
+  if (await isAtStripe(deps, refund)) return true;
   await endRefundAttempt(db, refund, { code, message });
   if (isReplayedFailure(error)) return true;
 
@@ -112,7 +112,7 @@ async function takeRefusal(
     case 'final':
       await refuseRefund(db, refund.id, `Stripe refuses this refund: ${message}`);
       return true;
-    case 'passes':
+    case 'transient':
       return error.type === 'StripeIdempotencyError';
     default:
       return unreachable(refusal);

@@ -45,7 +45,7 @@ export async function recordMissedEvents(
 }
 
 /**
- * Records one event. One that cannot be recorded is put before staff and keeps none of the later ones from it; it is
+ * Records one event. One that cannot be recorded is flagged, and the later ones are recorded all the same; it is
  * tried again when the last days are looked through again.
  * @returns whether it was missed
  * @throws when the database is out of reach

@@ -7,7 +7,7 @@ import { clocksAgree } from '../../db/clocks.ts';
 import { deleteOutdated } from '../../db/housekeeping.ts';
 import type { Db } from '../../db/knex.ts';
 import { type OutboxDepth, outboxDepth } from '../../db/outbox.ts';
-import { findOverdueHolds } from '../../db/overdue-holds.ts';
+import { endDelaysOfWrongClock, findOverdueHolds } from '../../db/overdue-holds.ts';
 import {
   endOutdatedFlags,
   enqueuePendingRefunds,
@@ -26,6 +26,7 @@ import { sweepOpenBookings, type WorkflowsAsked } from './sweep-open-bookings.ts
 type StepName =
   | 'correctedInstants'
   | 'completedStays'
+  | 'endedDelays'
   | 'undecidedPayments'
   | 'refundsStartedAgain'
   | 'flagged'
@@ -35,7 +36,7 @@ type StepName =
   | 'openIntentsOfDeadBookings'
   | 'rowsDeleted';
 
-/** Where the round before has got to; nothing is known of it before the first. */
+/** Where the previous round stopped; empty before the first. */
 export interface RoundBefore {
   sweep?: Sweep | undefined;
   /** The last booking whose instants were compared with its wall clock; 0 when all have been. */
@@ -61,7 +62,7 @@ const sweepMs = 8_000;
 const stripeStepMs = 12_000;
 /** PaymentIntents closed at a time. */
 const closeLanes = 8;
-/** While more messages wait than this, a booking without a workflow is no wonder, and another message would not help. */
+/** While more messages wait than this, a booking without a workflow is to be expected, and another message would not help. */
 const backlogMax = 5_000;
 
 /**
@@ -89,6 +90,7 @@ export async function repairBookings(deps: RepairDeps, last: RoundBefore = {}): 
     inDatabase('completedStays', () =>
       inTime(db, () => completeStays(db, { actor: 'reconciler', limit: max })),
     ),
+    inDatabase('endedDelays', () => inTime(db, () => endDelaysOfWrongClock(db, max))),
     inDatabase('undecidedPayments', () => enqueueUndecidedMoney(db, max)),
     inDatabase(
       'refundsStartedAgain',
@@ -126,7 +128,7 @@ export async function repairBookings(deps: RepairDeps, last: RoundBefore = {}): 
   return { ...found, ...report, outboxDead: outbox?.dead ?? 'failed', sweep, instantsCheckedTo };
 }
 
-/** Does what cannot be undone to many rows because of the time only while the clocks agree on it. */
+/** Runs an irreversible bulk step that depends on the time, but only while the clocks agree. */
 async function inTime(db: Db, work: () => Promise<number>): Promise<number> {
   return (await clocksAgree(db)) ? work() : 0;
 }

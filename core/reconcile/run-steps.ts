@@ -20,7 +20,7 @@ export interface StepsReport<Name extends string> {
 
 /**
  * Runs the steps one after the other. Each has its own time and its own failure, which keeps none of the others from
- * their work: it is logged, reported and put before staff until the step succeeds again.
+ * their work: it is logged, reported and flagged until the step succeeds again.
  * @throws AggregateError when every step has failed: the database is away, and the round may be repeated
  */
 export async function runSteps<Name extends string>(
@@ -50,7 +50,7 @@ export async function runSteps<Name extends string>(
   return { found, failures, tookMs };
 }
 
-/** A step that takes longer goes on behind, which is harmless, and counts as failed. */
+/** A step that takes longer counts as failed; it continues in the background, which is harmless. */
 async function withinTime(step: Step<string>): Promise<number> {
   const work = step.run(Date.now() + step.withinMs / 2);
   let timer: NodeJS.Timeout | undefined;

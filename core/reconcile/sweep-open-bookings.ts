@@ -38,8 +38,8 @@ const pageRows = 500;
 const lanes = 16;
 
 /**
- * Goes on with the sweep through all open bookings: one whose workflow was lost, however, begins again from its row, and
- * one whose workflow has ended is put before staff.
+ * Continues the sweep through all open bookings. A booking whose workflow was lost gets a new one, which begins from its
+ * row; one whose workflow has ended is flagged.
  */
 export async function sweepOpenBookings(
   deps: SweepDeps,
@@ -69,9 +69,8 @@ export async function sweepOpenBookings(
 }
 
 /**
- * Asks Temporal of each booking, and again of those whose workflow does not run: while they were asked of, a booking may
- * have come to its end, or a start may have arrived. What is done about them is decided under the booking's lock, on the
- * row as it is then.
+ * Asks Temporal about each booking, and again about those whose workflow does not run: meanwhile a booking may have ended,
+ * or a start may have arrived. Each is repaired under its booking's lock, on the row as it is then.
  */
 async function repairPage(deps: SweepDeps, page: readonly OpenBooking[]) {
   const { db, log } = deps;

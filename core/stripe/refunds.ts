@@ -26,7 +26,7 @@ export function createRefund(stripe: Stripe, refund: RefundRow): Promise<Stripe.
  * - `final`: no later try can go through by itself; staff must act.
  * - `passes`: the same request may go through later.
  */
-export type RefundRefusal = 'disputed' | 'differs' | 'final' | 'passes';
+export type RefundRefusal = 'disputed' | 'differs' | 'final' | 'transient';
 
 /**
  * The codes that a refund can be refused with and that do not pass by themselves, as https://docs.stripe.com/error-codes
@@ -68,6 +68,6 @@ export function judgeRefundRefusal({
   code?: string | undefined;
   param?: string | undefined;
 }): RefundRefusal {
-  if (code !== undefined) return (Object.hasOwn(refusals, code) && refusals[code]) || 'passes';
-  return param === 'amount' ? 'differs' : 'passes';
+  if (code !== undefined) return (Object.hasOwn(refusals, code) && refusals[code]) || 'transient';
+  return param === 'amount' ? 'differs' : 'transient';
 }

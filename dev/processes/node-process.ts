@@ -12,19 +12,18 @@ export interface NodeProcess {
   preloads?: readonly string[];
   /** Further arguments of Node, e.g. `--cpu-prof`. */
   nodeArgs?: readonly string[];
+  /** A file or named pipe that receives its output, in place of its log: opened anew at each start. */
+  output?: string;
 }
 
 /** A script of the project as a process that ends when its starter does. */
 export function nodeProcess(options: NodeProcess): ProcessSpec {
-  const { name, script, env, args = [], preloads = [], nodeArgs = [] } = options;
+  const { name, script, env, args = [], preloads = [], nodeArgs = [], output } = options;
   const imports = ['./dev/die-with-parent.mjs', ...preloads, 'tsx'].flatMap((module) => ['--import', module]);
-  return {
-    name,
-    command: process.execPath,
-    args: [...nodeArgs, ...imports, script, ...args],
-    cwd: projectDir,
-    env,
-  };
+  const command = [process.execPath, ...nodeArgs, ...imports, script, ...args];
+  // The shell becomes the process, so that the pid and the signals are the process's own.
+  if (output !== undefined) command.unshift('/bin/sh', '-c', 'exec "$@" >"$0" 2>&1', output);
+  return { name, command: command[0] ?? '', args: command.slice(1), cwd: projectDir, env };
 }
 
 /** The environment of a process that must not inherit settings. */

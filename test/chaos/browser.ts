@@ -13,7 +13,9 @@ export interface Answer {
   answeredAt: number;
   bookingId?: number;
   slot?: Slot;
-  /** The Retry-After of an answer, if it has one. */
+  /** The amount that an answer with 201 states: the booking's, or its PaymentIntent's. */
+  amountMinor?: number;
+  /** Of an answer that tells the client to come back later. */
   retryAfter?: string;
 }
 

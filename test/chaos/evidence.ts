@@ -1,85 +1,18 @@
 import { Client, Connection } from '@temporalio/client';
+import type { StripeControl } from 'stripe-emulator';
 import { handledEventTypes } from '../../core/payments/record-event.ts';
-import type { LedgerEntry, StripeControl } from 'stripe-emulator';
-import type { Answer } from './browser.ts';
-
-/**
- * The facts that the checks read. Instants in µs are Unix microseconds by the database's clock, which is also this
- * machine's.
- */
-export interface Evidence {
-  bookings: BookingFact[];
-  /** Every line of booking_events, in the order of their commits within a booking. */
-  moves: MoveFact[];
-  /** The claims: which booking occupies which room, from when to when in µs as above. */
-  claims: { bookingId: number; roomId: number; from: number; to: number }[];
-  payments: { id: number; bookingId: number; intentId: string | null; status: string }[];
-  refunds: { id: number; intentId: string; status: string; lastError: string | null }[];
-  outbox: { id: string; topic: string; attempts: number; dead: boolean; lastError: string | null }[];
-  /** Ids of the events on record, and of those that were answered with 2xx. */
-  storedEvents: Set<string>;
-  acceptedEvents: Set<string>;
-  intents: LedgerEntry[];
-  undelivered: number;
-  running: { workflowId: string; type: string }[];
-  answers: readonly Answer[];
-  /** When the last fault ended, Unix milliseconds. */
-  recoveredAt: number;
-}
-
-export interface BookingFact {
-  id: number;
-  ref: string;
-  key: string | null;
-  roomId: number;
-  date: string;
-  startMinute: number;
-  endMinute: number;
-  /** The slot on the room's wall clock, in µs as if that were UTC's: what two bookings must not share. */
-  from: number;
-  to: number;
-  /** The stay ended more than a day ago: its claim may be gone. */
-  isLongOver: boolean;
-  status: string;
-  amountMinor: number;
-  currency: string;
-  deadline: number;
-  /** Stripe said `processing` at the deadline: the hold was kept longer on purpose. */
-  wasProcessing: boolean;
-  workflowId: string;
-  confirmedPaymentId: number | null;
-}
-
-export interface MoveFact {
-  bookingId: number;
-  fromStatus: string | null;
-  toStatus: string;
-  cause: string;
-  actor: string;
-  at: number;
-  /** When its transaction committed (track_commit_timestamp): others can see the move from then on. */
-  committedAt: number;
-}
-
-const micros = (column: string) => `(extract(epoch from ${column}) * 1000000)::float8`;
-
-const bookingsSql = `
-  select id, ref, special_requests as key, room_id as "roomId", booking_date::text as date,
-         (extract(epoch from start_time) / 60)::integer as "startMinute",
-         (extract(epoch from end_time) / 60)::integer as "endMinute",
-         ${micros('booking_date + start_time')} as "from", ${micros('booking_date + end_time')} as "to", status,
-         upper(during) < clock_timestamp() - interval '24 hours' as "isLongOver",
-         amount_minor as "amountMinor", currency, ${micros('hold_expires_at')} as deadline,
-         settle_after is not null as "wasProcessing", workflow_id as "workflowId",
-         confirmed_payment_id as "confirmedPaymentId"
-    from bookings order by id`;
-
-/** If the server keeps no commit times, the row's own instant, which is slightly earlier, replaces them. */
-const movesSql = (commitTimes: boolean) => `
-  select booking_id as "bookingId", from_status as "fromStatus", to_status as "toStatus", cause, actor,
-         ${micros('at')} as at,
-         ${micros(commitTimes ? 'pg_xact_commit_timestamp(xmin)' : 'at')} as "committedAt"
-    from booking_events order by booking_id, ${commitTimes ? 'pg_xact_commit_timestamp(xmin), ' : ''}id`;
+import {
+  bookingsSql,
+  claimsSql,
+  disputesSql,
+  flagsSql,
+  movesSql,
+  outboxSql,
+  paymentsSql,
+  refundsSql,
+} from './evidence-sql.ts';
+import type { BookingFact, Evidence, MoveFact, PaymentFact, RefundFact, ShownBooking } from './facts.ts';
+import { clockJumpMs } from './wrong-clock.ts';
 
 /** The sources of the evidence. */
 export interface Witnesses {
@@ -88,49 +21,68 @@ export interface Witnesses {
   temporal: { address: string; namespace: string; taskQueue: string };
   /** Postgres keeps commit timestamps (track_commit_timestamp). */
   commitTimes: boolean;
+  /** What the API shows of bookings; absent: it is not asked. */
+  show?: (bookingIds: readonly number[]) => Promise<ShownBooking[]>;
 }
 
-/** Collects the state of Postgres, Temporal and Stripe's ledger. */
-export async function collectEvidence(
-  { query, stripe, temporal, commitTimes }: Witnesses,
-  known: Pick<Evidence, 'answers' | 'acceptedEvents' | 'recoveredAt'>,
+type Known = Pick<Evidence, 'answers' | 'acceptedEvents' | 'recoveredAt'> &
+  Partial<Pick<Evidence, 'prices' | 'stops' | 'databaseClockMs'>>;
+
+/** Bookings without refunds and disputes are looked at too, one in so many. */
+const shownOneIn = 20;
+
+/** Collects what Postgres, Temporal, Stripe's ledger and the API say. */
+export async function gatherEvidence(
+  { query, stripe, temporal, commitTimes, show }: Witnesses,
+  known: Known,
 ): Promise<Evidence> {
-  const [bookings, moves, claims, payments, refunds, outbox, events, ledger, running] = await Promise.all([
-    query<BookingFact>(bookingsSql),
-    query<MoveFact>(movesSql(commitTimes)),
-    query<Evidence['claims'][number]>(
-      `select booking_id as "bookingId", room_id as "roomId", ${micros('lower(during)')} as "from",
-              ${micros('upper(during)')} as "to" from claims`,
-    ),
-    query<Evidence['payments'][number]>(
-      'select id, booking_id as "bookingId", stripe_payment_intent_id as "intentId", status from payments',
-    ),
-    query<Evidence['refunds'][number]>(
-      `select f.id, p.stripe_payment_intent_id as "intentId", f.status, f.last_error as "lastError"
-         from refunds f join payments p on p.id = f.payment_id`,
-    ),
-    query<Evidence['outbox'][number]>(
-      'select id, topic, attempts, dead_at is not null as dead, last_error as "lastError" from outbox',
-    ),
-    query<{ id: string }>('select id from stripe_events'),
-    stripe.ledger(),
-    listRunning(temporal),
-  ]);
+  const [bookings, moves, claims, payments, refunds, disputes, flags, outbox, events, ledger, running] =
+    await Promise.all([
+      query<BookingFact>(bookingsSql),
+      query<MoveFact & { id: number }>(movesSql(commitTimes)),
+      query<Evidence['claims'][number]>(claimsSql),
+      query<PaymentFact>(paymentsSql),
+      query<RefundFact>(refundsSql),
+      query<Evidence['disputes'][number]>(disputesSql),
+      query<Evidence['flags'][number]>(flagsSql),
+      query<Evidence['outbox'][number]>(outboxSql),
+      query<{ id: string }>('select id from stripe_events'),
+      stripe.ledger(),
+      listRunning(temporal),
+    ]);
   const { paymentIntents: intents, totals } = ledger;
-  const storedEvents = new Set(events.map((event) => event.id));
-  return {
+  const evidence: Evidence = {
+    ...{ prices: [], stops: [], databaseClockMs: 0, shown: [] },
     ...known,
-    bookings,
-    moves,
-    claims,
-    payments,
-    refunds,
-    outbox,
-    storedEvents,
-    intents,
+    ...{ bookings, moves, claims, payments, refunds, disputes, flags, outbox, intents, running },
+    storedEvents: new Set(events.map((event) => event.id)),
     undelivered: totals.undelivered,
-    running,
   };
+  if (evidence.databaseClockMs > 0) correctInstants(evidence);
+  if (show) evidence.shown = await show(bookingsToShow(evidence));
+  return evidence;
+}
+
+function bookingsToShow({ bookings, payments, refunds, disputes }: Evidence): number[] {
+  const disputed = new Set(disputes.map(({ paymentId }) => paymentId));
+  const withMoney = new Set([
+    ...refunds.map(({ bookingId }) => bookingId),
+    ...payments.filter(({ id }) => disputed.has(id)).map(({ bookingId }) => bookingId),
+  ]);
+  return bookings.map(({ id }) => id).filter((id) => withMoney.has(id) || id % shownOneIn === 0);
+}
+
+/** What was written by the wrong clock of the database gets the instant that it was written at. */
+function correctInstants({ bookings, moves }: Evidence): void {
+  const now = Date.now() * 1_000;
+  const jump = clockJumpMs * 1_000;
+  const correct = (micros: number) => (micros - now > jump / 2 ? micros - jump : micros);
+  for (const booking of bookings) booking.deadline = correct(booking.deadline);
+  for (const move of moves) {
+    move.at = correct(move.at);
+    move.committedAt = correct(move.committedAt);
+  }
+  moves.sort((a, b) => a.bookingId - b.bookingId || a.committedAt - b.committedAt);
 }
 
 /** Workflows that run now, without the reconciler, which belongs to no booking. */

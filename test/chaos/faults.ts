@@ -1,30 +1,39 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { passingFaultKinds } from 'stripe-emulator';
-import type { ChaosStack, LinkName, PartName } from './chaos-stack.ts';
+import type { ChaosStack } from './chaos-stack.ts';
 import type { FaultKind } from './options.ts';
 import { createRandom } from './random.ts';
-import { freezeFor, send } from './signals.ts';
+import type { Stop } from './stops.ts';
+import { createStrikes, type StrikeOptions } from './strikes.ts';
 
-export interface FaultOptions {
+export interface FaultOptions extends Omit<StrikeOptions, 'note'> {
   kinds: readonly FaultKind[];
   seed: number;
-  holdMs: number;
-  /** How long a freeze or a broken link lasts at most. */
-  lastsMsMax: number;
+}
+
+export interface Faults {
+  /** How often each fault struck. */
+  counts: Record<string, number>;
+  /** What struck when, one line each. */
+  diary: string[];
+  /** How long each process took to end that was told to stop. */
+  stops: readonly Stop[];
+  /** For how long at once the database's clock was wrong, at most. */
+  databaseClockMs(): number;
+  start(): void;
+  /** Ends all faults, those under way included. */
+  stop(): Promise<void>;
 }
 
 /** The pause between two faults; several may be at work at once. */
 const pauseMs = [1_500, 5_000] as const;
 
-/** Strikes repeatedly until it is stopped; then every process runs and every link is open. */
-export function createFaults(stack: ChaosStack, { kinds, seed, holdMs, lastsMsMax }: FaultOptions) {
+/** Strikes again and again until it is told to stop; then everything runs and every way is clear. */
+export function createFaults(stack: ChaosStack, { kinds, seed, ...options }: FaultOptions): Faults {
   const random = createRandom(seed, 'faults');
   const counts: Record<string, number> = {};
   const diary: string[] = [];
   const underWay = new Set<Promise<void>>();
-  const frozen = new Set<number>();
-  const partNames = Object.keys(stack.parts) as PartName[];
-  const linkNames = Object.keys(stack.links) as LinkName[];
+  const strikes = createStrikes(stack, { ...options, note });
   let striking = false;
   let loop: Promise<void> = Promise.resolve();
 
@@ -32,80 +41,12 @@ export function createFaults(stack: ChaosStack, { kinds, seed, holdMs, lastsMsMa
     counts[what] = (counts[what] ?? 0) + 1;
     diary.push(`${new Date().toISOString()} ${what} ${where}`);
   }
-  const duration = () => Math.round(1_000 + (lastsMsMax - 1_000) * random.next() ** 2);
-
-  function strikePart(signal: 'SIGKILL' | 'SIGTERM'): void {
-    // Only API and worker are stopped by SIGTERM, as in a deploy.
-    const name = random.pick(signal === 'SIGKILL' ? partNames : partNames.slice(0, 4));
-    const pid = stack.parts[name].pid();
-    if (pid === undefined || frozen.has(pid)) return;
-    note(`${signal} ${name.replace(/-\d$/, '')}`, name);
-    send(pid, signal);
-  }
-
-  async function freeze(): Promise<void> {
-    const name = random.pick(partNames);
-    const pid = stack.parts[name].pid();
-    const lastsMs = duration();
-    if (pid === undefined || frozen.has(pid)) return;
-    note(`SIGSTOP ${name.replace(/-\d$/, '')}`, name);
-    frozen.add(pid);
-    await freezeFor(pid, lastsMs);
-    frozen.delete(pid);
-  }
-
-  async function breakLink(): Promise<void> {
-    const name = random.pick(linkNames);
-    const mode = random.pick(['refuse', 'freeze', 'mute', random.between(20, 1_500)] as const);
-    const lastsMs = duration();
-    note(`link ${typeof mode === 'number' ? 'delay' : mode}`, `${name} ${mode} for ${lastsMs} ms`);
-    stack.links[name].set(mode);
-    await sleep(lastsMs);
-    stack.links[name].set('forward');
-  }
-
-  async function stirWebhooks(): Promise<void> {
-    note('webhooks');
-    await stack.stripe.setWebhookBehaviour({
-      duplicate: random.between(0, 3),
-      delayMs: [0, random.pick([0, 500, holdMs, holdMs * 3])],
-      reorder: random.chance(0.5),
-      dropRate: random.pick([0, 0.1, 0.4]),
-      loseRate: random.pick([0, 0, 0.1]),
-    });
-  }
-
-  async function upsetStripe(): Promise<void> {
-    const kind = random.pick(passingFaultKinds);
-    note(`stripe ${kind}`);
-    const lastsMs = duration();
-    await stack.stripe.failNext({ kind, count: 1_000, probability: random.pick([0.1, 0.5, 1]) });
-    await stack.stripe.setLatency(random.pick([0, 0, 300, 2_000]));
-    await sleep(lastsMs);
-    await stack.stripe.clearFaults();
-    await stack.stripe.setLatency(0);
-  }
-
-  async function strike(kind: FaultKind): Promise<void> {
-    switch (kind) {
-      case 'kill':
-        return strikePart('SIGKILL');
-      case 'term':
-        return strikePart('SIGTERM');
-      case 'freeze':
-        return freeze();
-      case 'link':
-        return breakLink();
-      case 'webhooks':
-        return stirWebhooks();
-      case 'stripe':
-        return upsetStripe();
-    }
-  }
 
   async function run(): Promise<void> {
-    while (striking) {
-      const fault = strike(random.pick(kinds)).finally(() => underWay.delete(fault));
+    for (let index = 0; striking; index++) {
+      // Each has choices of its own, since several draw at the same time.
+      const own = createRandom(seed, `fault ${index}`);
+      const fault = strikes.strike(random.pick(kinds), own).finally(() => underWay.delete(fault));
       underWay.add(fault);
       await sleep(random.between(...pauseMs));
     }
@@ -113,18 +54,19 @@ export function createFaults(stack: ChaosStack, { kinds, seed, holdMs, lastsMsMa
 
   return {
     counts,
-    /** The faults with their times, one line each. */
     diary,
+    stops: strikes.stops,
+    databaseClockMs: strikes.databaseClockMs,
     start(): void {
       striking = kinds.length > 0;
       loop = run();
     },
-    /** Ends all faults, those under way included, and hurries the webhooks that wait for their next attempt. */
     async stop(): Promise<void> {
       striking = false;
       await loop;
       await Promise.all(underWay);
       for (const link of Object.values(stack.links)) link.set('forward');
+      await options.bank.closeAll(random);
       await stack.stripe.setWebhookBehaviour({
         duplicate: 0,
         delayMs: [0, 0],
@@ -132,9 +74,8 @@ export function createFaults(stack: ChaosStack, { kinds, seed, holdMs, lastsMsMa
         dropRate: 0,
         loseRate: 0,
       });
+      // Webhooks that wait for their next attempt are hurried.
       await stack.stripe.retryNow();
     },
   };
 }
-
-export type Faults = ReturnType<typeof createFaults>;

@@ -1,4 +1,15 @@
-import type { Evidence, MoveFact } from './evidence.ts';
+import { findFalselyShown, findOtherAmounts, findOtherRecords } from './check-ledger.ts';
+import {
+  findDecisionsNotOnce,
+  findOpenIntents,
+  findRepeatedRefunds,
+  findTooMuchBack,
+  findUndecidedMoney,
+  findUnpaidConfirmed,
+  findUnreturned,
+} from './check-money.ts';
+import { findEarlyEnds, findLateHolds, findOtherInstants, findSlowStops } from './check-time.ts';
+import type { Evidence } from './facts.ts';
 import { groupBy, holdsSlot, spansOf } from './spans.ts';
 
 /** One broken promise: which invariant, and what exactly. */
@@ -13,7 +24,7 @@ type Check = (evidence: Evidence) => string[];
 export const invariants: Record<string, { says: string; check: Check }> = {
   I1: { says: 'at no instant two active bookings of a room overlap', check: findOverlaps },
   I2: {
-    says: 'each succeeded PaymentIntent: one confirmed booking xor one full refund',
+    says: 'each succeeded PaymentIntent: one confirmed booking xor all money back',
     check: findUndecidedMoney,
   },
   I3: { says: 'nothing confirmed without a succeeded PaymentIntent of its own', check: findUnpaidConfirmed },
@@ -33,6 +44,25 @@ export const invariants: Record<string, { says: string; check: Check }> = {
     says: 'a booking that holds its room has its claim on the wall clock, any other has none',
     check: findWrongClaims,
   },
+  M1: { says: 'no more goes back than came, for each payment', check: findTooMuchBack },
+  M2: {
+    says: 'a succeeded payment is decided once, and confirms its booking if it is kept',
+    check: findDecisionsNotOnce,
+  },
+  M4: { says: 'one refund for each payment, booking and reason', check: findRepeatedRefunds },
+  M5: {
+    says: 'a returned payment is refunded whole, or a flag says what is in the way',
+    check: findUnreturned,
+  },
+  ledger: { says: 'what is on record of refunds and disputes is what Stripe has', check: findOtherRecords },
+  api: { says: "what the API shows of a booking's money is what moved at Stripe", check: findFalselyShown },
+  quotes: {
+    says: 'bookings cost what was quoted, by a price of the room at that time',
+    check: findOtherAmounts,
+  },
+  clocks: { says: 'one wrong clock ends no hold and no stay, and staff is told', check: findEarlyEnds },
+  zones: { says: "open bookings follow their room's wall clock", check: findOtherInstants },
+  stops: { says: 'a process that is told to stop ends, whatever its log does', check: findSlowStops },
   '5xx': { says: 'no internal error (500) in any answer', check: findInternalErrors },
 };
 
@@ -82,88 +112,6 @@ function findWrongClaims({ bookings, claims }: Evidence): string[] {
     }
   }
   return faults;
-}
-
-function findUndecidedMoney(evidence: Evidence): string[] {
-  const paymentOf = new Map(evidence.payments.map((payment) => [payment.intentId, payment]));
-  const bookingOf = new Map(evidence.bookings.map((booking) => [booking.id, booking]));
-  return evidence.intents.flatMap((intent) => {
-    if (intent.status !== 'succeeded') return [];
-    const payment = paymentOf.get(intent.id);
-    const booking = payment && bookingOf.get(payment.bookingId);
-    const name = `${intent.id} (booking ${booking?.id ?? '?'} ${booking?.status ?? ''})`;
-    const confirmed =
-      booking !== undefined &&
-      (booking.status === 'confirmed' || booking.status === 'completed') &&
-      booking.confirmedPaymentId === payment?.id;
-    const right = intent.chargedMinor === booking?.amountMinor && intent.currency === booking.currency;
-    const refunded = intent.refundedMinor === intent.chargedMinor;
-    const faults: string[] = [];
-    if (confirmed && !right) faults.push(`${name} confirms a booking of another amount`);
-    if (confirmed === refunded) {
-      const record = evidence.refunds.find((refund) => refund.intentId === intent.id);
-      const refund = record ? `refund row ${record.status} ${record.lastError ?? ''}` : 'no refund row';
-      faults.push(
-        `${name} is ${confirmed ? 'confirmed and refunded' : 'neither confirmed nor refunded'}; ${refund}`,
-      );
-    }
-    if (intent.refunds.length > 1) faults.push(`${name} has ${intent.refunds.length} refunds`);
-    if (intent.refundedMinor > 0 && !refunded) faults.push(`${name} is refunded in part`);
-    return faults;
-  });
-}
-
-function findUnpaidConfirmed({ bookings, payments, intents }: Evidence): string[] {
-  const paymentById = new Map(payments.map((payment) => [payment.id, payment]));
-  const intentById = new Map(intents.map((intent) => [intent.id, intent]));
-  return bookings.flatMap((booking) => {
-    if (booking.status !== 'confirmed' && booking.status !== 'completed') return [];
-    const payment = paymentById.get(booking.confirmedPaymentId ?? 0);
-    const intent = intentById.get(payment?.intentId ?? '');
-    const paid =
-      payment?.bookingId === booking.id &&
-      intent?.status === 'succeeded' &&
-      intent.metadata['booking_ref'] === booking.ref;
-    return paid
-      ? []
-      : [`booking ${booking.id} is ${booking.status}, its PaymentIntent ${intent?.id} is ${intent?.status}`];
-  });
-}
-
-const graceMicros = 60_000_000;
-
-function findLateHolds({ bookings, moves, recoveredAt }: Evidence): string[] {
-  const endOf = new Map<number, MoveFact>();
-  for (const move of moves) if (move.fromStatus === 'pending') endOf.set(move.bookingId, move);
-  return bookings.flatMap((booking) => {
-    const end = endOf.get(booking.id);
-    const overdue = Math.max(booking.deadline, recoveredAt * 1_000);
-    if (!end)
-      return [`booking ${booking.id} is still pending${booking.wasProcessing ? ' (processing)' : ''}`];
-    const lateMicros = end.committedAt - overdue;
-    if (booking.wasProcessing || lateMicros <= graceMicros) return [];
-    return [`booking ${booking.id} was pending ${Math.round(lateMicros / 1e6)} s too long`];
-  });
-}
-
-function findOpenIntents({ bookings, payments, intents }: Evidence): string[] {
-  const confirming = new Set(bookings.map((booking) => booking.confirmedPaymentId));
-  const confirmed = new Set(
-    bookings.filter(({ status }) => status === 'confirmed' || status === 'completed').map(({ id }) => id),
-  );
-  const paymentOf = new Map(payments.map((payment) => [payment.intentId, payment]));
-  return intents.flatMap((intent) => {
-    const payment = paymentOf.get(intent.id);
-    if (payment && confirmed.has(payment.bookingId) && confirming.has(payment.id)) return [];
-    const harmless =
-      intent.status === 'canceled' ||
-      (intent.status === 'succeeded' && intent.refundedMinor === intent.chargedMinor);
-    return harmless
-      ? []
-      : [
-          `${intent.id} of booking ${payment?.bookingId ?? `? (ref ${intent.metadata['booking_ref']})`} is ${intent.status}`,
-        ];
-  });
 }
 
 function findFalseAnswers(evidence: Evidence): string[] {
@@ -236,12 +184,15 @@ function findForgottenEvents({ acceptedEvents, storedEvents }: Evidence): string
     .map((id) => `${id} was answered with 2xx and is not on record`);
 }
 
+/** A refund that failed or was refused is a person's: M5 asks for its flag. */
+const endedRefunds = new Set(['succeeded', 'failed', 'refused', 'dropped']);
+
 function findLooseEnds({ bookings, running, outbox, refunds, undelivered }: Evidence): string[] {
   const runningIds = new Set(running.map(({ workflowId }) => workflowId));
   const owners = new Set(
     bookings.filter(({ status }) => holdsSlot(status)).map(({ workflowId }) => workflowId),
   );
-  const refundsLeft = refunds.filter(({ status }) => status !== 'succeeded');
+  const refundsLeft = refunds.filter(({ status }) => !endedRefunds.has(status));
   return [
     ...bookings
       .filter(({ status, workflowId }) => holdsSlot(status) && !runningIds.has(workflowId))

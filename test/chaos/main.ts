@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createBank } from './bank.ts';
 import { createBrowser } from './browser.ts';
 import { decideProcessing } from './cards.ts';
 import { collectEvidence, watchDeliveries } from './evidence.ts';
@@ -11,13 +12,18 @@ import { createOutages, tooSlow } from './outages.ts';
 import { runPhotoFinish } from './photo-finish.ts';
 import { awaitQuiet } from './quiet.ts';
 import { reportRun } from './report.ts';
+import { createRoomEdits } from './room-edits.ts';
 import { createScenario } from './scenario.ts';
+import { showBookings } from './show.ts';
 import { createVisits } from './visits.ts';
 
 /**
  * Maximum duration of a freeze or a broken link; shorter in a short run, so that there is normal operation in between.
  */
 const lastsMsMax = 20_000;
+const nearShare = 0.1;
+/** A clock is wrong for a minute at most. */
+const clockMsMax = 60_000;
 
 /**
  * `npm run chaos`: the real service under load while its parts are killed, frozen, cut off and lied to. Exits with 1
@@ -30,7 +36,8 @@ async function main(): Promise<void> {
   const command = ['npm run chaos --', ...args].join(' ');
   const say = (line: string) => console.log(line);
   say(`seed ${options.seed}`);
-  const stack = await startChaosStack({ holdMs: options.holdMs, log: say, keep: options.keep });
+  const withClocks = options.faults.includes('clock');
+  const stack = await startChaosStack({ holdMs: options.holdMs, withClocks, log: say, keep: options.keep });
   let interrupted = false;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
@@ -51,7 +58,7 @@ async function main(): Promise<void> {
 /** The processes are restored first, so that what they still send arrives. */
 async function close(stack: ChaosStack): Promise<void> {
   await stack.stop();
-  await stack.closeLinks();
+  await stack.close();
 }
 
 async function run(
@@ -63,6 +70,8 @@ async function run(
   const { seed, holdMs, photoFinish } = options;
   const scenario = await createScenario(stack);
   const browser = createBrowser(stack.apiUrls);
+  const rooms = createRoomEdits(stack, { ids: scenario.roomIds, staffId: scenario.staffId });
+  await rooms.noteFirstPrices();
   const deliveries = watchDeliveries(stack.stripe);
   const outages = options.outageMs > 0 ? createOutages(stack, options.outageMs) : undefined;
   const faults: Faults =
@@ -72,6 +81,9 @@ async function run(
       seed,
       holdMs,
       lastsMsMax: Math.min(lastsMsMax, options.seconds * 250),
+      clockMsMax: Math.min(clockMsMax, options.seconds * 250),
+      bank: createBank(stack, scenario.staffToken),
+      rooms,
     });
   const begun = Date.now();
   let visits = 0;
@@ -89,7 +101,17 @@ async function run(
   say('faults have stopped');
   const acceptedEvents = await deliveries.finish();
   const { evidence, violations, tookMs } = await awaitQuiet(
-    () => collectEvidence(stack, { answers: browser.answers, acceptedEvents, recoveredAt }),
+    () =>
+      gatherEvidence(
+        {
+          ...stack,
+          show: (ids) => showBookings({ apiUrls: stack.apiUrls, token: scenario.staffToken() }, ids),
+        },
+        {
+          ...{ answers: browser.answers, acceptedEvents, recoveredAt, prices: rooms.prices },
+          ...{ stops: faults.stops, databaseClockMs: faults.databaseClockMs() },
+        },
+      ),
     say,
   );
   if (outages) violations.push(...tooSlow(browser.answers));
@@ -120,7 +142,7 @@ async function runVisits(
   }: { scenario: Awaited<ReturnType<typeof createScenario>>; browser: ReturnType<typeof createBrowser> },
   say: (line: string) => void,
 ): Promise<number> {
-  const visits = createVisits({ stack, scenario, browser, seed, holdMs });
+  const visits = createVisits({ stack, scenario, browser, seed, holdMs, nearShare });
   const begun = Date.now();
   const made = () => browser.answers.filter(({ call, status }) => call === 'book' && status === 201).length;
   let toldAt = begun;

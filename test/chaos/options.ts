@@ -1,6 +1,9 @@
 import { parseArgs } from 'node:util';
 
-const faultKinds = ['kill', 'term', 'freeze', 'link', 'webhooks', 'stripe'] as const;
+const faultKinds = [
+  ...(['kill', 'term', 'freeze', 'link', 'webhooks', 'stripe'] as const),
+  ...(['readonly', 'clock', 'log', 'bank', 'rooms'] as const),
+] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
 export interface ChaosOptions {

@@ -47,6 +47,8 @@ export function createOutages(stack: ChaosStack, outageMs: number): Faults & { t
   return {
     counts,
     diary,
+    stops: [],
+    databaseClockMs: () => 0,
     totalMs: steps.reduce((sum, { lastsMs }) => sum + lastsMs + reliefMs, reliefMs),
     start(): void {
       running = (async () => {

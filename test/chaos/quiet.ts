@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { checkInvariants, type Violation } from './invariants.ts';
-import type { Evidence } from './evidence.ts';
+import type { Evidence } from './facts.ts';
 
 /**
  * Longer than everything that may legitimately still run when the faults stop: back-off of activities (30 s), of the
@@ -19,9 +19,17 @@ export async function awaitQuiet(
 ): Promise<{ evidence: Evidence; violations: Violation[]; tookMs: number }> {
   const begun = Date.now();
   for (let look = 0; ; look++) {
-    const evidence = await collect();
-    const violations = checkInvariants(evidence);
     const tookMs = Date.now() - begun;
+    const evidence = await gather().catch((error: unknown) => {
+      // The last fault may have ended a server that is only just starting again.
+      if (tookMs > quietMsMax) throw error;
+      return undefined;
+    });
+    if (!evidence) {
+      await sleep(lookEveryMs);
+      continue;
+    }
+    const violations = checkInvariants(evidence);
     if (violations.length === 0 || tookMs > quietMsMax) return { evidence, violations, tookMs };
     if (look % 5 === 0)
       say(

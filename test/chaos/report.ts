@@ -1,4 +1,4 @@
-import type { Evidence } from './evidence.ts';
+import type { Evidence } from './facts.ts';
 import { invariants, type Violation } from './invariants.ts';
 
 const detailsMax = 12;
@@ -31,8 +31,11 @@ export function reportRun(facts: RunFacts, evidence: Evidence, violations: reado
     row('moves', counts(tally(moves, ({ fromStatus, toStatus }) => `${fromStatus ?? 'new'}→${toStatus}`))),
     row('confirmed by late money', late),
     row('PaymentIntents', `${intents.length}: ${counts(tally(intents, ({ status }) => status))}`),
-    row('refunds', evidence.refunds.length),
     row('events accepted', evidence.acceptedEvents.size),
+    row('ended after SIGTERM, ms (p50 p99 max)', spread(evidence.stops.map(({ tookMs }) => tookMs))),
+    row('refunds', counts(tally(evidence.refunds, ({ status }) => status))),
+    row('disputes', counts(tally(evidence.disputes, ({ status }) => status))),
+    row('bookings shown by the API', evidence.shown.length),
     row('overdue before settled, s (p50 p99 max)', overdue(evidence)),
     row(
       'answers to book',

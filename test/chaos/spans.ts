@@ -1,4 +1,4 @@
-import type { BookingFact, Evidence } from './evidence.ts';
+import type { BookingFact, Evidence } from './facts.ts';
 
 /** A time in which a booking held its slot. */
 interface Span {

@@ -11,6 +11,8 @@ interface VisitDeps {
   browser: Browser;
   seed: number;
   holdMs: number;
+  /** The share of the visits that want a stay within a day; none unless given. */
+  nearShare?: number;
 }
 
 /** The plan of a visitor of the booking page. */
@@ -24,8 +26,8 @@ const plans = [
   ...Array<'pay_then_cancel'>(12).fill('pay_then_cancel'),
 ] as const;
 
-/** Visits of clients: each books, and then pays, gives up, cancels or books again, chosen at random. */
-export function createVisits({ stack, scenario, browser, seed, holdMs }: VisitDeps) {
+/** Visits of clients: each books, and then pays, gives up, cancels or books again, as the random say. */
+export function createVisits({ stack, scenario, browser, seed, holdMs, nearShare = 0 }: VisitDeps) {
   const open = new Set<Promise<void>>();
   let begun = 0;
 
@@ -39,7 +41,11 @@ export function createVisits({ stack, scenario, browser, seed, holdMs }: VisitDe
     const key = guest.random.uuid();
     const request = { call: 'book' as const, method: 'POST', path: '/api/bookings/', ...guest, key, slot };
     // The key is on the booking too, so that a second booking of one request can be seen.
-    const { answer } = await browser.insist(guest.random, { ...request, body: scenario.bodyOf(slot, key) });
+    const { answer, body } = await browser.insist(guest.random, {
+      ...request,
+      body: scenario.bodyOf(slot, key),
+    });
+    if (answer.status === 201) answer.amountMinor = Math.round(Number(body['total_amount']) * 100);
     return answer.bookingId;
   }
 
@@ -53,6 +59,8 @@ export function createVisits({ stack, scenario, browser, seed, holdMs }: VisitDe
       body: { booking_id: bookingId },
     });
     if (answer.status !== 201) return undefined;
+    answer.amountMinor = Math.round(Number(body['amount']) * 100);
+    answer.bookingId = bookingId;
     return { intentId: String(body['payment_intent_id']), clientSecret: String(body['client_secret']) };
   }
 
@@ -107,6 +115,12 @@ export function createVisits({ stack, scenario, browser, seed, holdMs }: VisitDe
     }
   }
 
+  /** A stay that begins within a day is paid or given up, never cancelled: it would be too late for the money. */
+  async function stayNear(guest: Guest): Promise<void> {
+    const bookingId = await book(guest, scenario.nearSlotFor(guest.random));
+    if (bookingId !== undefined && guest.random.chance(0.8)) await checkOut(guest, bookingId, 'pay');
+  }
+
   async function stay(guest: Guest, slot: Slot): Promise<void> {
     const { random } = guest;
     const bookingId = await book(guest, slot);
@@ -126,7 +140,8 @@ export function createVisits({ stack, scenario, browser, seed, holdMs }: VisitDe
       const visit = begun++;
       const random = createRandom(seed, `visit ${visit}`);
       const guest = { visit, random, token: scenario.tokenOf(random) };
-      const going = stay(guest, scenario.slotFor(random)).catch((error: unknown) => {
+      const visiting = random.chance(nearShare) ? stayNear(guest) : stay(guest, scenario.slotFor(random));
+      const going = visiting.catch((error: unknown) => {
         throw new Error(`visit ${visit} failed`, { cause: error });
       });
       const done = going.finally(() => open.delete(done));

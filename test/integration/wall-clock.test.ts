@@ -6,6 +6,7 @@ import type { ReconcileReport } from '../../activities/index.ts';
 import { correctInstants } from '../../core/bookings/correct-instants.ts';
 import { editRoom, type RoomFields } from '../../core/rooms/edit-room.ts';
 import { completeStays } from '../../db/bookings.ts';
+import { endDelaysOfWrongClock } from '../../db/overdue-holds.ts';
 import { deleteOutdated } from '../../db/housekeeping.ts';
 import { rows } from '../../db/knex.ts';
 import { Room } from '../../db/models.ts';
@@ -395,6 +396,64 @@ describe('time on a room’s wall clock', { timeout: 60_000 }, () => {
         );
         await app.end();
       });
+
+    /** Runs `work` while connections have the wrong clock. */
+    async function withWrongClock<T>(work: () => Promise<T>): Promise<T> {
+      await setClock(true);
+      try {
+        await until('a connection with the wrong clock', async () => (await clockIsAhead()) === true);
+        return await work();
+      } finally {
+        await setClock(false);
+        await until('the right clock', async () => (await clockIsAhead()) === false);
+      }
+    }
+
+    async function clockIsAhead(): Promise<boolean | undefined> {
+      const ahead = await rows<{ wrong: boolean }>(
+        system.db,
+        "select clock_timestamp() > now() + interval '1 day' as wrong",
+      ).catch(() => []);
+      return ahead[0]?.wrong;
+    }
+
+    const endHold = ({ id }: { id: number }) =>
+      rows(system.db, `update bookings set hold_expires_at = now() + interval '1 hour' where id = ?`, [id]);
+
+    test('PG-13 a request that collides with a hold does not end it', async () => {
+      const room_id = await system.newRoom();
+      const held = await newBooking(system, guest, { room_id });
+      await endHold(held);
+      const refused = await withWrongClock(() => requestBooking(system, guest, { room_id }));
+      expectProblem(refused, 'slot_taken');
+      expect((await stayOf(held.id)).status).toBe('pending');
+    });
+
+    test('a hold that was made then gets its time from the moment on at which the clock is right', async () => {
+      const held = await withWrongClock(() => newBooking(system, guest, {}));
+      const secondsLeft = async () => {
+        const [hold] = await rows<{ seconds: number; leased: boolean }>(
+          system.db,
+          `select extract(epoch from hold_expires_at - now())::float8 as seconds,
+                  settle_lease_until is not null as leased
+             from bookings where id = ?`,
+          [held.id],
+        );
+        return hold;
+      };
+      await rows(
+        system.db,
+        `update bookings set settle_lease_until = now() + interval '26 hours' where id = ?`,
+        [held.id],
+      );
+      expect((await secondsLeft())?.seconds).toBeGreaterThan(25 * 3_600);
+      expect(await endDelaysOfWrongClock(system.db, 100)).toBeGreaterThan(0);
+      const hold = await secondsLeft();
+      expect(hold?.leased).toBe(false);
+      expect(hold?.seconds).toBeGreaterThan(0);
+      expect(hold?.seconds).toBeLessThanOrEqual(system.config.holdMs / 1_000);
+      expect(await endDelaysOfWrongClock(system.db, 100)).toBe(0);
+    });
 
     test('PG-13 ends no stay and no hold in bulk, and raises a flag', async () => {
       const room_id = await system.newRoom();

@@ -48,7 +48,7 @@ export async function fillWithBookings(
                 case when n % 5000 = 9 then 'failed' when status in ('confirmed', 'completed') then 'succeeded'
                      else 'pending' end,
                 now() + interval '1 hour', 'booking-' || n,
-                case when status in ('confirmed', 'completed') then n end, starts - interval '3 days'
+                case when status in ('confirmed', 'completed') then n end, least(starts - interval '3 days', now())
            from judged returning id, status, amount_minor
        )
        insert into payments (id, ref, booking_id, attempt, stripe_payment_intent_id, amount_minor, currency, status,

@@ -1,7 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import type { LedgerEntry } from 'stripe-emulator';
-import type { BookingFact, Evidence, MoveFact } from '../chaos/evidence.ts';
-import { checkInvariants } from '../chaos/invariants.ts';
+import type {
+  BookingFact,
+  Evidence,
+  MoveFact,
+  PaymentFact,
+  RefundFact,
+  ShownBooking,
+} from '../chaos/facts.ts';
+import { checkInvariants, invariants } from '../chaos/invariants.ts';
 
 const second = 1_000_000;
 const noon = Date.UTC(2030, 0, 1, 12) * 1_000;
@@ -17,7 +24,10 @@ const booking = (id: number, facts: Partial<BookingFact> = {}): BookingFact => (
   from: noon,
   to: noon + 3_600 * second,
   status: 'expired',
+  isOver: false,
   isLongOver: false,
+  followsRoomZone: true,
+  numberOfSlots: 2,
   amountMinor: 2_000,
   currency: 'usd',
   deadline: noon,
@@ -53,6 +63,79 @@ const intent = (id: string, facts: Partial<LedgerEntry> = {}): LedgerEntry => ({
   ...facts,
 });
 
+const payment = (id: number, facts: Partial<PaymentFact> = {}): PaymentFact => ({
+  ...{ id, bookingId: 1, intentId: `pi_${id}`, status: 'canceled', decision: null, receivedMinor: 0 },
+  ...facts,
+});
+
+const refund = (id: number, facts: Partial<RefundFact> = {}): RefundFact => ({
+  ...{ id, paymentId: 13, bookingId: 2, intentId: 'pi_3', status: 'succeeded', reason: 'late' },
+  ...{ amountMinor: 2_000, stripeId: `re_${id}`, lastError: null },
+  ...facts,
+});
+
+const shownPayment = { intentId: 'pi_3', refundedMinor: 0, disputedMinor: 0, refunds: [] };
+
+const shown = (bookingId: number, facts: Partial<ShownBooking> = {}): ShownBooking => ({
+  ...{ bookingId, answer: 200, paymentStatus: 'refunded', amountMinor: 2_000, payment: null },
+  ...facts,
+});
+
+/** Sound as well: the payment of booking 2 came late, and went back whole. */
+function withRefund(): Evidence {
+  const evidence = soundEvidence();
+  const made = { id: 're_1', amount: 2_000, status: 'succeeded' as const, reason: null, created: 0 };
+  evidence.payments.push(
+    payment(13, {
+      ...{ bookingId: 2, intentId: 'pi_3', status: 'succeeded' },
+      ...{ decision: 'returned', receivedMinor: 2_000 },
+    }),
+  );
+  evidence.refunds.push(refund(1));
+  evidence.intents.push(
+    intent('pi_3', {
+      ...{ status: 'succeeded', chargedMinor: 2_000, refundedMinor: 2_000 },
+      metadata: { booking_ref: 'ref-2' },
+      refunds: [{ ...made, metadata: { refund_ref: 'ref', reason: 'late' } }],
+    }),
+  );
+  evidence.shown.push(
+    shown(2, {
+      payment: {
+        ...{ intentId: 'pi_3', refundedMinor: 2_000, disputedMinor: 0 },
+        refunds: [{ status: 'succeeded', amountMinor: 2_000 }],
+      },
+    }),
+  );
+  return evidence;
+}
+
+/** The bank has returned that refund: nothing of it is with the customer, and staff knows. */
+function withFailedRefund(): Evidence {
+  const evidence = withRefund();
+  Object.assign(evidence.refunds[0] ?? {}, { status: 'failed' });
+  Object.assign(evidence.intents[2] ?? {}, { refundedMinor: 0 });
+  Object.assign(evidence.intents[2]?.refunds[0] ?? {}, { status: 'failed' });
+  const failed = { status: 'failed', amountMinor: 2_000 };
+  Object.assign(evidence.shown[1] ?? {}, {
+    paymentStatus: 'succeeded',
+    payment: { ...shownPayment, refunds: [failed] },
+  });
+  evidence.flags.push({ kind: 'refund_failed', subject: 're_1', bookingId: 2, isOpen: true });
+  return evidence;
+}
+
+/** The customer has the money back by a dispute that was lost. */
+function withLostDispute(): Evidence {
+  const evidence = withRefund();
+  const dispute = { id: 'du_1', amount: 2_000, status: 'lost' as const };
+  evidence.refunds.pop();
+  Object.assign(evidence.intents[2] ?? {}, { refundedMinor: 0, refunds: [], disputes: [dispute] });
+  evidence.disputes.push({ id: 'du_1', paymentId: 13, amountMinor: 2_000, status: 'lost' });
+  Object.assign(evidence.shown[1] ?? {}, { payment: { ...shownPayment, disputedMinor: 2_000 } });
+  return evidence;
+}
+
 /** Booking 1 was paid and is confirmed; booking 2 took another time, and expired with its PaymentIntent canceled. */
 function soundEvidence(): Evidence {
   return {
@@ -73,10 +156,19 @@ function soundEvidence(): Evidence {
     ],
     claims: [{ bookingId: 1, roomId: 1, from: noon, to: noon + 3_600 * second }],
     payments: [
-      { id: 11, bookingId: 1, intentId: 'pi_1', status: 'succeeded' },
-      { id: 12, bookingId: 2, intentId: 'pi_2', status: 'canceled' },
+      {
+        ...{ id: 11, bookingId: 1, intentId: 'pi_1', status: 'succeeded' },
+        ...{ decision: 'kept', receivedMinor: 2_000 },
+      },
+      payment(12, { bookingId: 2, intentId: 'pi_2' }),
     ],
     refunds: [],
+    disputes: [],
+    flags: [],
+    shown: [shown(1, { paymentStatus: 'succeeded', payment: { ...shownPayment, intentId: 'pi_1' } })],
+    prices: [{ roomId: 1, priceMinor: 1_000, from: 0, until: Number.POSITIVE_INFINITY }],
+    stops: [{ name: 'api-1', tookMs: 900 }],
+    databaseClockMs: 0,
     outbox: [],
     storedEvents: new Set(['evt_1']),
     acceptedEvents: new Set(['evt_1']),
@@ -93,6 +185,22 @@ function soundEvidence(): Evidence {
 
 const slot = { roomId: 1, date: '2030-02-01', start: 540, end: 600 };
 const asked = { call: 'book' as const, visit: 1, key: 'key-1', slot };
+const quoted = {
+  ...asked,
+  status: 201,
+  code: '',
+  bookingId: 1,
+  amountMinor: 2_000,
+  sentAt: 5,
+  answeredAt: 9,
+};
+
+const damage = (sound: () => Evidence, change: (evidence: Evidence) => unknown) => () => {
+  const evidence = sound();
+  change(evidence);
+  return evidence;
+};
+
 const broken = (evidence: Evidence) => [
   ...new Set(checkInvariants(evidence).map(({ invariant }) => invariant)),
 ];
@@ -111,7 +219,11 @@ describe('the checks behind the chaos runs and the property tests', () => {
     [
       'I2',
       'money that confirmed and went back',
-      ({ intents }) => Object.assign(intents[0] ?? {}, { refundedMinor: 2_000 }),
+      ({ intents }) =>
+        void intents[0]?.refunds.push({
+          ...{ id: 're_9', amount: 2_000, status: 'succeeded', reason: null, created: 0 },
+          metadata: { refund_ref: 'ref', reason: 'duplicate' },
+        }),
     ],
     [
       'I2',
@@ -216,6 +328,61 @@ describe('the checks behind the chaos runs and the property tests', () => {
       ({ outbox }) => outbox.push({ id: '1', topic: 'payment', attempts: 0, dead: false, lastError: null }),
     ],
     [
+      'M2',
+      'a payment about which nothing is decided',
+      ({ payments }) => Object.assign(payments[0] ?? {}, { decision: null }),
+    ],
+    [
+      'M2',
+      'a payment that is kept and confirms nothing',
+      ({ bookings }) => Object.assign(bookings[0] ?? {}, { confirmedPaymentId: null, status: 'cancelled' }),
+    ],
+    [
+      'M2',
+      'a booking that keeps two payments',
+      ({ payments }) =>
+        void payments.push(payment(14, { status: 'succeeded', decision: 'kept', receivedMinor: 2_000 })),
+    ],
+    [
+      'ledger',
+      'a payment of another amount than on record',
+      ({ payments }) => Object.assign(payments[0] ?? {}, { receivedMinor: 1_000 }),
+    ],
+    [
+      'quotes',
+      'a booking that costs another amount than its answer said',
+      ({ answers }) => void (answers as unknown[]).push({ ...quoted, amountMinor: 1_000 }),
+    ],
+    [
+      'quotes',
+      'a booking by a price that its room no longer had',
+      ({ answers, prices }) => {
+        (answers as unknown[]).push(quoted);
+        Object.assign(prices[0] ?? {}, { until: quoted.sentAt - 1 });
+      },
+    ],
+    [
+      'clocks',
+      'a hold that ended before its deadline',
+      ({ moves }) => Object.assign(moves[3] ?? {}, { committedAt: noon - 2 * second }),
+    ],
+    [
+      'clocks',
+      'a stay that was completed before its end',
+      ({ bookings }) => Object.assign(bookings[0] ?? {}, { status: 'completed' }),
+    ],
+    ['clocks', 'a wrong clock that no flag tells of', (evidence) => (evidence.databaseClockMs = 20_000)],
+    [
+      'zones',
+      'a stay whose instants are of another zone',
+      ({ bookings }) => Object.assign(bookings[0] ?? {}, { followsRoomZone: false }),
+    ],
+    [
+      'stops',
+      'a process that did not stop',
+      ({ stops }) => Object.assign(stops[0] ?? {}, { tookMs: 90_000 }),
+    ],
+    [
       '5xx',
       'an internal error',
       ({ answers }) =>
@@ -229,6 +396,89 @@ describe('the checks behind the chaos runs and the property tests', () => {
         }),
     ],
   ];
+
+  test('find nothing in sound evidence of money that went back, failed to, or was disputed', () => {
+    for (const evidence of [withRefund(), withFailedRefund(), withLostDispute()])
+      expect(checkInvariants(evidence)).toEqual([]);
+  });
+
+  const returned: [invariant: string, what: string, damaged: () => Evidence][] = [
+    [
+      'M1',
+      'two refunds that are more than came',
+      damage(withRefund, ({ refunds }) => refunds.push(refund(2))),
+    ],
+    [
+      'M1',
+      'more at Stripe than came',
+      damage(withRefund, ({ intents }) => Object.assign(intents[2] ?? {}, { refundedMinor: 2_001 })),
+    ],
+    [
+      'M4',
+      'two refunds for one reason',
+      damage(withRefund, ({ refunds }) => refunds.push(refund(2, { status: 'dropped', stripeId: null }))),
+    ],
+    [
+      'M4',
+      'one refund that Stripe made twice',
+      damage(withRefund, ({ intents }) => {
+        const made = intents[2]?.refunds[0];
+        if (made) intents[2]?.refunds.push({ ...made, id: 're_2' });
+      }),
+    ],
+    [
+      'M5',
+      'a returned payment that went back in part',
+      damage(withRefund, ({ intents }) => Object.assign(intents[2] ?? {}, { refundedMinor: 1_000 })),
+    ],
+    ['M5', 'a refund that failed, and no flag', damage(withFailedRefund, ({ flags }) => flags.pop())],
+    [
+      'M5',
+      'a dispute that was won, and no refund',
+      damage(withLostDispute, ({ intents }) =>
+        Object.assign(intents[2]?.disputes[0] ?? {}, { status: 'won' }),
+      ),
+    ],
+    ['ledger', 'a refund that only Stripe knows', damage(withRefund, ({ refunds }) => refunds.pop())],
+    [
+      'ledger',
+      'a dispute whose end is not on record',
+      damage(withLostDispute, ({ disputes }) =>
+        Object.assign(disputes[0] ?? {}, { status: 'needs_response' }),
+      ),
+    ],
+    [
+      'api',
+      'a refund that failed and is shown as arrived',
+      damage(withFailedRefund, (evidence) => Object.assign(evidence.shown[1] ?? {}, withRefund().shown[1])),
+    ],
+    [
+      'api',
+      'disputed money that is not shown',
+      damage(withLostDispute, (evidence) =>
+        Object.assign(evidence.shown[1] ?? {}, { payment: shownPayment }),
+      ),
+    ],
+    [
+      'api',
+      'a booking that the API does not show',
+      damage(withRefund, (evidence) => Object.assign(evidence.shown[1] ?? {}, { answer: 503 })),
+    ],
+    [
+      'I9',
+      'a refund that is still to be sent',
+      damage(withRefund, ({ refunds }) => Object.assign(refunds[0] ?? {}, { status: 'pending' })),
+    ],
+  ];
+
+  test.each(returned)('%s: find %s', (invariant, _what, damaged) => {
+    expect(broken(damaged())).toContain(invariant);
+  });
+
+  test('every invariant has a damage that turns it red', () => {
+    const tried = new Set([...damages, ...returned].map(([invariant]) => invariant));
+    expect([...tried].sort()).toEqual(Object.keys(invariants).sort());
+  });
 
   test.each(damages)('%s: find %s', (invariant, _what, damage) => {
     const evidence = soundEvidence();

@@ -8,8 +8,8 @@ const answer = { verdict: 'unknown', asked: 1, passedMs: 0, waitMs: settleBoundM
 
 describe('what follows Stripe’s answer about an overdue hold', () => {
   it.each([
-    ['canceled ends it', {}, { verdict: 'canceled' }, { do: 'end', isSilent: false, afterMs: 0 }],
-    ['succeeded ends it', {}, { verdict: 'succeeded' }, { do: 'end', isSilent: false, afterMs: 0 }],
+    ['canceled ends it', {}, { verdict: 'canceled' }, { do: 'end', isStripeSilent: false, afterMs: 0 }],
+    ['succeeded ends it', {}, { verdict: 'succeeded' }, { do: 'end', isStripeSilent: false, afterMs: 0 }],
     ['processing is waited for', {}, { verdict: 'processing' }, { do: 'wait', retryInMs: processingPollMs }],
     [
       'processing is waited for until the grace is over',
@@ -21,7 +21,7 @@ describe('what follows Stripe’s answer about an overdue hold', () => {
       'processing is not waited for beyond the grace',
       { overdueMs: processingGraceMs - 500 },
       { verdict: 'processing', passedMs: 500 },
-      { do: 'end', isSilent: false, afterMs: 0 },
+      { do: 'end', isStripeSilent: false, afterMs: 0 },
     ],
     [
       'processing is waited for until the stay begins',
@@ -33,7 +33,7 @@ describe('what follows Stripe’s answer about an overdue hold', () => {
       'processing is not waited for once the stay has begun',
       { startsInMs: 0 },
       { verdict: 'processing' },
-      { do: 'end', isSilent: false, afterMs: 0 },
+      { do: 'end', isStripeSilent: false, afterMs: 0 },
     ],
     ['Stripe is asked again after a pause', {}, {}, { do: 'ask', afterMs: 200 }],
     ['the pause grows', {}, { asked: 3, passedMs: 600 }, { do: 'ask', afterMs: 800 }],
@@ -42,13 +42,13 @@ describe('what follows Stripe’s answer about an overdue hold', () => {
       'the last pause ends at the bound, and Stripe is not asked again',
       {},
       { asked: 9, passedMs: settleBoundMs - 400 },
-      { do: 'end', isSilent: true, afterMs: 400 },
+      { do: 'end', isStripeSilent: true, afterMs: 400 },
     ],
     [
       'the silence of earlier callers counts',
       { silentMs: settleBoundMs - 1_000 },
       { asked: 2, passedMs: 1_000 },
-      { do: 'end', isSilent: true, afterMs: 0 },
+      { do: 'end', isStripeSilent: true, afterMs: 0 },
     ],
     [
       'a caller who can wait no longer leaves the silence to the next',
@@ -60,7 +60,7 @@ describe('what follows Stripe’s answer about an overdue hold', () => {
       'a caller who can wait no longer still ends a hold whose bound is reached',
       { silentMs: settleBoundMs },
       { passedMs: 900, waitMs: 100 },
-      { do: 'end', isSilent: true, afterMs: 0 },
+      { do: 'end', isStripeSilent: true, afterMs: 0 },
     ],
   ] as const)('%s', (_, ofHold, ofAnswer, step) => {
     expect(afterAnswer({ ...hold, ...ofHold }, { ...answer, ...ofAnswer })).toEqual(step);

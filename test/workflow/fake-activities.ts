@@ -41,6 +41,7 @@ const nothingToRepair = {
   correctedInstants: 0,
   overdueHolds: 0,
   completedStays: 0,
+  endedDelays: 0,
   workflowsStartedAgain: 0,
   openIntentsOfDeadBookings: 0,
   undecidedPayments: 0,
@@ -53,6 +54,7 @@ const nothingToRepair = {
   tookMs: {
     correctedInstants: 1,
     completedStays: 1,
+    endedDelays: 1,
     undecidedPayments: 1,
     refundsStartedAgain: 1,
     outboxWaiting: 1,

@@ -58,7 +58,7 @@ export const moneySteps: fc.Arbitrary<MoneyStep[]> = fc.array(
     fc.record({ do: counted, n: fc.nat(20) }),
     fc.record({ do: shared, share: fc.constantFrom(0.1, 0.3, 0.5, 1) }),
     fc.record({ do: plain }),
-  ) as fc.Arbitrary<MoneyStep>,
+  ),
   { minLength: 3, maxLength: 25 },
 );
 
