@@ -3,19 +3,19 @@ import { raiseFlag } from './flags.ts';
 import { type Db, rows } from './knex.ts';
 
 /**
- * What must say, beside the database's clock, that a time has passed: this process's clock, or Temporal's, whose timer has
- * woken the workflow that asks. So no single clock that is ahead ends what has not run out.
+ * The clock that must confirm, besides the database's, that a time has passed: this process's, or Temporal's, whose
+ * timer has woken the workflow. So no single clock that is ahead can end a hold or a stay too early.
  */
 export type SecondClock = 'process' | 'temporal';
 
-/** The latest that it can be by that clock: ISO 8601, or `infinity`. */
+/** Upper bound of the current time by that clock: ISO 8601, or `infinity`. */
 export const latestBy = (clock: SecondClock): string =>
   clock === 'temporal' ? 'infinity' : new Date().toISOString();
 
 /**
- * Do the database's clock and this process's agree to a minute? Asked before anything that cannot be undone is done to
- * many rows because of the time: a host whose clock is a day ahead for a minute must not end what is still to come. Where
- * they do not agree, staff finds a flag.
+ * Checks that the database's clock and this process's differ by less than a minute. It runs before time decides
+ * something irreversible for many rows: a host whose clock is a day ahead must not end what is still to come. A
+ * disagreement raises a flag for staff.
  */
 export async function clocksAgree(db: Db): Promise<boolean> {
   const askedAt = Date.now();

@@ -115,10 +115,10 @@ export async function expireOverdueHolds(
 }
 
 /**
- * Takes back what a clock of the database that was ahead has put off: a hold that was made then gets its time from now on,
- * leases end, and messages become due. Asked only while the clocks agree. Open holds with the latest deadlines are looked
- * at, and overdue ones, at most `limit` of each.
- * @returns how many holds and messages were put off
+ * Corrects times that a database clock that was ahead has put off: a hold made then gets its full time from now on,
+ * leases end, and messages become due. Runs only while the clocks agree. It checks the open holds with the latest
+ * deadlines and the overdue ones, at most `limit` of each.
+ * @returns how many holds and messages were corrected
  */
 export async function endDelaysOfWrongClock(db: Db, limit: number): Promise<number> {
   const corrected = await sql(

@@ -29,7 +29,7 @@ export interface PostgresServer {
  * @param options.dataDir  the cluster goes to its folder `postgres`
  * @param options.port     0 takes a free one
  * @param options.settings server settings for this start (`{ fsync: 'off' }` in tests)
- * @param options.env      what the server's environment has besides ours
+ * @param options.env      additional environment variables of the server
  * @throws SetupProblem in one line when there is no Postgres, or it does not start
  */
 export async function startPostgres(options: {

@@ -1,9 +1,10 @@
--- Expires a hold that was not paid. With `p_leased` the caller holds the lease of an overdue hold, and Stripe has had its
--- say. Without it the hold expires only if it is overdue, nobody is settling it, and none of its payments is still payable:
--- then Stripe has no say. The booking is locked first, so that the statements that read its payments see what was committed
--- meanwhile. The room is not locked: a slot that is given back cannot overlap another.
--- `p_latest` is the latest that it can be by a second clock: a database whose clock is ahead ends no hold before its time.
--- Returns false when the hold stays: also when money is on record that nothing was decided about.
+-- Expires a hold that was not paid. With `p_leased` the caller holds the lease of an overdue hold and has Stripe's
+-- answer. Without it the hold expires only if it is overdue, is not being settled, and has no payable payment, so that
+-- Stripe need not be asked. The booking is locked first, so that the statements that read its payments see what was
+-- committed meanwhile. The room is not locked: freeing a slot cannot cause an overlap.
+-- `p_latest` is an upper bound of the current time by a second clock, so that a database whose clock is ahead ends no
+-- hold before its time.
+-- Returns false when the hold stays, which includes that there is an undecided payment.
 create function expire_hold(p_ref uuid, p_actor text, p_cause text, p_leased boolean, p_latest timestamptz) returns boolean
 language plpgsql as $$
 declare
@@ -28,8 +29,8 @@ begin
   return move_booking(v_booking.id, 'expired', p_actor, p_cause);
 end $$;
 
--- Expires holds that are overdue by `p_late_ms` and without a payable payment, the most overdue first. It waits for no lock:
--- a booking that is locked is being worked on.
+-- Expires holds that are overdue by `p_late_ms` and without a payable payment, the most overdue first. It waits for no
+-- lock: a booking that is locked is being handled already.
 create function expire_overdue_holds(p_late_ms integer, p_limit integer, p_actor text, p_latest timestamptz)
 returns integer
 language plpgsql as $$

@@ -12,7 +12,7 @@ export interface NodeProcess {
   preloads?: readonly string[];
   /** Further arguments of Node, e.g. `--cpu-prof`. */
   nodeArgs?: readonly string[];
-  /** A file or named pipe that receives its output, in place of its log: opened anew at each start. */
+  /** A file or named pipe that receives its output in place of its log; it is reopened at each start. */
   output?: string;
 }
 

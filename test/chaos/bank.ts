@@ -7,8 +7,8 @@ const shares = [0.3, 0.5, 1] as const;
 const openDispute = /response|review/;
 
 /**
- * What happens to money outside of this service: banks return refunds that had arrived, people give money back in
- * Stripe's dashboard, customers dispute payments and the banks decide, staff sends failed refunds again.
+ * Movements of money outside this service: banks return refunds that had arrived, people refund in Stripe's dashboard,
+ * customers dispute payments and the banks decide, staff resend failed refunds.
  */
 export function createBank(stack: ChaosStack, staffToken: () => string) {
   const { stripe } = stack;
@@ -89,7 +89,7 @@ export function createBank(stack: ChaosStack, staffToken: () => string) {
   }
 
   return {
-    /** Does one of these things, if there is something to do it to. @returns what it did */
+    /** Makes one of these movements, if there is a payment for it. @returns a description of it */
     strike,
     /** The banks decide every dispute that is still open. */
     async closeAll(random: Random): Promise<void> {

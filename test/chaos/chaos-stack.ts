@@ -29,7 +29,7 @@ export interface ChaosStackOptions {
  * Temporal, the Stripe emulator, two APIs, two workers. They reach each other through links, where the faults sit.
  */
 export async function startChaosStack({ holdMs, withClocks, log, keep }: ChaosStackOptions) {
-  /** What the supervisor had to say: every unexpected end and every restart. */
+  /** The supervisor's messages: every unexpected end and every restart. */
   const ends: string[] = [];
   const announce = (line: string) => ends.push(line.split('. Log:')[0] ?? line);
   return startTemporaryStack({ name: 'chaos', log, announce, restart: true, keep }, async (stack) => ({
@@ -91,7 +91,7 @@ async function startParts(stack: Stack, holdMs: number, withClocks: boolean) {
     stack.startWorker({
       ...{ name, output: outputs[name].path },
       env: { ...envOf('worker'), ...clocks?.[name].env },
-      // Later on nobody may read its log.
+      // Later its log may have no reader.
       isReady: () => true,
     });
   const [api1, api2, worker1, worker2] = await Promise.all([
@@ -110,7 +110,7 @@ async function startParts(stack: Stack, holdMs: number, withClocks: boolean) {
     links,
     clocks,
     outputs,
-    /** As the service connects, but past the links: for what staff does. */
+    /** The service's address without the links, for actions of staff. */
     db,
     parts: { 'api-1': api1, 'api-2': api2, 'worker-1': worker1, 'worker-2': worker2, temporal, postgres },
     stripe: emulator.control,

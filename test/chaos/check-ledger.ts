@@ -3,7 +3,7 @@ import { lostMinor, sum } from './check-money.ts';
 import type { Evidence, PaymentFact } from './facts.ts';
 import { groupBy } from './spans.ts';
 
-/** Stripe's refunds and disputes are those on record, with their amounts and states. */
+/** Checks that Stripe's refunds and disputes are on record, with their amounts and states. */
 export function findOtherRecords({ payments, refunds, disputes, intents }: Evidence): string[] {
   const paymentOf = new Map(payments.map((payment) => [payment.intentId, payment]));
   const ours = new Map<string, string>();
@@ -28,7 +28,7 @@ export function findOtherRecords({ payments, refunds, disputes, intents }: Evide
   return faults;
 }
 
-/** What the API shows of a booking's money is what moved at Stripe. */
+/** Checks that the money of a booking in the API equals the money that moved at Stripe. */
 export function findFalselyShown(evidence: Evidence): string[] {
   const intentById = new Map(evidence.intents.map((intent) => [intent.id, intent]));
   const bookingById = new Map(evidence.bookings.map((booking) => [booking.id, booking]));
@@ -71,7 +71,7 @@ function statusOf(paid: readonly PaymentFact[], intentById: ReadonlyMap<string, 
 const arrivedMinor = ({ refunds }: LedgerEntry) =>
   sum(refunds.filter(({ status }) => status === 'succeeded').map(({ amount }) => amount));
 
-/** What banks hold by open disputes, or have taken by lost ones; an inquiry takes nothing. */
+/** The sum that banks hold because of open disputes, or have taken for lost ones; an inquiry takes nothing. */
 const withdrawnMinor = ({ disputes }: LedgerEntry) =>
   sum(
     disputes
@@ -85,7 +85,7 @@ const textOf = (refunds: readonly { status: string; amountMinor: number }[]) =>
     .sort()
     .join(', ');
 
-/** Bookings cost what their answers said, by a price that the room had while the request was under way. */
+/** Checks that bookings cost what their answers said, by a price that the room had during the request. */
 export function findOtherAmounts({ bookings, answers, prices }: Evidence): string[] {
   const bookingById = new Map(bookings.map((booking) => [booking.id, booking]));
   const pricesOf = groupBy(prices, ({ roomId }) => roomId);

@@ -4,17 +4,17 @@ import { groupBy } from './spans.ts';
 
 const isKept = ({ status }: BookingFact) => status === 'confirmed' || status === 'completed';
 
-/** What the customer has back through the bank by disputes that were lost. */
+/** The sum that the customer got back through lost disputes. */
 export const lostMinor = ({ disputes }: LedgerEntry) =>
   sum(disputes.filter(({ status }) => status === 'lost').map(({ amount }) => amount));
 
 const isWholeBack = (intent: LedgerEntry) => intent.refundedMinor + lostMinor(intent) >= intent.chargedMinor;
 
-/** A refund that the service made of itself: not one of Stripe's dashboard, and none that staff asked for. */
+/** Whether the service decided on the refund itself: not one of Stripe's dashboard or of staff. */
 const isAutomatic = ({ metadata, status }: LedgerEntry['refunds'][number]) =>
   status !== 'failed' && metadata['refund_ref'] !== undefined && !metadata['reason']?.startsWith('staff:');
 
-/** Says of a payment whether its money may stay: a bank or Stripe is in the way, and staff knows. */
+/** Whether a payment's money may stay: a bank or Stripe blocks the refund, and staff have a flag. */
 function createExcuse({ refunds, flags }: Evidence) {
   const refundsOf = groupBy(refunds, ({ paymentId }) => paymentId);
   const flagged = new Set(

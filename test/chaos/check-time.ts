@@ -2,9 +2,9 @@ import type { Evidence, MoveFact } from './facts.ts';
 import { stopMsMax } from './stops.ts';
 
 const graceMicros = 60_000_000;
-/** What the instants of two connections may differ by. */
+/** The maximum difference between the instants of two connections. */
 const earlyMicrosMax = 500_000;
-/** A clock that is wrong for longer than this is seen by every part that looks at it. */
+/** A clock that is wrong for longer than this is noticed by every part that reads it. */
 const clockSeenMs = 8_000;
 
 export function findLateHolds({ bookings, moves, recoveredAt }: Evidence): string[] {
@@ -21,7 +21,7 @@ export function findLateHolds({ bookings, moves, recoveredAt }: Evidence): strin
   });
 }
 
-/** What one wrong clock must not do: end a hold or a stay that has not run out, without anybody being told. */
+/** Checks that one wrong clock ended no hold or stay before its time without a flag. */
 export function findEarlyEnds({ bookings, moves, flags, databaseClockMs }: Evidence): string[] {
   const deadlineOf = new Map(bookings.map(({ id, deadline }) => [id, deadline]));
   const early = moves.flatMap(({ bookingId, toStatus, committedAt, actor }) => {
@@ -42,7 +42,7 @@ export function findEarlyEnds({ bookings, moves, flags, databaseClockMs }: Evide
   return [...early, ...unfinished, ...untold];
 }
 
-/** Open bookings begin and end when their room's clock says so, whatever zone it has been given. */
+/** Checks that open bookings begin and end by their room's clock, in whatever zone the room is now. */
 export function findOtherInstants({ bookings }: Evidence): string[] {
   return bookings
     .filter(

@@ -1,4 +1,4 @@
-/** The questions to Postgres that the evidence is made of. */
+/** The queries that collect the evidence from Postgres. */
 
 const micros = (column: string) => `(extract(epoch from ${column}) * 1000000)::float8`;
 
@@ -16,7 +16,7 @@ export const bookingsSql = `
          confirmed_payment_id as "confirmedPaymentId"
     from bookings b join rooms r on r.id = b.room_id order by b.id`;
 
-/** Without commit times (another server's setting) the instant of the row stands for them: earlier by a moment. */
+/** If the server keeps no commit times, the row's own instant, which is slightly earlier, replaces them. */
 export const movesSql = (commitTimes: boolean) => `
   select booking_id as "bookingId", from_status as "fromStatus", to_status as "toStatus", cause, actor,
          ${micros('at')} as at,

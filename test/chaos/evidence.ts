@@ -21,18 +21,18 @@ export interface Witnesses {
   temporal: { address: string; namespace: string; taskQueue: string };
   /** Postgres keeps commit timestamps (track_commit_timestamp). */
   commitTimes: boolean;
-  /** What the API shows of bookings; absent: it is not asked. */
+  /** Reads bookings from the API; absent: the API is not asked. */
   show?: (bookingIds: readonly number[]) => Promise<ShownBooking[]>;
 }
 
 type Known = Pick<Evidence, 'answers' | 'acceptedEvents' | 'recoveredAt'> &
   Partial<Pick<Evidence, 'prices' | 'stops' | 'databaseClockMs'>>;
 
-/** Bookings without refunds and disputes are looked at too, one in so many. */
+/** Of the bookings without refunds and disputes, one in this many is checked too. */
 const shownOneIn = 20;
 
-/** Collects what Postgres, Temporal, Stripe's ledger and the API say. */
-export async function gatherEvidence(
+/** Collects the state of Postgres, Temporal, Stripe's ledger and the API. */
+export async function collectEvidence(
   { query, stripe, temporal, commitTimes, show }: Witnesses,
   known: Known,
 ): Promise<Evidence> {
@@ -72,7 +72,7 @@ function bookingsToShow({ bookings, payments, refunds, disputes }: Evidence): nu
   return bookings.map(({ id }) => id).filter((id) => withMoney.has(id) || id % shownOneIn === 0);
 }
 
-/** What was written by the wrong clock of the database gets the instant that it was written at. */
+/** Replaces instants that the database's wrong clock wrote by the real ones. */
 function correctInstants({ bookings, moves }: Evidence): void {
   const now = Date.now() * 1_000;
   const jump = clockJumpMs * 1_000;

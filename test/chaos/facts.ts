@@ -3,18 +3,21 @@ import type { Answer } from './browser.ts';
 import type { PriceFact } from './room-edits.ts';
 import type { Stop } from './stops.ts';
 
-/** The facts that the checks look at. Instants in µs are Unix microseconds by the database's clock, which is also ours here. */
+/**
+ * The facts that the checks read. Instants in µs are Unix microseconds by the database's clock, which is also this
+ * machine's.
+ */
 export interface Evidence {
   bookings: BookingFact[];
   /** Every line of booking_events, in the order of their commits within a booking. */
   moves: MoveFact[];
-  /** The time that is taken: which booking takes it, in which room, from when to when in µs as above. */
+  /** The claims: which booking occupies which room, from when to when in µs as above. */
   claims: { bookingId: number; roomId: number; from: number; to: number }[];
   payments: PaymentFact[];
   refunds: RefundFact[];
   disputes: { id: string; paymentId: number; amountMinor: number; status: string }[];
   flags: { kind: string; subject: string; bookingId: number | null; isOpen: boolean }[];
-  /** What the API shows of bookings with refunds or disputes, and of some others. */
+  /** Bookings with refunds or disputes, and some others, as the API shows them. */
   shown: ShownBooking[];
   outbox: { id: string; topic: string; attempts: number; dead: boolean; lastError: string | null }[];
   /** Ids of the events on record, and of those that were answered with 2xx. */
@@ -24,13 +27,13 @@ export interface Evidence {
   undelivered: number;
   running: { workflowId: string; type: string }[];
   answers: readonly Answer[];
-  /** When the faults had stopped, Unix milliseconds. */
+  /** When the last fault ended, Unix milliseconds. */
   recoveredAt: number;
   /** The prices that rooms have had; empty: they were not watched. */
   prices: readonly PriceFact[];
-  /** The processes that were told to stop. */
+  /** The processes that were asked to stop. */
   stops: readonly Stop[];
-  /** For how long at once the database's clock was wrong, at most. */
+  /** The longest time for which the database's clock was wrong. */
   databaseClockMs: number;
 }
 
@@ -85,7 +88,7 @@ export interface BookingFact {
   /** The stay's end has passed; more than a day ago, so that its claim may be gone. */
   isOver: boolean;
   isLongOver: boolean;
-  /** The stay's instants are those of its wall-clock time in its room's zone of today. */
+  /** Whether the stay's instants match its wall-clock time in its room's current zone. */
   followsRoomZone: boolean;
   status: string;
   numberOfSlots: number;

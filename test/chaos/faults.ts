@@ -13,11 +13,11 @@ export interface FaultOptions extends Omit<StrikeOptions, 'note'> {
 export interface Faults {
   /** How often each fault struck. */
   counts: Record<string, number>;
-  /** What struck when, one line each. */
+  /** The faults with their times, one line each. */
   diary: string[];
-  /** How long each process took to end that was told to stop. */
+  /** How long each process took to end after it was asked to stop. */
   stops: readonly Stop[];
-  /** For how long at once the database's clock was wrong, at most. */
+  /** The longest time for which the database's clock was wrong. */
   databaseClockMs(): number;
   start(): void;
   /** Ends all faults, those under way included. */
@@ -27,7 +27,7 @@ export interface Faults {
 /** The pause between two faults; several may be at work at once. */
 const pauseMs = [1_500, 5_000] as const;
 
-/** Strikes again and again until it is told to stop; then everything runs and every way is clear. */
+/** Strikes repeatedly until it is stopped; then every process runs and every link is open. */
 export function createFaults(stack: ChaosStack, { kinds, seed, ...options }: FaultOptions): Faults {
   const random = createRandom(seed, 'faults');
   const counts: Record<string, number> = {};
@@ -44,7 +44,7 @@ export function createFaults(stack: ChaosStack, { kinds, seed, ...options }: Fau
 
   async function run(): Promise<void> {
     for (let index = 0; striking; index++) {
-      // Each has choices of its own, since several draw at the same time.
+      // Each draws from its own random stream, since several draw at the same time.
       const own = createRandom(seed, `fault ${index}`);
       const fault = strikes.strike(random.pick(kinds), own).finally(() => underWay.delete(fault));
       underWay.add(fault);

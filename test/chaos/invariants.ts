@@ -184,7 +184,7 @@ function findForgottenEvents({ acceptedEvents, storedEvents }: Evidence): string
     .map((id) => `${id} was answered with 2xx and is not on record`);
 }
 
-/** A refund that failed or was refused is a person's: M5 asks for its flag. */
+/** A refund that failed or was refused is left to staff: M5 asks for its flag. */
 const endedRefunds = new Set(['succeeded', 'failed', 'refused', 'dropped']);
 
 function findLooseEnds({ bookings, running, outbox, refunds, undelivered }: Evidence): string[] {

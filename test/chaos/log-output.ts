@@ -17,7 +17,8 @@ export async function openLogOutput(dir: string, name: string, logFile: string) 
   const { status } = spawnSync('mkfifo', [pipe]);
   if (status !== 0) throw new Error(`mkfifo ${pipe} failed`);
   pointTo(pipe);
-  // For writing too: a process can then open it at any time, and the end of one is not the end of the pipe.
+  // Opened for writing too, so that a process can open it at any time, and the end of one process does not end the
+  // pipe.
   const reader = await open(pipe, constants.O_RDWR | constants.O_NONBLOCK);
   const log = createWriteStream('', { fd: openSync(logFile, 'a') });
   let stalls = false;
@@ -41,7 +42,7 @@ export async function openLogOutput(dir: string, name: string, logFile: string) 
   }
 
   return {
-    /** What the process is started with as its standard output. */
+    /** The standard output that the process is started with. */
     path: output,
     stall(value: boolean): void {
       stalls = value;

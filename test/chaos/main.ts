@@ -102,7 +102,7 @@ async function run(
   const acceptedEvents = await deliveries.finish();
   const { evidence, violations, tookMs } = await awaitQuiet(
     () =>
-      gatherEvidence(
+      collectEvidence(
         {
           ...stack,
           show: (ids) => showBookings({ apiUrls: stack.apiUrls, token: scenario.staffToken() }, ids),

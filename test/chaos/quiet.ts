@@ -20,7 +20,7 @@ export async function awaitQuiet(
   const begun = Date.now();
   for (let look = 0; ; look++) {
     const tookMs = Date.now() - begun;
-    const evidence = await gather().catch((error: unknown) => {
+    const evidence = await collect().catch((error: unknown) => {
       // The last fault may have ended a server that is only just starting again.
       if (tookMs > quietMsMax) throw error;
       return undefined;

@@ -26,13 +26,13 @@ const hours = [
 export function createRoomEdits({ db }: ChaosStack, room: { ids: readonly number[]; staffId: number }) {
   const prices: PriceFact[] = [];
 
-  /** @returns what was edited, or why it was refused */
+  /** @returns a description of the edit, or of its refusal */
   async function edit(random: Random): Promise<string> {
     const before = await Room.query(db).findById(random.pick(room.ids)).throwIfNotFound();
     const fields = { ...fieldsOf(before), ...change(random) };
     const begunAt = Date.now();
     const request = { actorId: room.staffId, id: before.id, version: before.version, fields };
-    // Noted first: whether an edit whose answer is lost has happened is not known.
+    // Recorded first, because an edit whose answer is lost may have taken effect.
     const isNewPrice = fields.price_minor !== before.price_minor;
     if (isNewPrice) prices.push(priceOf(before.id, fields.price_minor, begunAt));
     try {

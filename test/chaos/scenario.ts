@@ -82,7 +82,7 @@ export async function createScenario(stack: Pick<ChaosStack, 'query' | 'tokens'>
   }
 
   return {
-    /** A signed token of some guest; signed anew now and then, since it lives for half an hour. */
+    /** A signed token of a guest, renewed now and then, since it is valid for half an hour. */
     tokenOf: (random: Random) => freshToken(random.pick(tokens)),
     staffToken: () => freshToken(staffMember),
     staffId: staff.userId,

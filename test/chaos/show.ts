@@ -14,7 +14,7 @@ interface BookingAnswer {
   } | null;
 }
 
-/** Asks the APIs, as staff, what they show of bookings. */
+/** Reads bookings from the APIs, as staff. */
 export async function showBookings(
   { apiUrls, token }: { apiUrls: readonly string[]; token: string },
   bookingIds: readonly number[],

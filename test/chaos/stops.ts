@@ -7,11 +7,11 @@ export interface Stop {
   tookMs: number;
 }
 
-/** What a worker is given for its activities, what a freeze may add, and a little. Longer is not waited for. */
+/** The time that a worker gives its activities, plus the time of a freeze and a margin: the limit of the wait. */
 export const stopMsMax = 70_000;
 const pollMs = 100;
 
-/** Tells a process to stop and waits until it has ended. @returns undefined when there was no process */
+/** Asks a process to stop and waits until it has ended. @returns undefined when there was no process */
 export async function stopPart(
   name: string,
   { pid }: { pid: () => number | undefined },

@@ -17,13 +17,13 @@ export interface StrikeOptions {
   clockMsMax: number;
   bank: Bank;
   rooms: RoomEdits;
-  /** Receives what struck, and whom. */
+  /** Receives each fault and its target. */
   note: (what: string, where?: string) => void;
 }
 
 const serviceNames = ['api-1', 'api-2', 'worker-1', 'worker-2'] as const;
 
-/** Each kind of fault: it strikes as the random say, and resolves when it is over. */
+/** Each kind of fault: it strikes at random, and resolves when it is over. */
 export function createStrikes(stack: ChaosStack, options: StrikeOptions) {
   const { holdMs, lastsMsMax, clockMsMax, bank, rooms, note } = options;
   const partNames = Object.keys(stack.parts) as PartName[];
@@ -43,7 +43,7 @@ export function createStrikes(stack: ChaosStack, options: StrikeOptions) {
     send(pid, 'SIGKILL');
   }
 
-  /** Only API and worker are asked to stop politely: a deploy. */
+  /** Only API and worker are stopped by SIGTERM, as in a deploy. */
   async function terminate(random: Random): Promise<void> {
     const name = random.pick(serviceNames);
     note(`SIGTERM ${name.replace(/-\d$/, '')}`, name);
@@ -55,7 +55,7 @@ export function createStrikes(stack: ChaosStack, options: StrikeOptions) {
     if (stopped) stops.push(stopped);
   }
 
-  /** Nobody reads a log, or its disk is full; the process is told to stop meanwhile. */
+  /** A log has no reader, or its disk is full; the process is asked to stop meanwhile. */
   async function stopLog(random: Random): Promise<void> {
     const name = random.pick(serviceNames);
     const fills = random.chance(0.5);
@@ -84,7 +84,7 @@ export function createStrikes(stack: ChaosStack, options: StrikeOptions) {
     const name = random.pick(['database', 'database', 'worker-1', 'worker-2'] as const);
     const lastsMs = random.between(clockMsMax / 4, clockMsMax);
     const clock = stack.clocks?.[name];
-    // One wrong clock at a time: against two that agree there is no remedy.
+    // Only one clock is wrong at a time: two that agree on a wrong time cannot be detected.
     if (!clock || clockIsWrong) return;
     note(`clock of ${name.replace(/-\d$/, '')}`, `${name} for ${lastsMs} ms`);
     clockIsWrong = true;
@@ -175,7 +175,7 @@ export function createStrikes(stack: ChaosStack, options: StrikeOptions) {
     }
   }
 
-  /** What takes an instant happens some times, over a while. */
+  /** Repeats an instantaneous fault a few times over a while. */
   async function repeat(random: Random, act: (random: Random) => Promise<void>): Promise<void> {
     for (let left = random.between(2, 6); left > 0; left--) {
       await act(random);
@@ -185,9 +185,9 @@ export function createStrikes(stack: ChaosStack, options: StrikeOptions) {
 
   return {
     strike,
-    /** How long each process took to end that was told to stop. */
+    /** How long each process took to end after it was asked to stop. */
     stops,
-    /** For how long at once the database's clock was wrong, at most. */
+    /** The longest time for which the database's clock was wrong. */
     databaseClockMs: () => databaseClockMs,
   };
 }

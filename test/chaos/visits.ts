@@ -26,7 +26,7 @@ const plans = [
   ...Array<'pay_then_cancel'>(12).fill('pay_then_cancel'),
 ] as const;
 
-/** Visits of clients: each books, and then pays, gives up, cancels or books again, as the random say. */
+/** Visits of clients: each books, and then pays, gives up, cancels or books again, chosen at random. */
 export function createVisits({ stack, scenario, browser, seed, holdMs, nearShare = 0 }: VisitDeps) {
   const open = new Set<Promise<void>>();
   let begun = 0;

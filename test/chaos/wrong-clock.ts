@@ -9,11 +9,11 @@ const libraryDirs = '/usr/lib';
 const libraryName = 'faketime/libfaketimeMT.so.1';
 
 /**
- * A clock of its own for a process and its children, which jumps ahead and back while they run. libfaketime rather than
- * a patched `Date`: it moves the clock for all code of the process, so also for Postgres, and for the native part of
- * Temporal's SDK in a worker. Monotonic clocks go on as they are, as they do on a host whose time of day is set.
+ * A separate clock for a process and its children, which jumps ahead and back while they run. libfaketime is used
+ * rather than a patched `Date`, because it moves the clock for all code of the process, so also for Postgres, and for
+ * the native part of Temporal's SDK in a worker. Monotonic clocks are unchanged, as on a host whose time of day is set.
  *
- * @param dir must be readable by whoever runs the process
+ * @param dir must be readable by the user that runs the process
  * @throws SetupProblem when libfaketime is not installed
  */
 export function createWrongClock(dir: string, name: string) {
@@ -28,7 +28,7 @@ export function createWrongClock(dir: string, name: string) {
     env: {
       LD_PRELOAD: findLibrary(),
       FAKETIME_TIMESTAMP_FILE: file,
-      // Read at every look at the clock: all processes of a server jump at once.
+      // Read at every read of the clock: all processes of a server jump at once.
       FAKETIME_NO_CACHE: '1',
       FAKETIME_DONT_FAKE_MONOTONIC: '1',
     },

@@ -17,7 +17,7 @@ let machine: Machine;
 const faults: string[] = [];
 
 /** A person with a separate browser. */
-async function somebody(options: Parameters<typeof browser.open>[0] = {}): Promise<Page> {
+async function openPage(options: Parameters<typeof browser.open>[0] = {}): Promise<Page> {
   const context = await browser.open(options);
   const page = await context.newPage();
   page.setDefaultTimeout(20_000);
@@ -53,8 +53,8 @@ const home = () => `${machine.apiUrl}/`;
 /** The row of my bookings at a time. */
 const row = (page: Page, time: string) => page.locator('#mine li', { hasText: time });
 
-let sleeper: Page;
-let onlooker: Page;
+let absentGuest: Page;
+let visitor: Page;
 /** The bank's page, on which this guest does nothing. */
 let unanswered: Page;
 
@@ -63,15 +63,15 @@ beforeAll(async () => {
   machine = await createMachine();
   await machine.start({ HOLD_MINUTES: String(holdMinutes) }).says('Ctrl-C stops everything');
   // A guest holds a slot and stops at the bank's page; a test further down checks the result.
-  sleeper = await somebody();
-  await openDay(sleeper, home(), 'Studio B', 5);
-  await hold(sleeper, '12:00');
-  await signUp(sleeper, newEmail());
-  await cardSays(sleeper, 'Pay to confirm');
-  [unanswered] = await Promise.all([sleeper.context().waitForEvent('page'), pay(sleeper, 'asks')]);
-  onlooker = await somebody();
-  await openDay(onlooker, home(), 'Studio B', 5);
-  await slot(onlooker, '12:00', 'held').waitFor();
+  absentGuest = await openPage();
+  await openDay(absentGuest, home(), 'Studio B', 5);
+  await hold(absentGuest, '12:00');
+  await signUp(absentGuest, newEmail());
+  await cardSays(absentGuest, 'Pay to confirm');
+  [unanswered] = await Promise.all([absentGuest.context().waitForEvent('page'), pay(absentGuest, 'asks')]);
+  visitor = await openPage();
+  await openDay(visitor, home(), 'Studio B', 5);
+  await slot(visitor, '12:00', 'held').waitFor();
 });
 afterAll(async () => {
   await browser?.stop();
@@ -82,7 +82,7 @@ afterEach(() => expect(faults.splice(0)).toEqual([]));
 describe('a guest in a browser', () => {
   let guest: Page;
   beforeAll(async () => {
-    guest = await somebody();
+    guest = await openPage();
   });
 
   test('signs up while booking, pays with 4242 and sees it confirmed', async () => {
@@ -172,7 +172,7 @@ describe('a guest in a browser', () => {
   });
 
   test('sees that staff has cancelled a booking with a refund', async () => {
-    const staff = await somebody();
+    const staff = await openPage();
     await staff.goto(`${machine.apiUrl}/admin`);
     expect(await axeFaults(staff)).toEqual([]);
     await staff.getByLabel('E-mail').fill('admin@gmail.com');
@@ -205,14 +205,14 @@ describe('a guest in a browser', () => {
   });
 
   test('who does not pay loses the slot, which is shown as free again', async () => {
-    await sleeper.getByRole('region', { name: 'Your hold expired' }).waitFor({ timeout: 40_000 });
-    await slot(onlooker, '12:00', 'free').waitFor();
-    expect(await slot(onlooker, '12:00').isEnabled()).toBe(true);
+    await absentGuest.getByRole('region', { name: 'Your hold expired' }).waitFor({ timeout: 40_000 });
+    await slot(visitor, '12:00', 'free').waitFor();
+    expect(await slot(visitor, '12:00').isEnabled()).toBe(true);
   }, 50_000);
 
   test('whose money comes after the hold sees what happens to it, and that it is confirmed after all', async () => {
-    const page = await sleeper.context().newPage();
-    const id = await row(sleeper, '12:00–12:30').getAttribute('data-booking');
+    const page = await absentGuest.context().newPage();
+    const id = await row(absentGuest, '12:00–12:30').getAttribute('data-booking');
     await page.goto(`${machine.apiUrl}/payment/success?booking=${id}`);
     await page.getByRole('heading', { name: 'Your hold expired' }).waitFor();
     await page.getByText('If it still does, the booking is confirmed if the time is free').waitFor();
@@ -232,7 +232,7 @@ describe('signing out', () => {
   let email: string;
   const logout = '**/api/logout/';
   beforeAll(async () => {
-    page = await somebody();
+    page = await openPage();
     email = newEmail();
     await openDay(page, home(), 'Studio B', 9);
     await hold(page, '09:00');
@@ -312,7 +312,7 @@ describe('no page has a serious or critical fault for axe-core', () => {
     ['desktop', { viewport: { width: 1280, height: 900 } }],
     ['phone, dark', { viewport: { width: 390, height: 844 }, colorScheme: 'dark' as const }],
   ])('the booking page at every step (%s)', async (_name, options) => {
-    const page = await somebody(options);
+    const page = await openPage(options);
     await openDay(page, home(), 'Workshop C', options.viewport.width === 390 ? 6 : 7);
     expect(await axeFaults(page)).toEqual([]);
     await slot(page, '09:00').click();
@@ -331,14 +331,14 @@ describe('no page has a serious or critical fault for axe-core', () => {
   });
 
   test.each(['/payment/success', '/payment/cancel', '/docs/problems'])('%s', async (path) => {
-    const page = await somebody();
+    const page = await openPage();
     await page.goto(machine.apiUrl + path);
     expect(await axeFaults(page)).toEqual([]);
     await page.context().close();
   });
 
   test('/docs, where a login by "Try it out" is enough to make a booking', async () => {
-    const page = await somebody();
+    const page = await openPage();
     await page.goto(`${machine.apiUrl}/docs`);
     const tryOut = async (id: string) => {
       const operation = page.locator(`[id$="${id}"]`);
@@ -359,7 +359,7 @@ describe('no page has a serious or critical fault for axe-core', () => {
 
 describe('the booking page by keyboard alone', () => {
   test('chooses a slot, and shows where the focus is', async () => {
-    const page = await somebody();
+    const page = await openPage();
     await openDay(page, home(), 'Workshop C', 8);
     await slot(page, '00:00').focus();
     await page.keyboard.press('Tab');

@@ -123,7 +123,7 @@ describe('cancelling a booking', () => {
     expect((await cancel(returned.id, staff, { refund: true })).body.status).toBe('cancelled');
     await until('the refund', async () => (await refundOf(returned.id)) === 'succeeded');
     expect(await refundOf(kept.id)).toBeUndefined();
-    // Asked for afterwards it goes back all the same, once, and the audit has it.
+    // A later request still refunds it, once, and the audit has it.
     for (let time = 0; time < 2; time++) {
       expect((await cancel(kept.id, staff, { refund: true })).status).toBe(200);
     }

@@ -84,7 +84,7 @@ describe('a setting that open bookings depend on', () => {
     );
   });
 
-  test('the mode of Stripe: /readyz is degraded until somebody has resolved the flag', async () => {
+  test('the mode of Stripe: /readyz is degraded until the flag is resolved', async () => {
     const { stripe } = payments.system.config;
     const server = await restart({ stripe: { ...stripe, isEmulated: false, livemode: true } });
     await until('the flag', async () => (await openFlags()).length > 0);

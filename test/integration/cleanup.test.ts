@@ -34,7 +34,7 @@ describe('the cleanup call', () => {
     const holds = await Promise.all(Array.from({ length: 5 }, () => newBooking(system, guest)));
     const ids = holds.map(({ id }) => id as number);
     const [paid = 0, paidUnknown = 0, over = 0, ...unpaid] = ids;
-    // One payment is on record but not decided on; of the other Stripe has not told yet.
+    // One payment is on record but undecided; the event of the other has not arrived.
     const intents = await Promise.all(
       [paid, paidUnknown, over, ...unpaid].map((id) => requestIntent(system, guest, id)),
     );

@@ -156,7 +156,7 @@ describe('how long a refusal takes', () => {
     };
     for (let n = 0; n < 5; n++) await time(known.email);
     const [wrong, unknown]: [number[], number[]] = [[], []];
-    // In turns, so that a busy moment of the machine meets both.
+    // Alternately, so that a busy moment of the machine affects both.
     for (let n = 0; n < sized(40, 200); n++) {
       const first = n % 2 === 0;
       if (first) wrong.push(await time(known.email));

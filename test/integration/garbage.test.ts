@@ -10,7 +10,7 @@ import { sized } from '../security/run.ts';
 import { readAnswer, sendRaw } from '../setup/raw.ts';
 import { startSystem, type System, type TestUser } from '../setup/system.ts';
 
-/** So many requests at once: fewer than hashes may wait, so that none is refused for being too many. */
+/** Concurrent requests: fewer than hashes may wait, so that none is refused because of the queue. */
 const lanes = 6;
 const rounds = sized(1, 5);
 /** Resident memory breathes with the garbage collector; what is held after a collection does not. */

@@ -10,7 +10,7 @@ import { dayAhead, startSystem, type System } from '../setup/system.ts';
 const run = promisify(execFile);
 const bin = (name: string) => join(projectDir, 'node_modules', '.bin', name);
 
-/** A program that somebody might write: types from openapi-typescript, calls by openapi-fetch. */
+/** A typical client program: types from openapi-typescript, calls by openapi-fetch. */
 const program = (guests = '2') => `
 import createClient from 'openapi-fetch';
 import type { components, paths } from './schema.ts';

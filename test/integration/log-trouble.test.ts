@@ -7,7 +7,7 @@ import { bootService } from '../setup/service-process.ts';
 import { type System, startSystem, dayAhead, until } from '../setup/system.ts';
 import { connectTemporal, type Temporal } from './worker-process.ts';
 
-/** More lines than a pipe holds that nobody reads. */
+/** More lines than fit into a pipe that has no reader. */
 const manyRequests = 400;
 
 type Booted = ReturnType<typeof bootService>;
@@ -124,7 +124,7 @@ describe('an API with a log', () => {
   );
 
   test.each(outputs)(
-    '%s still ends with an error after one that nobody has handled',
+    '%s still ends with an error after one that was not handled',
     async (_, stdio, then) => {
       const api = await bootApi(stdio());
       then(api);
@@ -151,7 +151,7 @@ describe('a worker', () => {
   );
 
   test.each([
-    ['an error that nobody has handled', 'SIGUSR2', 1],
+    ['an unhandled error', 'SIGUSR2', 1],
     ['the signal to stop', 'SIGTERM', 0],
   ] as const)(
     'ends after %s, also while it waits for Temporal and nothing reads its output',

@@ -137,7 +137,7 @@ describe('migrations', () => {
     expect(await query(database.ownerUrl, "select to_regclass('rooms') as rooms")).toEqual([{ rooms: null }]);
   }, 60_000);
 
-  test('PG-11 behind a backup it goes on trying, keeps nobody waiting, and succeeds when the backup has ended', async () => {
+  test('PG-11 behind a backup it keeps retrying, blocks no reader, and succeeds when the backup has ended', async () => {
     const database = await emptyDatabase();
     expect((await startMigrator(database).ended).code).toBe(0);
     const backup = new pg.Client({ connectionString: database.ownerUrl, application_name: 'pg_dump' });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { rows } from '../../db/knex.ts';
-import { gatherEvidence, type Witnesses } from '../chaos/evidence.ts';
+import { collectEvidence, type Witnesses } from '../chaos/evidence.ts';
 import type { Evidence } from '../chaos/facts.ts';
 import { checkInvariants } from '../chaos/invariants.ts';
 import { startSystem, type System, type TestUser } from '../setup/system.ts';

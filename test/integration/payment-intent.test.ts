@@ -92,7 +92,7 @@ describe('the PaymentIntent of a booking', () => {
     expectProblem(await requestIntent(system, guest, 1, { [field]: value }), 'invalid_request', field);
   });
 
-  test('ST-28 AZ-01 the client secret is the owner’s alone, kept by nobody, and in no other answer', async () => {
+  test('ST-28 AZ-01 the client secret is the owner’s alone, is not stored, and in no other answer', async () => {
     const [other, staff] = [await system.newUser(), await system.newUser({ isStaff: true })];
     const { id } = await newBooking(system, guest);
     const mine = await requestIntent(system, guest, id);

@@ -146,7 +146,7 @@ describe('the settings of production', () => {
     expectProblem(await rooms(own), 'too_many_requests');
   });
 
-  test('OP-01 the log has a JSON line a request, with its id, and no secret or e-mail of anybody', async () => {
+  test('OP-01 the log has a JSON line a request, with its id, and no secret or e-mail', async () => {
     const { email, answer } = await newLogin();
     const cookie = cookieOf(answer);
     const guest = await system.newUser();

@@ -185,7 +185,7 @@ describe('a hold at its deadline', { timeout: 60_000 }, () => {
     expect(at.getTime() - lookedAtMs).toBeLessThan(timely(settleBoundMs + stripeTimeoutMs + 1_000));
   });
 
-  /** Settled once with the answer "processing": nobody looks again for a while. */
+  /** Settled once with the answer "processing": the hold is not checked again for a while. */
   const untilKept = (held: Held) =>
     until('the hold is kept', async () => {
       const [row] = await rows(
@@ -360,7 +360,7 @@ describe('payments in the moment of the deadline', () => {
     );
   }
 
-  /** Somebody else wants the slot as soon as it is free. @returns their booking, if they got it */
+  /** Another guest requests the slot as soon as it is free. @returns their booking, if they got it */
   async function grab(held: PaidFor): Promise<number | undefined> {
     await sleep(Math.max(0, held.expiresAtMs - 50 - Date.now()));
     for (let round = 0; round < 12; round++) {

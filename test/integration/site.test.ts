@@ -164,7 +164,7 @@ describe('the settings that the booking page gets', () => {
     });
   });
 
-  test('a proxy before Stripe gets no card numbers: the form is Stripe’s all the same', async () => {
+  test('a proxy before Stripe gets no card numbers: the form is still Stripe’s', async () => {
     const proxied = {
       STRIPE_PUBLISHABLE_KEY: 'pk_live_42',
       STRIPE_API_BASE: 'https://proxy.example',

@@ -4,7 +4,9 @@ import { rows } from '../../db/knex.ts';
 import { until } from '../setup/system.ts';
 import { type PaidFor, type Payments, priceMinor, startPayments } from './payment-kit.ts';
 
-/** Nobody pays for a stay that has begun: no PaymentIntent is made, and money that comes after its start goes back. */
+/**
+ * A stay that has begun cannot be paid for: no PaymentIntent is made, and money that comes after its start is refunded.
+ */
 describe('a hold whose stay has begun', () => {
   let payments: Payments;
   beforeAll(async () => {

@@ -63,7 +63,7 @@ test('a Temporal that came back at the same address after its machine was lost i
   ends.push(() => proxy.stop());
   const client = openClient(proxy.address);
   expect(await answers(client)).toBe(true);
-  // Nothing is carried any more, on connections that nobody has closed.
+  // Nothing is forwarded any more, on connections that stay open.
   proxy.abandon();
   expect(await answers(client)).toBe(false);
   await until('an answer', () => answers(client), 15_000);

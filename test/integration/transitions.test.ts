@@ -128,8 +128,8 @@ describe('the moves of a booking', () => {
         [overdue, change(`settle_after = now() + interval '9 s'`)],
         false,
       ],
-      ['somebody settles it', [overdue, change(`settle_lease_until = now() + interval '9 s'`)], false],
-      ['somebody began to settle it, and died', [overdue, change('settle_lease_until = now()')], true],
+      ['it is being settled', [overdue, change(`settle_lease_until = now() + interval '9 s'`)], false],
+      ['a process began to settle it, and died', [overdue, change('settle_lease_until = now()')], true],
       ['a payment that is being made', [overdue, openPayment], false],
     ];
     for (const [name, steps, expires] of cases) {

@@ -75,7 +75,7 @@ export async function startTemporalCluster({ postgresUrl, processes, tools }: Cl
     address,
     namespace,
     pid: () => running.pid(),
-    /** Stops it in an orderly way; nobody starts it again but `start`. */
+    /** Stops it in an orderly way; only `start` starts it again. */
     stop: () => running.stop(),
     /** Resolves when it listens, which is before it serves. */
     async start(): Promise<void> {

@@ -49,7 +49,7 @@ export function judge(facts: Facts): Finding[] {
     {
       says: '/readyz answered 200 all the while that Temporal was away',
       faults: [
-        ...(facts.readinessInOutage.length === 0 ? ['nobody asked'] : []),
+        ...(facts.readinessInOutage.length === 0 ? ['no probe was sent'] : []),
         ...facts.readinessInOutage
           .filter(({ status }) => status !== 200)
           .map(({ at, status }) => `${timeOf(at)}: ${status || 'no answer in time'}`),

@@ -40,14 +40,14 @@ export async function readHistories({ temporal }: Config): Promise<{ workflows: 
   const connection = await Connection.connect({ address: temporal.address });
   try {
     const { workflow } = new Client({ connection, namespace: temporal.namespace });
-    const told: string[] = [];
+    const texts: string[] = [];
     let workflows = 0;
     for await (const found of workflow.list({ query: `TaskQueue = "${temporal.taskQueue}"` })) {
       workflows++;
       const handle = workflow.getHandle(found.workflowId, found.runId);
-      told.push(...textsIn(found.raw), ...textsIn(await handle.fetchHistory()));
+      texts.push(...textsIn(found.raw), ...textsIn(await handle.fetchHistory()));
     }
-    return { workflows, text: told.join('\n') };
+    return { workflows, text: texts.join('\n') };
   } finally {
     await connection.close();
   }

@@ -26,12 +26,12 @@ export function holdSlowly(port: number, slowness: Slowness, timeoutMs: number):
     let answer = '';
     const socket = connect(port, '127.0.0.1', () => socket.write(opening[slowness]));
     const drip = setInterval(() => slowness !== 'silent' && socket.write('a'), byteEveryMs);
-    const patience = setTimeout(() => socket.destroy(), timeoutMs);
+    const timer = setTimeout(() => socket.destroy(), timeoutMs);
     socket.on('data', (chunk) => (answer += chunk.toString()));
     socket.on('error', () => {});
     socket.on('close', () => {
       clearInterval(drip);
-      clearTimeout(patience);
+      clearTimeout(timer);
       resolve({ slowness, afterMs: performance.now() - begun, answer });
     });
   });

@@ -48,7 +48,7 @@ export interface SchemathesisRun {
 /**
  * The operations that may refuse with 400 what fits their schema, for what JSON Schema cannot say: rules between
  * fields (the passwords differ, `date` beside `from`), between a field and the room, the price or the clock, a cursor
- * that nobody gave out, a signature. Every other operation must take what fits.
+ * that was never issued, a signature. Every other operation must take what fits.
  */
 const ruled = [
   'POST /api/register/',

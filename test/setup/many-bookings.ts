@@ -32,7 +32,7 @@ export async function fillWithBookings(
            join (select id, row_number() over (order by id) - 1 as place from users where password_hash = '-') u
              on u.place = (n * 7919) % $2
            join (select id, row_number() over (order by id) - 1 as place from rooms) r on r.place = n % $3
-       ), judged as (
+       ), decided as (
          select *, case when (n / $3) % 10 = 3 then 'cancelled' when (n / $3) % 20 = 7 then 'expired'
                         when starts < now() - interval '1 hour' then 'completed'
                         when (n / $3) % 25 = 1 then 'pending' else 'confirmed' end as status
@@ -49,7 +49,7 @@ export async function fillWithBookings(
                      else 'pending' end,
                 now() + interval '1 hour', 'booking-' || n,
                 case when status in ('confirmed', 'completed') then n end, least(starts - interval '3 days', now())
-           from judged returning id, status, amount_minor
+           from decided returning id, status, amount_minor
        )
        insert into payments (id, ref, booking_id, attempt, stripe_payment_intent_id, amount_minor, currency, status,
                              amount_received_minor, decision)

@@ -20,7 +20,7 @@ describe('an access token that was verified before', () => {
     expect(tokens.verify(token)).toBeUndefined();
   });
 
-  test('is nobody else’s: one letter changed, and it is checked anew and refused', () => {
+  test('is matched exactly: with one letter changed it is checked again and refused', () => {
     const tokens = createAccessTokens([key]);
     const token = tokens.sign(caller);
     expect(tokens.verify(token)).toEqual(caller);

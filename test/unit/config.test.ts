@@ -126,7 +126,7 @@ describe('faults', () => {
     // What may be a secret in the wrong place is not repeated.
     [{ PORT: 'sk_live_1234' }, 'PORT: a number from 1 to 65535'],
     [{ LOG_LEVEL: 'hunter2' }, 'LOG_LEVEL: one of fatal, error, warn, info, debug, trace, silent'],
-  ])('are told in words: %o', (env, fault) => {
+  ])('are reported in words: %o', (env, fault) => {
     expect(faultsOf({ ...debug, ...env })).toEqual([fault]);
   });
 

@@ -13,7 +13,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(dir, { recursive: true }));
 
-/** A pipe that nobody reads until `read` is called. */
+/** A pipe without a reader until `read` is called. */
 async function openPipe() {
   const path = join(dir, `pipe-${Math.random()}`);
   await once(spawn('mkfifo', [path]), 'exit');
@@ -59,8 +59,8 @@ describe('the log of a process', () => {
 
   test('keeps at most a mebibyte for a reader that stalls, drops the rest, and says so when it reads again', async () => {
     const { reader, writer } = await openPipe();
-    const told: number[] = [];
-    const destination = createLogDestination(writer, (lost) => told.push(lost));
+    const reported: number[] = [];
+    const destination = createLogDestination(writer, (lost) => reported.push(lost));
     const lines = 8_000;
     for (let n = 0; n < lines; n++) destination.write(line(n));
     const dropped = destination.dropped();
@@ -69,7 +69,7 @@ describe('the log of a process', () => {
     await destination.flush(50);
     const text = await readAll(reader, () => destination.flush(200));
     expect(text.split('\n').filter(Boolean)).toHaveLength(lines - dropped);
-    expect(told).toEqual([dropped]);
+    expect(reported).toEqual([dropped]);
     closeSync(writer);
   });
 

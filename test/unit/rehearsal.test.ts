@@ -39,7 +39,7 @@ test.each<[string, Partial<Facts>, RegExp]>([
   ['a lost request in a rolling restart', { answers: [answer({ status: 0 })] }, /rolling/],
   ['no rolling restart', { rollingRestarts: [] }, /rolling/],
   ['an API that is not ready', { readinessInOutage: [{ at: 1, status: 503, state: '' }] }, /readyz/],
-  ['readiness that nobody asked for', { readinessInOutage: [] }, /readyz/],
+  ['readiness that was never probed', { readinessInOutage: [] }, /readyz/],
   ['a cancellation that came late', { cancellationsBackMs: [100, 3_001] }, /cancellations/],
   ['no cancellation', { cancellationsBackMs: [] }, /cancellations/],
 ])('%s breaks its promise, and no other', (_, change, says) => {
@@ -47,7 +47,7 @@ test.each<[string, Partial<Facts>, RegExp]>([
   expect(broken.map((finding) => finding.says)).toEqual([expect.stringMatching(says)]);
 });
 
-test('a 502 while a part is killed is a proxy that has nobody behind it', () => {
+test('a 502 while a part is killed comes from a proxy without an API behind it', () => {
   expect(brokenIn({ ...good, answers: [answer({ status: 502, sentAt: 9_000, answeredAt: 9_100 })] })).toEqual(
     [],
   );

@@ -22,8 +22,8 @@ export interface ModelEvent {
 }
 
 /**
- * One charge at Stripe, in memory, with Stripe's own rules: no more goes back than came, nothing while a bank holds the
- * money, the same answer to the same key. What happens to it leaves events, which somebody delivers in any order.
+ * One charge at Stripe, in memory, with Stripe's own rules: no more is refunded than was paid, nothing while a bank
+ * holds the money, the same answer for the same key. Its changes produce events, which the test delivers in any order.
  */
 export function createStripeModel(charge: { intentId: string; amount: number; currency: string }) {
   const refunds: ModelRefund[] = [];
