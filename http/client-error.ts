@@ -25,6 +25,8 @@ export function answerClientErrors(log: Logger, countGone: (socket: object, caus
       socket.destroy();
       return;
     }
+    // The client has ended the connection in the middle of its headers. It may still read an answer.
+    if (cause === 'HPE_INVALID_EOF_STATE') countGone(socket, cause);
     // The connection may be reset before the answer is written.
     socket.on('error', () => {});
     const problem = new Problem(codes[cause] ?? 'malformed_request');

@@ -58,20 +58,16 @@ describe('the activities of a workflow', () => {
     await system.stripe.control.pay(intentId);
     const show = async () => (await system.call('GET', `/api/bookings/${id}/`, { token: guest.token })).body;
     await until('the confirmation', async () => (await show()).status === 'confirmed');
-    // The charge is gone at Stripe: no repetition will bring it back.
-    await rows(system.db, `update payments set stripe_payment_intent_id = 'pi_gone' where booking_id = ?`, [
-      id,
-    ]);
+    const refusal = { code: 'charge_not_refundable' };
+    await system.stripe.control.failNext({ kind: '400', refusal, match: { path: '/v1/refunds$' } });
     await system.call('POST', `/api/bookings/${id}/cancel/`, { token: guest.token });
     const flags = () =>
-      rows(system.db, `select 1 from flags where kind = 'refund_stuck' and subject = 'pi_gone'`);
+      rows(system.db, `select 1 from flags where kind = 'refund_stuck' and booking_id = ?`, [id]);
     await until('the flag', async () => (await flags()).length === 1);
-    const [payment] = await rows<{ ref: string }>(
-      system.db,
-      'select ref from payments where booking_id = ?',
-      [id],
-    );
-    const { events } = await client.workflow.getHandle(`refund-${payment?.ref}`).fetchHistory();
+    const [refund] = await rows<{ ref: string }>(system.db, 'select ref from refunds where booking_id = ?', [
+      id,
+    ]);
+    const { events } = await client.workflow.getHandle(`refund-${refund?.ref}`).fetchHistory();
     const started = (events ?? []).flatMap((event) => event.activityTaskStartedEventAttributes ?? []);
     expect(started.map(({ attempt }) => attempt)).toEqual([1]);
   });

@@ -39,8 +39,8 @@ describe('a worker that is killed', () => {
 
   const handleOf = ({ ref }: PaidFor) => temporal.workflow.getHandle(bookingWorkflowId(ref));
   async function refundOf({ id }: PaidFor) {
-    const [payment] = await payments.paymentsOf(id);
-    return temporal.workflow.getHandle(refundWorkflowId(payment?.ref ?? ''));
+    const [refund] = await payments.refundsOf(id);
+    return temporal.workflow.getHandle(refundWorkflowId(refund?.ref ?? ''));
   }
   type Handle = ReturnType<typeof handleOf>;
 
@@ -73,13 +73,13 @@ describe('a worker that is killed', () => {
     return () => locker.end();
   }
 
-  /** The booking is paid, but the only event is an earlier webhook, which makes the workflow ask Stripe. */
+  /** The booking is paid, but the only event does not match its payment, which makes the workflow ask Stripe. */
   async function payUnheard({ intentId }: PaidFor) {
     await payments.control.setWebhookBehaviour({ loseRate: 1 });
     const paid = await payments.control.pay(intentId);
     await payments.control.setWebhookBehaviour({ loseRate: 0 });
-    const object = { ...paid, status: 'processing', amount_received: 0 };
-    return () => payments.control.deliverEvent({ type: 'payment_intent.processing', object });
+    const object = { ...paid, amount_received: 0 };
+    return () => payments.control.deliverEvent({ type: 'payment_intent.succeeded', object });
   }
 
   /** Lets the hold end now, and its workflow know. */
@@ -120,15 +120,15 @@ describe('a worker that is killed', () => {
     const paid = await payments.holdToPay();
     const closed = await payments.holdToPay();
     await payments.untilCarried();
-    const tellProcessing = await payUnheard(asked);
-    const refund = await refundOf(refunded);
+    const deliverMismatch = await payUnheard(asked);
 
     const unlock = await lockConfirmation(paid);
     await payments.control.setLatency(slowStripeMs);
-    await tellProcessing();
+    await deliverMismatch();
     await payments.control.pay(paid.intentId);
     await lapse(lapsed);
     for (const { id } of [refunded, closed]) expect((await payments.cancel(id)).status).toBe(200);
+    const refund = await refundOf(refunded);
     await until('all to be stuck', async () => {
       const stuck = await Promise.all([
         isLocked(),
