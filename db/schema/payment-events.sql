@@ -100,6 +100,8 @@ begin
            case
              when c.status in ('succeeded', 'processing') then c.status
              when c.type = 'payment_intent.payment_failed' then 'failed'
+             -- The PaymentIntent is over: what it was processing no longer counts, a decline is still worth showing.
+             when c.status = 'canceled' then case when c.declines + c.declined > 0 then 'failed' else 'pending' end
            end as shows
       from compared c
   ), counted as (

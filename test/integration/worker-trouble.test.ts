@@ -7,6 +7,7 @@ import { rows } from '../../db/knex.ts';
 import { findFreePort } from '../../dev/ports.ts';
 import { projectDir } from '../../dev/project-dir.ts';
 import { bookingWorkflowId } from '../../domain/workflow-ids.ts';
+import { paymentReceivedSignal } from '../../workflows/messages.ts';
 import { type Proxy, startProxy } from '../setup/proxy.ts';
 import { until } from '../setup/system.ts';
 import { bundleOtherRelease } from '../workflow/other-release.ts';
@@ -111,8 +112,10 @@ describe('a build whose workflows do not replay', () => {
     await stopWorker();
 
     const { figure } = await startWithMetrics({ WORKFLOW_BUNDLE });
-    for (const { intentId } of [left, wanted])
-      await expect(payments.control.pay(intentId, 'pm_card_chargeDeclined')).rejects.toThrow();
+    for (const held of [left, wanted]) {
+      const event = { bookingRef: held.ref, intentId: held.intentId, verify: true };
+      await handleOf(held).signal(paymentReceivedSignal, event);
+    }
     const failures = async () => {
       const lines = await figure('temporal_workflow_task_execution_failed');
       return sumOf(lines.filter((line) => line.includes('workflow_type="bookingWorkflow"')));

@@ -52,6 +52,7 @@ export interface SchemathesisRun {
  */
 const ruled = [
   'POST /api/register/',
+  'GET /api/rooms/',
   'GET /api/rooms/{id}/availability/',
   'GET /api/bookings/',
   'GET /api/bookings/all/',
