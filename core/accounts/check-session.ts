@@ -17,8 +17,12 @@ const rememberedMax = 10_000;
  * guest's read goes by an answer that is at most 5 s old. What staff may see is asked each time as well.
  */
 export function createSessionChecks(db: Db) {
-  // Ages are measured by the monotonic clock.
-  const remembered = new LRUCache<string, OpenSession>({ max: rememberedMax, ttl: sessionAnswerMs });
+  // Ages are measured by the monotonic clock, which is read each time: by default the cache remembers the time too.
+  const remembered = new LRUCache<string, OpenSession>({
+    max: rememberedMax,
+    ttl: sessionAnswerMs,
+    ttlResolution: 0,
+  });
 
   async function ask(subject: TokenSubject): Promise<OpenSession | undefined> {
     // An answer is as old as its question.
