@@ -22,6 +22,7 @@ export function createSessionChecks(db: Db) {
     max: rememberedMax,
     ttl: sessionAnswerMs,
     ttlResolution: 0,
+    perf: { now: () => performance.now() },
   });
 
   async function ask(subject: TokenSubject): Promise<OpenSession | undefined> {
