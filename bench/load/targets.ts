@@ -1,6 +1,7 @@
 import { createHmac, randomUUID } from 'node:crypto';
 import { Client, Connection } from '@temporalio/client';
 import pg from 'pg';
+import { declinesMax } from '../../domain/limits.ts';
 import { bookingFloor, eventFloor } from '../floor/statements.ts';
 import type { smallest, timer } from '../floor/workflows.ts';
 import { openHttpLane, requestText } from './http-lane.ts';
@@ -202,7 +203,7 @@ function statementOf(
       return {
         name: 'record',
         count: target.payments.length,
-        text: 'select * from record_payment_events($1, $2)',
+        text: 'select * from record_payment_events($1, $2, $3)',
         valuesOf(number) {
           const { intentId, amountMinor, paymentRef, bookingRef } = turn(target.payments, number);
           const event = {
@@ -213,8 +214,9 @@ function statementOf(
               status: 'succeeded',
             },
             ...{ amountMinor, receivedMinor: amountMinor, currency: 'usd', paymentRef, bookingRef },
+            ...{ chargeId: `ch_${intentId}`, eventAt: new Date().toISOString() },
           };
-          return [JSON.stringify([event]), 86_400_000];
+          return [JSON.stringify([event]), 86_400_000, declinesMax];
         },
       };
   }
