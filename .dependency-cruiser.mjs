@@ -22,7 +22,7 @@ const topFiles = {
   'program-arguments': ['api', 'worker'],
 };
 
-/** What uses the service. The service knows nothing of it. */
+/** Folders that use the service. The service imports nothing from them. */
 const outside = ['dev', 'test', 'bench', 'commands', 'ops', 'stripe-emulator'];
 
 const inFolders = (names) => `^(${names.join('|')})/`;

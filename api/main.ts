@@ -33,7 +33,7 @@ async function main(): Promise<void> {
   log.info({ port: server.port }, 'api ready');
 }
 
-/** What the operator is told of an error that prevents the start; an unknown error as it is. */
+/** The text to print for an error that prevents the start. An unknown error is printed as it is. */
 function startupMessage(error: NodeJS.ErrnoException): unknown {
   if (error instanceof ConfigError) return error.message;
   switch (error.code) {

@@ -48,7 +48,7 @@ function readArguments({ options, takesNames = false }: Command) {
 
 const schemaMissing = 'The schema is missing or of another release. Run: npm run migrate';
 
-/** What went wrong, in one line. Postgres's messages contain the user of DATABASE_URL, never the password. */
+/** Describes an error in one line. Postgres's messages contain the user of DATABASE_URL, never the password. */
 function explain(error: unknown): string {
   if (isOutOfReach(error)) {
     if (error.cause instanceof pg.DatabaseError) return explain(error.cause);

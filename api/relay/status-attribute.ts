@@ -30,7 +30,7 @@ export function createStatusAttribute(namespace: string) {
   }
 
   return {
-    /** What a start of a booking's workflow says of its status. */
+    /** The search attributes that a booking's workflow starts with. */
     async startOptions(connection: Connection) {
       if (!(await checkNamespace(connection))) return {};
       return { typedSearchAttributes: new TypedSearchAttributes([{ key: statusKey, value: 'pending' }]) };

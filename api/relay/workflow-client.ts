@@ -29,7 +29,7 @@ import { createTemporalConnection } from './temporal-connection.ts';
 const workerSilentSeconds = 90;
 const healthMs = 800;
 
-/** What the API says to workflows, one function a message; each has a deadline. */
+/** The API's calls to workflows, one function for each message. Every call has a deadline. */
 export function createWorkflowClient(settings: Config['temporal']) {
   const { namespace, taskQueue } = settings;
   const temporal = createTemporalConnection(settings);
@@ -79,11 +79,11 @@ export function createWorkflowClient(settings: Config['temporal']) {
 
 export type WorkflowClient = ReturnType<typeof createWorkflowClient>;
 
-/** What a call works with: the client of the one connection that its deadline holds for. */
+/** The dependencies of a call. Its deadline applies to the connection that this client uses. */
 interface CallContext {
   workflow: Client['workflow'];
   taskQueue: string;
-  /** What a start of a booking's workflow says of its status, if the namespace knows the search attribute. */
+  /** The search attributes that a booking's workflow starts with; none if the namespace does not know them. */
   statusOptions: () => ReturnType<StatusAttribute['startOptions']>;
 }
 

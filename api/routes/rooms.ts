@@ -154,7 +154,7 @@ function freesAt({ range }: Slot, { now, holders }: Occupied): Date | undefined 
   return range && last > now && last < range.startsAt ? last : undefined;
 }
 
-/** What can be booked is `free`; what lies beyond the horizon is `closed`, as long as it does. The worst holder counts. */
+/** The status of a slot: the worst of its holders counts. Without one it is `free`, or `closed` while it lies beyond the horizon. */
 function statusOf(
   room: BookableRoom,
   slot: Slot,

@@ -25,8 +25,8 @@ interface Count {
 }
 
 /**
- * What an attempt came to: it `succeeded`, so the caller's own failures until now are forgotten; it `counts`; or it is
- * `undone`, because it came to no outcome.
+ * The outcome of an attempt. `succeeded` clears the caller's failures, `counts` adds one, and `undone` takes the attempt
+ * back because it had no outcome.
  */
 export type AttemptOutcome = 'succeeded' | 'counts' | 'undone';
 

@@ -41,7 +41,7 @@ export async function checkCredentials(
 ): Promise<LoginRow> {
   const { db, passwords, attempts, devices } = deps;
   const { password } = credentials;
-  // What is no address has no account; it is checked like any other, so that it takes as long.
+  // Text that is no address belongs to no account. It is checked all the way, so that the answer takes as long as any.
   const email = canonicalEmail(credentials.email) ?? '';
   const user = await findLogin(db, email);
   const deviceId = user && devices.find(visitor.deviceCookie, user.id);
